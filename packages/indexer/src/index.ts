@@ -1,1 +1,2 @@
-export {};
+export type { IndexDefinition, IndexKey, IndexMethod } from "./definition.ts";
+export type { IndexPack, PackIndex } from "./pack.ts";
