@@ -1,0 +1,57 @@
+import { DbError } from "@db/core";
+
+/** A service did not start within its bound, or failed while starting; the ones before it were stopped again. */
+export class ServiceStartError extends DbError {
+  override readonly code = "ORCHESTRATOR_SERVICE_START";
+  readonly service: string;
+
+  constructor(service: string, cause: unknown, detail: string) {
+    super(`service ${service} did not start: ${detail}`, {
+      cause,
+      hint: "Read the cause; every service started before it was stopped again.",
+    });
+    this.service = service;
+  }
+}
+
+/** Some services did not stop cleanly; every one was asked, and the rest are down. */
+export class ServiceStopError extends DbError {
+  override readonly code = "ORCHESTRATOR_SERVICE_STOP";
+  readonly failures: readonly { readonly service: string; readonly error: unknown }[];
+
+  constructor(failures: readonly { readonly service: string; readonly error: unknown }[]) {
+    super(
+      `${failures.length} service(s) did not stop cleanly: ${failures.map((failure) => failure.service).join(", ")}`,
+      {
+        cause: failures[0]?.error,
+        hint: "The process may exit: what was asked to stop holds no data that is not safe.",
+      },
+    );
+    this.failures = failures;
+  }
+}
+
+/** Something was asked of an orchestrator that has been closed. */
+export class OrchestratorClosedError extends DbError {
+  override readonly code = "ORCHESTRATOR_CLOSED";
+
+  constructor() {
+    super("the orchestrator is closed", { hint: "Make a new one with createOrchestrator." });
+  }
+}
+
+/** A feature was used that the configuration gives nothing for. */
+export class NotConfiguredError extends DbError {
+  override readonly code = "ORCHESTRATOR_NOT_CONFIGURED";
+}
+
+/** Writing was asked of an orchestrator opened read-only. */
+export class ReadOnlyError extends DbError {
+  override readonly code = "ORCHESTRATOR_READ_ONLY";
+
+  constructor(operation: string) {
+    super(`${operation} would change the database, and this run is read-only`, {
+      hint: "Run the command that says so by name, e.g. db migrate up or db optimize apply.",
+    });
+  }
+}
