@@ -8,5 +8,9 @@ if (!existsSync(join(root, "node_modules/node"))) {
   process.stderr.write("error: this clone is not installed yet\n  Run `npm run setup` first.\n");
   process.exit(2);
 }
-const { status } = spawnSync(workspaceNode(), ["--conditions=@db/source", join(root, "tooling/bench/src/main.ts"), ...process.argv.slice(2)], { env: childEnvironment(), stdio: "inherit" });
+const { status } = spawnSync(
+  workspaceNode(),
+  ["--conditions=@db/source", join(root, "tooling/bench/src/main.ts"), ...process.argv.slice(2)],
+  { env: childEnvironment(), stdio: "inherit" },
+);
 process.exit(status ?? 1);

@@ -2,7 +2,17 @@
 // it runs on the Node that the machine has (20 or later), before anything is installed.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,7 +34,10 @@ export class LaunchError extends Error {
 export async function prepare({ say = (line) => process.stderr.write(`${line}\n`), build = true } = {}) {
   const major = Number(process.versions.node.split(".")[0]);
   if (major < 20) {
-    throw new LaunchError(`Node ${process.versions.node} is too old: 20 or later is needed`, "Install a current Node from your system or version manager.");
+    throw new LaunchError(
+      `Node ${process.versions.node} is too old: 20 or later is needed`,
+      "Install a current Node from your system or version manager.",
+    );
   }
   const installed = readStamp(installStamp) === installHash();
   const sources = build ? sourceHash() : "";
@@ -44,7 +57,17 @@ export async function prepare({ say = (line) => process.stderr.write(`${line}\n`
     const seconds = await timed(async () => {
       say("  building packages");
       rmSync(buildStamp, { force: true });
-      await run(process.execPath, [join(root, "node_modules", "turbo", "bin", "turbo"), "run", "build", "--output-logs=errors-only", "--no-update-notifier"], { say, label: "build" });
+      await run(
+        process.execPath,
+        [
+          join(root, "node_modules", "turbo", "bin", "turbo"),
+          "run",
+          "build",
+          "--output-logs=errors-only",
+          "--no-update-notifier",
+        ],
+        { say, label: "build" },
+      );
       mkdirSync(dirname(buildStamp), { recursive: true });
       writeFileSync(buildStamp, sources);
     });
@@ -63,7 +86,13 @@ export function workspaceNode() {
 export function childEnvironment() {
   const bin = join(root, "node_modules", ".bin");
   const separator = process.platform === "win32" ? ";" : ":";
-  const env = { ...process.env, PATH: [dirname(workspaceNode()), bin, process.env.PATH].join(separator), TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1", npm_config_update_notifier: "false" };
+  const env = {
+    ...process.env,
+    PATH: [dirname(workspaceNode()), bin, process.env.PATH].join(separator),
+    TURBO_TELEMETRY_DISABLED: "1",
+    DO_NOT_TRACK: "1",
+    npm_config_update_notifier: "false",
+  };
   // Without a home that can be written, npm and pnpm have nowhere for their caches.
   if (!isWritable(homedir())) {
     env.HOME = join(root, ".cache", "home");
@@ -74,7 +103,8 @@ export function childEnvironment() {
 
 /** Prints a launch error as one message with its way out; anything else is a bug and keeps its stack. */
 export function fail(error) {
-  if (error instanceof LaunchError) process.stderr.write(`error: ${error.message}\n${error.hint ? `  ${error.hint}\n` : ""}`);
+  if (error instanceof LaunchError)
+    process.stderr.write(`error: ${error.message}\n${error.hint ? `  ${error.hint}\n` : ""}`);
   else process.stderr.write(`${error?.stack ?? error}\n`);
   process.exit(1);
 }
@@ -82,14 +112,20 @@ export function fail(error) {
 function pnpmCommand() {
   const npm = process.env.npm_execpath;
   // npm's own file name tells whether this runs under npm; pnpm and yarn set the same variable.
-  if (npm && /npm-cli\.[cm]?js$/.test(npm)) return { command: process.execPath, args: [npm, "exec", "--yes", `--package=pnpm@${pnpmVersion}`, "--", "pnpm"] };
+  if (npm && /npm-cli\.[cm]?js$/.test(npm))
+    return { command: process.execPath, args: [npm, "exec", "--yes", `--package=pnpm@${pnpmVersion}`, "--", "pnpm"] };
   return { command: process.platform === "win32" ? "npx.cmd" : "npx", args: ["--yes", `pnpm@${pnpmVersion}`] };
 }
 
 function run(command, args, { say, label }) {
   return new Promise((done, reject) => {
     // CI keeps pnpm from asking questions and from drawing frames.
-    const child = spawn(command, args, { cwd: root, env: { ...childEnvironment(), CI: "true" }, stdio: ["ignore", "pipe", "pipe"], shell: process.platform === "win32" });
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...childEnvironment(), CI: "true" },
+      stdio: ["ignore", "pipe", "pipe"],
+      shell: process.platform === "win32",
+    });
     const lines = [];
     const keep = (chunk) => {
       lines.push(...String(chunk).split("\n"));
@@ -98,16 +134,34 @@ function run(command, args, { say, label }) {
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);
     const started = Date.now();
-    const beat = setInterval(() => say(`  … ${label} running for ${Math.round((Date.now() - started) / 1000)} s`), 10_000);
+    const beat = setInterval(
+      () => say(`  … ${label} running for ${Math.round((Date.now() - started) / 1000)} s`),
+      10_000,
+    );
     child.on("error", (error) => {
       clearInterval(beat);
-      reject(new LaunchError(`cannot run ${command}: ${error.message}`, "npm and npx come with Node; make sure both are on PATH."));
+      reject(
+        new LaunchError(
+          `cannot run ${command}: ${error.message}`,
+          "npm and npx come with Node; make sure both are on PATH.",
+        ),
+      );
     });
     child.on("close", (code, signal) => {
       clearInterval(beat);
       if (code === 0) return done();
-      const tail = lines.filter((line) => line.trim() !== "" && !line.includes("npm warn")).slice(-25).join("\n");
-      reject(new LaunchError(`${label} failed (${signal ?? `exit code ${code}`})\n${tail}`, label === "install" ? "Check the connection to your package registry, then run the same command again: it goes on where it stopped." : "Run it again; if it fails the same way, `npm run build` shows everything."));
+      const tail = lines
+        .filter((line) => line.trim() !== "" && !line.includes("npm warn"))
+        .slice(-25)
+        .join("\n");
+      reject(
+        new LaunchError(
+          `${label} failed (${signal ?? `exit code ${code}`})\n${tail}`,
+          label === "install"
+            ? "Check the connection to your package registry, then run the same command again: it goes on where it stopped."
+            : "Run it again; if it fails the same way, `npm run build` shows everything.",
+        ),
+      );
     });
   });
 }
@@ -118,7 +172,10 @@ function requireWritable() {
     writeFileSync(probe, "");
     rmSync(probe);
   } catch (error) {
-    throw new LaunchError(`the project folder ${root} cannot be written (${error.code})`, "Clone it to a folder that you own, or make this one writable; nothing was changed.");
+    throw new LaunchError(
+      `the project folder ${root} cannot be written (${error.code})`,
+      "Clone it to a folder that you own, or make this one writable; nothing was changed.",
+    );
   }
 }
 
@@ -132,7 +189,11 @@ function isWritable(path) {
 }
 
 function installHash() {
-  return createHash("sha256").update(readFileSync(join(root, "pnpm-lock.yaml"))).update(readFileSync(join(root, "pnpm-workspace.yaml"))).update(`${process.platform}-${process.arch}`).digest("hex");
+  return createHash("sha256")
+    .update(readFileSync(join(root, "pnpm-lock.yaml")))
+    .update(readFileSync(join(root, "pnpm-workspace.yaml")))
+    .update(`${process.platform}-${process.arch}`)
+    .digest("hex");
 }
 
 function sourceHash() {

@@ -17,7 +17,8 @@ const child = spawn(workspaceNode(), [join(root, "apps/cli/bin/db.js"), "start",
   stdio: ["inherit", "inherit", "inherit", "ipc"],
 });
 // A terminal sends Ctrl-C to the whole group; anyone else may signal only this process.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.connected && child.send({ signal }));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.on(signal, () => child.connected && child.send({ signal }));
 
 // npm killed outright cannot pass anything on: notice that the parent is another one now.
 const parent = process.ppid;

@@ -8,7 +8,11 @@ try {
 } catch (error) {
   fail(error);
 }
-const child = spawn(workspaceNode(), [join(root, "node_modules/vitest/vitest.mjs"), "run", ...process.argv.slice(2)], { cwd: root, env: childEnvironment(), stdio: "inherit" });
+const child = spawn(workspaceNode(), [join(root, "node_modules/vitest/vitest.mjs"), "run", ...process.argv.slice(2)], {
+  cwd: root,
+  env: childEnvironment(),
+  stdio: "inherit",
+});
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
 child.on("error", fail);
 child.on("exit", (code, signal) => process.exit(signal ? 1 : code));

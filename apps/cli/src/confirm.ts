@@ -28,19 +28,35 @@ export interface ConfirmOptions {
  * @throws {NotConfirmedError}
  */
 export async function confirmByName(plan: DestructivePlan, options: ConfirmOptions): Promise<void> {
-  options.terminal.say([`This would change ${plan.name} on ${plan.host}:`, ...plan.losses.map((line) => `  - ${line}`), `  safety backup: ${plan.safetyBackup}`].join("\n"));
+  options.terminal.say(
+    [
+      `This would change ${plan.name} on ${plan.host}:`,
+      ...plan.losses.map((line) => `  - ${line}`),
+      `  safety backup: ${plan.safetyBackup}`,
+    ].join("\n"),
+  );
   if (options.production && !options.allowProduction) {
-    throw new NotConfirmedError(`${plan.name} runs with the production profile; nothing was changed`, { hint: `Add --allow-production and --confirm ${plan.name}.` });
+    throw new NotConfirmedError(`${plan.name} runs with the production profile; nothing was changed`, {
+      hint: `Add --allow-production and --confirm ${plan.name}.`,
+    });
   }
   if (options.confirmed !== undefined) {
     if (options.confirmed === plan.name) return;
-    throw new NotConfirmedError(`--confirm names "${options.confirmed}", the target is "${plan.name}"; nothing was changed`, { hint: `Add --confirm ${plan.name} if that is the one.` });
+    throw new NotConfirmedError(
+      `--confirm names "${options.confirmed}", the target is "${plan.name}"; nothing was changed`,
+      { hint: `Add --confirm ${plan.name} if that is the one.` },
+    );
   }
   if (!options.interactive || !options.stdin.isTTY) {
-    throw new NotConfirmedError(`${plan.name} was not confirmed; nothing was changed`, { hint: `Add --confirm ${plan.name}.` });
+    throw new NotConfirmedError(`${plan.name} was not confirmed; nothing was changed`, {
+      hint: `Add --confirm ${plan.name}.`,
+    });
   }
   const answer = await ask(`Type ${plan.name} to go on, anything else to stop: `, options);
-  if (answer?.trim() !== plan.name) throw new NotConfirmedError("the name was not typed; nothing was changed", { hint: "Run the command again to be asked again." });
+  if (answer?.trim() !== plan.name)
+    throw new NotConfirmedError("the name was not typed; nothing was changed", {
+      hint: "Run the command again to be asked again.",
+    });
 }
 
 function ask(question: string, options: ConfirmOptions): Promise<string | undefined> {

@@ -53,7 +53,11 @@ export function makeEnvelope(call: {
 }): Envelope {
   const { result } = call;
   const findings = result?.findings ?? [];
-  const worst = findings.some((finding) => finding.severity === "critical") ? "critical" : findings.some((finding) => finding.severity === "warn") ? "warn" : "ok";
+  const worst = findings.some((finding) => finding.severity === "critical")
+    ? "critical"
+    : findings.some((finding) => finding.severity === "warn")
+      ? "warn"
+      : "ok";
   return {
     schema: `db-cli/${call.command.replaceAll(" ", "-") || "usage"}/1`,
     ok: call.error === undefined && worst !== "critical",
@@ -75,7 +79,14 @@ export function makeEnvelope(call: {
 
 /** An error without its secrets: connection strings lose their password, wherever they stand. */
 export function describeError(error: unknown): EnvelopeError {
-  const fields = (error ?? {}) as { code?: unknown; hint?: unknown; detail?: unknown; retryable?: unknown; message?: unknown; severity?: unknown };
+  const fields = (error ?? {}) as {
+    code?: unknown;
+    hint?: unknown;
+    detail?: unknown;
+    retryable?: unknown;
+    message?: unknown;
+    severity?: unknown;
+  };
   const code = typeof fields.code === "string" ? fields.code : undefined;
   const fromServer = code !== undefined && /^[0-9A-Z]{5}$/.test(code) && typeof fields.severity === "string";
   return {
@@ -89,7 +100,8 @@ export function describeError(error: unknown): EnvelopeError {
 }
 
 function messageWithCause(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0 && error.message === "") return error.errors.map((each) => messageWithCause(each)).join("; ");
+  if (error instanceof AggregateError && error.errors.length > 0 && error.message === "")
+    return error.errors.map((each) => messageWithCause(each)).join("; ");
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? messageWithCause(error.cause) : "";
   return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;

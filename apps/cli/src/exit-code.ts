@@ -59,5 +59,10 @@ function classify(error: unknown): number | undefined {
 
 /** True for what only a mistake in this program explains. */
 export function isBug(error: unknown): boolean {
-  return error instanceof AssertionError || error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+  return (
+    error instanceof AssertionError ||
+    error instanceof TypeError ||
+    error instanceof ReferenceError ||
+    error instanceof RangeError
+  );
 }

@@ -4,7 +4,9 @@ import { globalFlags } from "./parse.ts";
 /** The page for `db --help`, `db migrate --help` or `db migrate up --help`: examples first, then what there is. */
 export function helpText(commands: readonly Command[], topic: readonly string[]): string {
   const name = topic.join(" ");
-  const exact = commands.find((command) => command.name === name) ?? commands.find((command) => command.name === topic[0] && topic.length === 1);
+  const exact =
+    commands.find((command) => command.name === name) ??
+    commands.find((command) => command.name === topic[0] && topic.length === 1);
   const group = commands.filter((command) => topic.length > 0 && command.name.startsWith(`${topic[0]} `));
   if (exact && group.length === 0) return commandHelp(exact);
   if (exact || group.length > 0) return groupHelp(topic[0]!, exact ? [exact, ...group] : group);
@@ -51,8 +53,16 @@ function groupHelp(group: string, members: readonly Command[]): string {
 }
 
 function commandHelp(command: Command): string {
-  const lines = [`db ${command.name}: ${command.summary}`, "", "Examples", table(command.examples.map(([example, does]) => [`  ${example}`, does])), "", `Usage: ${usage(command)} [flags]`];
-  if (command.arguments?.length) lines.push("", "Arguments", table(command.arguments.map((each) => [`  <${each.name}>`, each.summary])));
+  const lines = [
+    `db ${command.name}: ${command.summary}`,
+    "",
+    "Examples",
+    table(command.examples.map(([example, does]) => [`  ${example}`, does])),
+    "",
+    `Usage: ${usage(command)} [flags]`,
+  ];
+  if (command.arguments?.length)
+    lines.push("", "Arguments", table(command.arguments.map((each) => [`  <${each.name}>`, each.summary])));
   if (command.flags) lines.push("", "Flags", flagTable(command.flags));
   lines.push("", "Flags of every command", flagTable(globalFlags));
   return lines.join("\n");
@@ -86,5 +96,7 @@ function verbs(group: string, members: readonly Command[]): string {
 /** Two columns; the right one starts where the widest left one ends. */
 export function table(rows: readonly (readonly [string, string])[]): string {
   const width = Math.min(46, Math.max(...rows.map(([left]) => left.length)) + 2);
-  return rows.map(([left, right]) => `${left.padEnd(width)}${left.length >= width ? `\n${" ".repeat(width)}` : ""}${right}`).join("\n");
+  return rows
+    .map(([left, right]) => `${left.padEnd(width)}${left.length >= width ? `\n${" ".repeat(width)}` : ""}${right}`)
+    .join("\n");
 }

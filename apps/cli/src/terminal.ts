@@ -41,7 +41,7 @@ export class Terminal {
   /** Says something to the person in front of it; silent with `--quiet`, an event with `stream-json`. */
   say(message: string): void {
     if (this.#options.form === "stream-json") return this.event("log", { message });
-    if (this.#options.quiet) return;
+    if (this.#options.quiet || this.#options.form === "json") return;
     this.clearLive();
     this.#options.stderr.write(`${message}\n`);
   }
@@ -49,13 +49,21 @@ export class Terminal {
   /** Says something that `--quiet` does not silence. */
   warn(message: string): void {
     if (this.#options.form === "stream-json") return this.event("log", { level: "warn", message });
+    if (this.#options.form === "json") return;
     this.clearLive();
     this.#options.stderr.write(`${this.paint("yellow", "warning:")} ${message}\n`);
   }
 
+  /** Says what went wrong, already worded. */
+  problem(text: string): void {
+    this.clearLive();
+    this.#options.stderr.write(`${text}\n`);
+  }
+
   /** One NDJSON event; nothing in the other forms. */
   event(type: "start" | "progress" | "log" | "result" | "error", fields: object): void {
-    if (this.#options.form === "stream-json") this.#options.stdout.write(`${JSON.stringify({ type, at: new Date().toISOString(), ...fields })}\n`);
+    if (this.#options.form === "stream-json")
+      this.#options.stdout.write(`${JSON.stringify({ type, at: new Date().toISOString(), ...fields })}\n`);
   }
 
   /** Shows progress; hand it to any long job. */
@@ -100,9 +108,14 @@ export class Terminal {
   }
 
   #describe(progress: Progress, now: number): string {
-    const show = (value: number): string => (progress.unit === "bytes" ? formatBytes(value) : value.toLocaleString("en"));
-    const share = progress.total === undefined || progress.total === 0 ? "" : ` ${Math.min(100, Math.floor((progress.current / progress.total) * 100))} %`;
-    const amount = progress.total === undefined ? show(progress.current) : `${show(progress.current)} of ${show(progress.total)}`;
+    const show = (value: number): string =>
+      progress.unit === "bytes" ? formatBytes(value) : value.toLocaleString("en");
+    const share =
+      progress.total === undefined || progress.total === 0
+        ? ""
+        : ` ${Math.min(100, Math.floor((progress.current / progress.total) * 100))} %`;
+    const amount =
+      progress.total === undefined ? show(progress.current) : `${show(progress.current)} of ${show(progress.total)}`;
     const eta = this.#etaSeconds(progress, now);
     return `${progress.message ?? progress.phase}${share}  ${amount}${progress.unit === "bytes" ? "" : ` ${progress.unit}`}${eta === null ? "" : `, ${formatDuration(eta * 1_000)} left`}`;
   }
@@ -110,6 +123,6 @@ export class Terminal {
   #etaSeconds(progress: Progress, now: number): number | null {
     const elapsed = now - this.#phaseStartedAt;
     if (progress.total === undefined || progress.current <= 0 || elapsed < 2_000) return null;
-    return Math.max(0, Math.round((elapsed / progress.current) * (progress.total - progress.current) / 1_000));
+    return Math.max(0, Math.round(((elapsed / progress.current) * (progress.total - progress.current)) / 1_000));
   }
 }
