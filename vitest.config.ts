@@ -1,7 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 // Tests run from source: the "@db/source" condition resolves every workspace package to its src/.
-const conditions = ["@db/source", "node", "import", "default"];
+// The standard conditions are not listed: named here they would reach require() too and break packages such as pg.
+const conditions = ["@db/source"];
 
 export default defineConfig({
   resolve: { conditions },

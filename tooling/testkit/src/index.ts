@@ -1,1 +1,8 @@
-export {};
+export {
+  type Servers,
+  startCluster,
+  type StartClusterOptions,
+  type TestCluster,
+  type TestDatabase,
+} from "./cluster.ts";
+export type { TestServer } from "./server.ts";

@@ -1,0 +1,149 @@
+import { randomBytes } from "node:crypto";
+import { chmod, chown, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import type { Account } from "./account.ts";
+import { type Binaries, programPath } from "./binaries.ts";
+import { ClusterError, DirectoryError } from "./errors.ts";
+import { runProgram } from "./program.ts";
+import { canReach } from "./reach.ts";
+
+/** What every new data directory is made with. */
+export interface InitOptions {
+  readonly binaries: Binaries;
+  readonly account: Account | undefined;
+  readonly username: string;
+  readonly password: string;
+  /** False skips waiting for the disk. */
+  readonly durable: boolean;
+  /** More arguments for initdb, `--wal-segsize=1`. */
+  readonly arguments?: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs initdb: UTF-8, data checksums, scram-sha-256 for every TCP connection, sorting by code point so that results
+ * are the same on every machine.
+ * @throws {ClusterError} with what initdb wrote
+ */
+export async function initializeData(dataDirectory: string, options: InitOptions): Promise<void> {
+  const { binaries, account, username, password, durable, signal } = options;
+  const secrets = await mkdtemp(path.join(path.dirname(dataDirectory), ".init-"));
+  try {
+    const passwordFile = path.join(secrets, "password");
+    await writeFile(passwordFile, password, { mode: 0o600 });
+    if (account !== undefined) {
+      await chown(passwordFile, account.uid, account.gid);
+      await chown(secrets, account.uid, account.gid);
+    }
+    for (const locale of localeArguments(binaries.major)) {
+      await makeServerDirectory(dataDirectory, account);
+      const result = await runProgram(
+        programPath(binaries, "initdb"),
+        [
+          ...["--pgdata", dataDirectory, "--username", username, "--pwfile", passwordFile],
+          ...["--encoding", "UTF8", "--auth", "scram-sha-256", "--data-checksums", ...locale],
+          ...(durable ? [] : ["--no-sync"]),
+          ...(options.arguments ?? []),
+        ],
+        { account, signal },
+      );
+      if (result.exitCode === 0) return;
+      if (/locale/.test(result.stderr) && locale.includes("--locale=C.UTF-8")) {
+        await rm(dataDirectory, { recursive: true, force: true });
+        continue;
+      }
+      throw initFailed(dataDirectory, result.stderr);
+    }
+  } finally {
+    await rm(secrets, { recursive: true, force: true });
+  }
+}
+
+function localeArguments(major: number): readonly (readonly string[])[] {
+  // From 17 the server brings C.UTF-8 itself; before, not every system has it.
+  if (major >= 17) return [["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]];
+  return process.platform === "win32" ? [["--locale=C"]] : [["--locale=C.UTF-8"], ["--locale=C"]];
+}
+
+function initFailed(dataDirectory: string, output: string): ClusterError {
+  const line =
+    output.split("\n").find((text) => /error|fatal|could not/i.test(text)) ?? output.trim().split("\n").at(-1);
+  const hint = /look up effective user ID/.test(output)
+    ? "Give the account of this process a name (an entry in /etc/passwd): initdb needs one."
+    : /No space left/.test(output)
+      ? "Free some disk space, about 60 MB per cluster."
+      : undefined;
+  return new ClusterError(`initdb failed in ${dataDirectory}: ${line}`, {
+    log: output,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+/**
+ * Makes an empty directory that the server's account owns, mode 0700.
+ * @throws {DirectoryError} when it cannot be made, or the account cannot reach it
+ */
+export async function makeServerDirectory(directory: string, account: Account | undefined): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new DirectoryError(`cannot write ${directory}: ${(error as NodeJS.ErrnoException).code}`, {
+      cause: error,
+      hint: "Choose a directory that you may write to.",
+    });
+  }
+  if (account === undefined) return;
+  await chmod(directory, 0o700);
+  await chown(directory, account.uid, account.gid);
+  if (!(await canReach(directory, account, "write"))) {
+    throw new DirectoryError(`the account ${account.name}, which runs the server, cannot enter ${directory}`, {
+      hint: "Choose a directory that every account may enter, not one below a home directory with mode 700.",
+    });
+  }
+}
+
+/** The major version that made a data directory; undefined when it is none. */
+export async function dataMajorVersion(dataDirectory: string): Promise<number | undefined> {
+  const text = await readFile(path.join(dataDirectory, "PG_VERSION"), "utf8").catch(() => "");
+  const major = Number.parseInt(text, 10);
+  return Number.isSafeInteger(major) ? major : undefined;
+}
+
+/** Writes a file so that after a crash it is there whole or not at all. */
+export async function writeFileDurably(file: string, text: string, mode: number = 0o600): Promise<void> {
+  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  const handle = await open(temporary, "w", mode);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+  await syncDirectory(path.dirname(file));
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  // Windows cannot open directories; it writes the name with the file.
+  if (process.platform === "win32") return;
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes a file of the server's own: owned by its account, mode 0600. */
+export async function writeServerFile(file: string, text: string, account: Account | undefined): Promise<void> {
+  await writeFile(file, text, { mode: 0o600 });
+  if (account !== undefined) await chown(file, account.uid, account.gid);
+}
+
+/** The account that owns an existing data directory, when root finds one: the server runs as its owner. */
+export async function ownerOf(directory: string, fallback: Account | undefined): Promise<Account | undefined> {
+  if (fallback === undefined) return undefined;
+  const about = await stat(directory).catch(() => undefined);
+  if (about === undefined || about.uid === 0 || about.uid === fallback.uid) return fallback;
+  return { name: `uid ${about.uid}`, uid: about.uid, gid: about.gid };
+}
