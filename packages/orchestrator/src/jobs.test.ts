@@ -1,0 +1,57 @@
+import { noLogger } from "@db/core";
+import { describe, expect, test } from "vitest";
+import { createEvents, type OrchestratorEvents } from "./events.ts";
+import { createJobs } from "./jobs.ts";
+
+function setup(run: (signal: AbortSignal) => Promise<void>) {
+  const events = createEvents(() => undefined);
+  const finished: OrchestratorEvents["job:finished"][] = [];
+  events.on("job:finished", (event) => finished.push(event));
+  return {
+    finished,
+    jobs: createJobs([{ name: "validation", schedule: "0 2,14 * * *", run }], { events, logger: noLogger }),
+  };
+}
+
+describe("jobs", () => {
+  test("says when a job runs next only while started", async () => {
+    const { jobs } = setup(async () => undefined);
+    expect(jobs.states[0]!.nextRunAt).toBeNull();
+    await jobs.start();
+    expect(new Date(jobs.states[0]!.nextRunAt!).getMinutes()).toBe(0);
+    await jobs.stop();
+  });
+
+  test("skips a job that is still running and says so", async () => {
+    const gate = Promise.withResolvers<void>();
+    const { jobs, finished } = setup(() => gate.promise);
+    const first = jobs.runNow("validation");
+    await jobs.runNow("validation");
+    gate.resolve();
+    await first;
+    expect(finished.map((event) => event.outcome)).toEqual(["skipped", "ok"]);
+  });
+
+  test("reports a failed job in its health and lets the next run mend it", async () => {
+    let fail = true;
+    const { jobs } = setup(async () => {
+      if (fail) throw new Error("no such table");
+    });
+    await jobs.runNow("validation");
+    expect((await jobs.health()).status).toBe("warn");
+    fail = false;
+    await jobs.runNow("validation");
+    expect((await jobs.health()).status).toBe("pass");
+  });
+
+  test("tells a running job to stop", async () => {
+    const { jobs, finished } = setup(
+      (signal) =>
+        new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("stopped")))),
+    );
+    const running = jobs.runNow("validation");
+    await jobs.stop();
+    await running;
+    expect(finished).toHaveLength(1);
+  });
+});
