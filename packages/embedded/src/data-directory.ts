@@ -40,8 +40,13 @@ export async function initializeData(dataDirectory: string, options: InitOptions
       const result = await runProgram(
         programPath(binaries, "initdb"),
         [
-          ...["--pgdata", dataDirectory, "--username", username, "--pwfile", passwordFile],
-          ...["--encoding", "UTF8", "--auth", "scram-sha-256", "--data-checksums", ...locale],
+          `--pgdata=${dataDirectory}`,
+          `--username=${username}`,
+          `--pwfile=${passwordFile}`,
+          "--encoding=UTF8",
+          "--auth=scram-sha-256",
+          "--data-checksums",
+          ...locale,
           ...(durable ? [] : ["--no-sync"]),
           ...(options.arguments ?? []),
         ],

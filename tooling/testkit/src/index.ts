@@ -5,4 +5,10 @@ export {
   type TestCluster,
   type TestDatabase,
 } from "./cluster.ts";
+export type { FaultMode } from "./fault-pipe.ts";
+export { type Direction, type FaultProxy, type ProxyTarget, startFaultProxy } from "./fault-proxy.ts";
+export * as protocol from "./protocol.ts";
+export type { ErrorFields, FrontendMessage } from "./protocol.ts";
+export type { Answer, ScriptedConnection, Startup } from "./scripted-connection.ts";
+export { type Script, type ScriptedServer, startScriptedServer } from "./scripted-server.ts";
 export type { TestServer } from "./server.ts";
