@@ -1,5 +1,18 @@
 import { randomBytes } from "node:crypto";
-import { chmod, chown, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import path from "node:path";
 import type { Account } from "./account.ts";
 import { type Binaries, programPath } from "./binaries.ts";
@@ -145,10 +158,55 @@ export async function writeServerFile(file: string, text: string, account: Accou
   if (account !== undefined) await chown(file, account.uid, account.gid);
 }
 
-/** The account that owns an existing data directory, when root finds one: the server runs as its owner. */
-export async function ownerOf(directory: string, fallback: Account | undefined): Promise<Account | undefined> {
-  if (fallback === undefined) return undefined;
-  const about = await stat(directory).catch(() => undefined);
-  if (about === undefined || about.uid === 0 || about.uid === fallback.uid) return fallback;
-  return { name: `uid ${about.uid}`, uid: about.uid, gid: about.gid };
+/** Gives a data directory, its tablespaces and a linked WAL directory to the server's account, mode 0700. */
+export async function chownTree(dataDirectory: string, account: Account | undefined): Promise<void> {
+  if (account === undefined) return;
+  const links = [path.join(dataDirectory, "pg_wal")];
+  const tablespaces = path.join(dataDirectory, "pg_tblspc");
+  for (const name of await readdir(tablespaces).catch(() => [])) links.push(path.join(tablespaces, name));
+  const targets = await Promise.all(links.map((link) => realpath(link).catch(() => dataDirectory)));
+  const trees = [...new Set([dataDirectory, ...targets])];
+  const { exitCode, stderr } = await runProgram("chown", ["-R", `${account.uid}:${account.gid}`, ...trees]);
+  if (exitCode !== 0) {
+    throw new DirectoryError(`could not give ${dataDirectory} to ${account.name}: ${stderr.trim().split("\n")[0]}`, {
+      hint: "Copy the data to a file system that keeps owners.",
+    });
+  }
+  await chmod(dataDirectory, 0o700);
+}
+
+/** The file that says a cluster is complete: written last, so what lacks it was never finished. */
+const completionFile = "cluster.json";
+
+/** True when the directory holds a cluster that was made to the end. */
+export async function isComplete(directory: string): Promise<boolean> {
+  return (await readFile(path.join(directory, completionFile), "utf8").catch(() => "")) !== "";
+}
+
+export async function markComplete(directory: string, binaries: Binaries): Promise<void> {
+  const about = { format: 1, major: binaries.major, version: binaries.version, madeAt: new Date().toISOString() };
+  await writeFileDurably(path.join(directory, completionFile), `${JSON.stringify(about, null, 2)}\n`);
+}
+
+/** Comes before deleting the data: what is half deleted then counts as never finished. */
+export async function clearCompletion(directory: string): Promise<void> {
+  await rm(path.join(directory, completionFile), { force: true });
+}
+
+/**
+ * Makes a cluster's own directory. The server's account needs to pass through it only: the data below is its own.
+ * @throws {DirectoryError}
+ */
+export async function prepareDirectory(directory: string, account: Account | undefined): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: account === undefined ? 0o700 : 0o711 });
+    if (account === undefined) return;
+    const about = await stat(directory);
+    if (about.uid === process.getuid?.()) await chmod(directory, about.mode | 0o711);
+  } catch (error) {
+    throw new DirectoryError(`cannot write ${directory}: ${(error as NodeJS.ErrnoException).code ?? "failed"}`, {
+      cause: error,
+      hint: "Choose a directory that you may write to.",
+    });
+  }
 }

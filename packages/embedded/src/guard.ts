@@ -1,54 +1,57 @@
 import { spawn } from "node:child_process";
-import { identify } from "./process-identity.ts";
 
-/** What the guard does with the servers it finds once its process has ended. */
+/** What the guard does with the servers it watches once its process has ended. */
 export interface GuardOptions {
   /** `fast` leaves clean data; `immediate` is for data nobody will miss. */
   readonly mode: "fast" | "immediate";
-  /** Deletes the whole directory once no server runs in it. */
-  readonly removeDirectory: boolean;
+  /** A directory to delete once its servers have ended. */
+  readonly removeDirectory?: string;
 }
 
-/** A guard at work. */
+/** A small process that ends servers when this one did not. */
 export interface Guard {
   readonly pid: number | undefined;
-  /** Ends the guard without any action: its process stopped the servers itself. */
+  /** Tells the guard of a server the moment it exists. */
+  watch(pid: number, dataDirectory: string): void;
+  /** Ends the guard with nothing done: its servers were stopped in order. */
   dismiss(): void;
 }
 
-// Reads until the pipe from the guarded process closes, which the kernel does however that process ends.
-// A line "dismiss" ends it with nothing done. A server counts only when its command line names its directory.
+// Reads lines "pid directory" until the pipe from the guarded process closes, which the kernel does however that
+// process ends, or until "dismiss". A process counts only while its command line names its directory. A file
+// "frozen" beside the data lists stopped processes, which must go on before they can end.
 const script = `
-while IFS= read -r line; do [ "$line" = dismiss ] && exit 0; done
-pids=
-find "$1" -name postmaster.pid 2>/dev/null > "$1/.guard" || :
-while IFS= read -r file; do
-  read -r pid < "$file" || continue
-  case "$(ps -o args= -p "$pid" 2>/dev/null || tr '\\0' ' ' < "/proc/$pid/cmdline")" in
-    *"\${file%/postmaster.pid}"*) kill -"$2" "$pid" 2>/dev/null; pids="$pids $pid";;
+list=
+while IFS= read -r line; do
+  [ "$line" = dismiss ] && exit 0
+  list="$list$line
+"
+done
+printf '%s' "$list" | while IFS=' ' read -r pid directory; do
+  case "$(tr '\\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null || ps -o args= -p "$pid" 2>/dev/null)" in
+    *"$directory"*) ;;
+    *) continue;;
   esac
-done < "$1/.guard"
-for file in "$1"/*/frozen "$1"/*/*/frozen; do [ -f "$file" ] && kill -CONT $(cat "$file") 2>/dev/null; done
-for pid in $pids; do
+  kill -"$1" "$pid" 2>/dev/null
+  [ -f "$directory/../frozen" ] && kill -CONT $(cat "$directory/../frozen") 2>/dev/null
   kill -CONT "$pid" 2>/dev/null
+done
+printf '%s' "$list" | while IFS=' ' read -r pid directory; do
   n=0
   while kill -0 "$pid" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1 2>/dev/null || sleep 1; n=$((n+1)); done
-  kill -0 "$pid" 2>/dev/null && kill -QUIT "$pid" 2>/dev/null
 done
-rm -f "$1/.guard"
-[ "$3" = remove ] && rm -rf "$1"
+[ -n "$2" ] && rm -rf "$2"
 exit 0
 `;
 
 /**
- * Starts a small process that stops every server below `directory` when this process ends without having done so,
- * even by SIGKILL. Not on Windows, where the record of the next start has to do.
+ * Starts a guard: when this process ends without having stopped the servers it told of, even by SIGKILL, the guard
+ * stops them. Not on Windows, where the record of the next start has to do.
  */
-export async function startGuard(directory: string, options: GuardOptions): Promise<Guard> {
-  if (process.platform === "win32") return { pid: undefined, dismiss: () => undefined };
+export function startGuard(options: GuardOptions): Guard {
+  if (process.platform === "win32") return { pid: undefined, watch: () => undefined, dismiss: () => undefined };
   const signal = options.mode === "fast" ? "INT" : "QUIT";
-  const remove = options.removeDirectory ? "remove" : "keep";
-  const child = spawn("/bin/sh", ["-c", script, "db-guard", directory, signal, remove], {
+  const child = spawn("/bin/sh", ["-c", script, "db-guard", signal, options.removeDirectory ?? ""], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
     cwd: "/",
@@ -58,6 +61,9 @@ export async function startGuard(directory: string, options: GuardOptions): Prom
   child.unref();
   // The pipe must not keep this process alive; the kernel closes it at the end.
   (child.stdin as unknown as { unref(): void }).unref();
-  const identity = child.pid === undefined ? undefined : await identify(child.pid);
-  return { pid: identity?.pid, dismiss: () => void child.stdin.end("dismiss\n") };
+  return {
+    pid: child.pid,
+    watch: (pid, dataDirectory) => void child.stdin.write(`${pid} ${dataDirectory}\n`),
+    dismiss: () => void child.stdin.end("dismiss\n"),
+  };
 }

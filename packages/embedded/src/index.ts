@@ -7,16 +7,17 @@ export {
   programPath,
   requireBinaries,
 } from "./binaries.ts";
-export {
-  type CloneOptions,
-  type Cluster,
-  createCluster,
-  createSlotSql,
-  type CreateClusterOptions,
-  openCluster,
-  type OpenClusterOptions,
-  type StopMode,
+export type {
+  CloneOptions,
+  Cluster,
+  CreateClusterOptions,
+  OpenClusterOptions,
+  ReplicationState,
+  StopMode,
 } from "./cluster.ts";
+export { copyTree } from "./copy.ts";
+export { createCluster, openCluster } from "./create.ts";
+export { writeServerFile } from "./data-directory.ts";
 export {
   AccountError,
   BinariesInstallError,
@@ -27,11 +28,10 @@ export {
   DirectoryInUseError,
   NoFreePortError,
 } from "./errors.ts";
-export { copyTree } from "./copy.ts";
-export { writeServerFile } from "./data-directory.ts";
 export { type Guard, type GuardOptions, startGuard } from "./guard.ts";
 export { type FindPort, findFreePort } from "./port.ts";
-export { findPostmaster, killProcesses as killServer } from "./postmaster.ts";
+export { findPostmaster, killProcesses } from "./postmaster.ts";
 export { childrenOf, identify, isSameProcess, type ProcessIdentity } from "./process-identity.ts";
 export { sharedDirectory } from "./reach.ts";
 export { type Settings, throwawaySettings } from "./settings.ts";
+export { createSlotSql } from "./standby.ts";

@@ -1,10 +1,20 @@
-import { readFile } from "node:fs/promises";
+import { readFile, readlink, realpath, rm } from "node:fs/promises";
 import path from "node:path";
-import { childrenOf, commandOf, identify, isAlive, isSameProcess, type ProcessIdentity } from "./process-identity.ts";
+import {
+  childrenOf,
+  commandOf,
+  identify,
+  isAlive,
+  isSameProcess,
+  type ProcessIdentity,
+  startTimeMs,
+} from "./process-identity.ts";
 
 /** What a server writes into its postmaster.pid. */
 export interface PostmasterFile {
   readonly pid: number;
+  /** Seconds since the epoch. */
+  readonly startedAt: number;
   readonly port: number;
   /** `starting`, `ready`, `standby` or `stopping`; empty before the server wrote it. */
   readonly status: string;
@@ -25,6 +35,7 @@ export async function readPostmasterFile(dataDirectory: string): Promise<Postmas
   const shared = Number.parseInt((lines[6] ?? "").trim().split(/\s+/)[1] ?? "", 10);
   return {
     pid,
+    startedAt: Number.parseInt(lines[2] ?? "", 10) || 0,
     port: Number.parseInt(lines[3] ?? "", 10) || 0,
     status: (lines[7] ?? "").trim(),
     sharedMemoryId: Number.isSafeInteger(shared) ? shared : undefined,
@@ -33,7 +44,8 @@ export async function readPostmasterFile(dataDirectory: string): Promise<Postmas
 
 /**
  * The server that runs on a data directory, or undefined. A process with the id in postmaster.pid counts only when it
- * is the one `recorded`, or a postgres that names this directory: an id may have gone to another program since.
+ * is the one `recorded`, or a postgres that works in this directory or began when the file says: an id may have gone
+ * to another program since.
  */
 export async function findPostmaster(
   dataDirectory: string,
@@ -42,10 +54,27 @@ export async function findPostmaster(
   if (recorded !== undefined && recorded.startedAt !== "" && (await isSameProcess(recorded))) return recorded;
   const file = await readPostmasterFile(dataDirectory);
   const identity = file === undefined ? undefined : await identify(file.pid);
-  if (identity === undefined) return undefined;
+  if (file === undefined || identity === undefined) return undefined;
   const command = await commandOf(identity.pid);
-  if (process.platform === "win32") return /postgres\.exe/i.test(command) ? identity : undefined;
-  return /postgres/.test(command) && command.includes(dataDirectory) ? identity : undefined;
+  if (!/postgres|postmaster/i.test(command)) return undefined;
+  if (process.platform === "win32" || command.includes(dataDirectory)) return identity;
+  const [works, here] = await Promise.all([
+    readlink(`/proc/${identity.pid}/cwd`).catch(() => ""),
+    realpath(dataDirectory).catch(() => dataDirectory),
+  ]);
+  if (works === here) return identity;
+  const startedMs = await startTimeMs(identity.pid);
+  // The file's time is taken a moment after the process began, by a clock that may have been set meanwhile.
+  return startedMs !== undefined && Math.abs(startedMs - file.startedAt * 1_000) < 5_000 ? identity : undefined;
+}
+
+/**
+ * Removes a postmaster.pid whose server is gone while its id belongs to another program: PostgreSQL would take that
+ * program for its server and refuse to start. Called when `findPostmaster` found none.
+ */
+export async function clearStaleFile(dataDirectory: string): Promise<void> {
+  const file = await readPostmasterFile(dataDirectory);
+  if (file !== undefined && isAlive(file.pid)) await rm(path.join(dataDirectory, "postmaster.pid"), { force: true });
 }
 
 /** Sends a signal to a server; nothing happens when it has ended. */

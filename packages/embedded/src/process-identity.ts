@@ -82,6 +82,20 @@ export async function commandOf(pid: number): Promise<string> {
   return stdout.trim();
 }
 
+/** When a process began, milliseconds since the epoch, to about a second; undefined where the system does not tell. */
+export async function startTimeMs(pid: number): Promise<number | undefined> {
+  if (process.platform === "win32") return undefined;
+  if (process.platform === "linux") {
+    const stat = await processStat(pid);
+    const boot = /^btime (\d+)$/m.exec(await readFile("/proc/stat", "utf8").catch(() => ""));
+    // Ticks are hundredths of a second on every Linux that Node runs on.
+    return stat === undefined || boot === null ? undefined : Number(boot[1]) * 1_000 + Number(stat.startTicks) * 10;
+  }
+  const { stdout } = await run("ps", ["-o", "lstart=", "-p", String(pid)]).catch(() => ({ stdout: "" }));
+  const time = Date.parse(stdout.trim());
+  return Number.isNaN(time) ? undefined : time;
+}
+
 interface ProcessStat {
   readonly state: string;
   readonly parent: number;

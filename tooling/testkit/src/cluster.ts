@@ -77,7 +77,8 @@ export async function startCluster<const Replicas extends number = 0>(
   const [binaries, account] = await Promise.all([testBinaries(version), serverAccount()]);
   const names = Array.from({ length: count }, (_, index) => `replica_${index + 1}`);
   const template = await preparedData(binaries, account, { slots: names, initdbArguments });
-  const directory = await mkdtemp(path.join(await runDirectory(account), "cluster-"));
+  const run = await runDirectory(account);
+  const directory = await mkdtemp(path.join(run.path, "cluster-"));
   await chmod(directory, 0o755);
   const archiveDirectory = archive ? await serverDirectory(path.join(directory, "archive"), account) : "";
   const settings: Settings = {
@@ -93,6 +94,7 @@ export async function startCluster<const Replicas extends number = 0>(
     binaries,
     password: testPassword,
     settings,
+    guard: run.guard,
     ...(options.hba === undefined ? {} : { hba: options.hba }),
   });
   const standbys: Cluster[] = [];

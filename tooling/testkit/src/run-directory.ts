@@ -3,33 +3,39 @@ import path from "node:path";
 import {
   type Account,
   findPostmaster,
+  type Guard,
   identify,
   isSameProcess,
-  killServer,
+  killProcesses,
   type ProcessIdentity,
   sharedDirectory,
   startGuard,
 } from "@db/embedded";
 
-let current: Promise<string> | undefined;
+/** Where this process keeps its clusters, and what ends them after it. */
+export interface RunDirectory {
+  readonly path: string;
+  readonly guard: Guard;
+}
+
+let current: Promise<RunDirectory> | undefined;
 
 /**
  * The directory of this process's clusters. A guard stops and deletes what is left there when the process ends,
  * however it ends; what a guard itself left (a machine that went down) the next process sweeps.
  */
-export function runDirectory(account: Account | undefined): Promise<string> {
+export function runDirectory(account: Account | undefined): Promise<RunDirectory> {
   current ??= prepare(account);
   return current;
 }
 
-async function prepare(account: Account | undefined): Promise<string> {
+async function prepare(account: Account | undefined): Promise<RunDirectory> {
   const shared = await sharedDirectory("run", account);
   await sweep(shared);
   const directory = await mkdtemp(path.join(shared, `${process.pid}-`));
   await chmod(directory, 0o755);
   await writeFile(path.join(directory, "owner.json"), JSON.stringify(await identify(process.pid)));
-  await startGuard(directory, { mode: "immediate", removeDirectory: true });
-  return directory;
+  return { path: directory, guard: startGuard({ mode: "immediate", removeDirectory: directory }) };
 }
 
 async function sweep(shared: string): Promise<void> {
@@ -45,7 +51,7 @@ async function sweep(shared: string): Promise<void> {
     for (const cluster of await subdirectories(directory)) {
       for (const server of await subdirectories(cluster)) {
         const left = await findPostmaster(path.join(server, "data"));
-        if (left !== undefined) await killServer(left.pid);
+        if (left !== undefined) await killProcesses(left.pid);
       }
     }
     await rm(directory, { recursive: true, force: true }).catch(() => undefined);
