@@ -2,7 +2,9 @@ export { dateText, dayOf, instantText, monthOf, weekdayOf, yearOf } from "./cale
 export { copyRow, type CopyValue } from "./copy-row.ts";
 export type { Dataset, GeneratedTable } from "./dataset.ts";
 export { DatasetConflictError, InvalidDatasetOptionError } from "./errors.ts";
+export { countFaultRows, type Fault, pickFaultPositions } from "./fault.ts";
 export { loadDataset, type LoadReport } from "./load.ts";
 export { type DatasetOptions, datasetDefaults, type LoadOptions, resolveDatasetOptions } from "./options.ts";
+export { addressName, personName } from "./person.ts";
 export { createRandom, type Random, weighted } from "./random.ts";
 export { spread } from "./spread.ts";

@@ -21,7 +21,7 @@ export function makeAttention(seed: number, bills: Bills): Attention {
     const u = random.next();
     // A national bill concerns more people than a county's.
     appeal[id] = (0.03 + 0.97 * u * u * u * u) * (bills.house[id] === 2 ? 0.5 : 1);
-    if (appeal[id]! > 0.4 || evergreenBills.includes(id)) loved.push(id);
+    if (appeal[id]! > 0.4) loved.push(id);
     // The year's first national Finance Bill is what the whole country talks about.
     const year = yearOf(bills.introducedDay[id]!);
     if (bills.subject[id] === 0 && bills.house[id] === 0 && year > landmarkYear) {
@@ -37,6 +37,10 @@ export function makeAttention(seed: number, bills: Bills): Attention {
       if (kind < 0.12) {
         const landmark = newestUpTo(landmarks, introduced, random.skewed(6, 2));
         if (landmark !== undefined) return landmark;
+      }
+      if (kind < 0.14) {
+        const id = evergreenBills[random.below(evergreenBills.length)]!;
+        if (id <= introduced) return id;
       }
       if (kind < 0.34) {
         const known = countUpTo(loved, introduced);

@@ -1,15 +1,4 @@
-import { createRandom } from "@db/example-datagen";
-
-/** A mistake put into the data on purpose, so that validation has something true to find. */
-export interface Fault {
-  readonly id: FaultId;
-  readonly table: string;
-  /** Rows that have it at scale 1. */
-  readonly rows: number;
-  /** True when the number grows with the scale (rounded up); false where the table does not grow. */
-  readonly grows: boolean;
-  readonly what: string;
-}
+import { countFaultRows, type Fault, pickFaultPositions } from "@db/example-datagen";
 
 export type FaultId =
   | "engagement-without-bill"
@@ -26,7 +15,7 @@ export type FaultId =
   | "undeclared-conflict";
 
 /** Every deliberate fault. The numbers hold for every seed. */
-export const faults: readonly Fault[] = [
+export const faults: readonly Fault<FaultId>[] = [
   fault("engagement-without-bill", "bill_engagement", 125, true, "the bill it names does not exist"),
   fault("engagement-without-user", "bill_engagement", 60, true, "the user it names does not exist"),
   fault("vote-without-position", "bill_engagement", 80, true, "a vote that is neither for nor against"),
@@ -43,15 +32,14 @@ export const faults: readonly Fault[] = [
 
 /** How many rows have a fault, at a scale. */
 export function faultRows(id: FaultId, scale: number): number {
-  const { rows, grows } = faults.find((fault) => fault.id === id)!;
-  return grows ? Math.ceil(rows * scale) : rows;
+  return countFaultRows(faults, id, scale);
 }
 
 /** Which of `total` candidates have the fault: a set of positions, the same for the same seed. */
 export function faultPositions(id: FaultId, seed: number, scale: number, total: number): ReadonlySet<number> {
-  return new Set(createRandom(seed, `fault ${id}`).distinct(faultRows(id, scale), total));
+  return pickFaultPositions(faults, id, { seed, scale }, total);
 }
 
-function fault(id: FaultId, table: string, rows: number, grows: boolean, what: string): Fault {
+function fault(id: FaultId, table: string, rows: number, grows: boolean, what: string): Fault<FaultId> {
   return { id, table, rows, grows, what };
 }

@@ -1,7 +1,6 @@
-import { copyRow, createRandom, dayOf, type GeneratedTable } from "@db/example-datagen";
+import { copyRow, createRandom, dayOf, type GeneratedTable, personName } from "@db/example-datagen";
 import { counties } from "../text/county.ts";
 import { houses, parties, termEnds, termStarts } from "../text/parliament.ts";
-import { personName } from "../text/person.ts";
 import type { Size } from "./size.ts";
 
 /** Members of a house, told by the terms they sat in. */

@@ -1,6 +1,14 @@
-import { copyRow, createRandom, type GeneratedTable, instantText, spread, weighted } from "@db/example-datagen";
+import {
+  addressName,
+  copyRow,
+  createRandom,
+  type GeneratedTable,
+  instantText,
+  spread,
+  weighted,
+  personName,
+} from "@db/example-datagen";
 import { counties } from "../text/county.ts";
-import { addressName, personName } from "../text/person.ts";
 import { faultPositions, faultRows } from "./fault.ts";
 import { lastDay, launchDay, type Size } from "./size.ts";
 

@@ -1,4 +1,4 @@
-import type { Random } from "@db/example-datagen";
+import type { Random } from "./random.ts";
 
 /**
  * Names as they are met in Kenya, by community, diacritics included. Combined at random: a likeness to a living
