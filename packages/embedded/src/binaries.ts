@@ -31,6 +31,8 @@ export interface Binaries {
 export interface FindBinariesOptions {
   /** A directory of programs to look at first, and only there when it is given. */
   readonly binDirectory?: string;
+  /** True when `binDirectory` is inside a package of npm: completed and copied where its files cannot be read. */
+  readonly packaged?: boolean;
   /** The text of the PATH variable; nothing by default. */
   readonly path?: string;
   /** Where `installBinaries` keeps what it fetched; not looked at by default. */
@@ -113,7 +115,9 @@ export function programPath(binaries: Binaries, name: string): string {
 }
 
 async function candidates(options: FindBinariesOptions): Promise<{ directory: string; source: BinarySource }[]> {
-  if (options.binDirectory !== undefined) return [{ directory: options.binDirectory, source: "setting" }];
+  if (options.binDirectory !== undefined) {
+    return [{ directory: options.binDirectory, source: options.packaged === true ? "npm" : "setting" }];
+  }
   const [system, npm, cache] = await Promise.all([
     systemDirectories(),
     npmBinDirectories(),

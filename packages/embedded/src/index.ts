@@ -29,6 +29,7 @@ export {
   NoFreePortError,
 } from "./errors.ts";
 export { type Guard, type GuardOptions, startGuard } from "./guard.ts";
+export { defaultCacheDirectory, installableVersions, installBinaries, type InstallBinariesOptions } from "./install.ts";
 export { type FindPort, findFreePort } from "./port.ts";
 export { findPostmaster, killProcesses } from "./postmaster.ts";
 export { childrenOf, identify, isSameProcess, type ProcessIdentity } from "./process-identity.ts";

@@ -17,6 +17,10 @@ export interface ProgramOptions {
   readonly input?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly directory?: string;
+  /** True passes the caller's environment on: for npm, whose settings stand there. */
+  readonly inheritEnvironment?: boolean;
+  /** Windows starts command files only through a shell. */
+  readonly shell?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number;
 }
@@ -48,12 +52,13 @@ export function runProgram(
 ): Promise<ProgramResult> {
   const { account, input = "", signal, timeoutMs = 120_000 } = options;
   return new Promise((resolve, reject) => {
-    const env = serverEnvironment(options.environment);
+    const env = options.inheritEnvironment ? undefined : serverEnvironment(options.environment);
     const child = spawn(file, args, {
       ...asAccount(account),
       ...(options.directory === undefined ? {} : { cwd: options.directory }),
       ...(env === undefined ? {} : { env }),
       stdio: "pipe",
+      shell: options.shell ?? false,
       windowsHide: true,
     });
     let stdout = "";
