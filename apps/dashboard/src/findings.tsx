@@ -1,0 +1,63 @@
+import type { Finding } from "@db/core";
+import type { JSX } from "preact";
+import { formatAgo } from "./format.ts";
+import { Badge, toneOfSeverity, wordOfSeverity } from "./icon.tsx";
+
+/** What is wrong, worst first, each with why, since when and the command that mends it. */
+export function Findings({
+  findings,
+  asOf,
+}: {
+  readonly findings: readonly Finding[];
+  readonly asOf: string;
+}): JSX.Element {
+  if (findings.length === 0) return <p class="calm">Nothing to act on: every check passes.</p>;
+  const notes = findings.filter((finding) => finding.severity === "info");
+  const pressing = findings.filter((finding) => finding.severity !== "info");
+  return (
+    <>
+      {pressing.length > 0 && <List findings={pressing} asOf={asOf} />}
+      {notes.length > 0 && (
+        <details class="notes" open={pressing.length === 0 && notes.length <= 4}>
+          <summary>
+            {notes.length} {notes.length === 1 ? "note" : "notes"}
+          </summary>
+          <List findings={notes} asOf={asOf} />
+        </details>
+      )}
+    </>
+  );
+}
+
+function List({ findings, asOf }: { readonly findings: readonly Finding[]; readonly asOf: string }): JSX.Element {
+  return (
+    <ol class="findings">
+      {findings.map((finding) => (
+        <li key={`${finding.id}:${finding.subject ?? ""}`} class={`finding tone-${toneOfSeverity[finding.severity]}`}>
+          <div class="finding-head">
+            <Badge tone={toneOfSeverity[finding.severity]}>{wordOfSeverity[finding.severity]}</Badge>
+            <h3>{finding.title}</h3>
+            <span class="muted finding-id">
+              {finding.id}
+              {finding.since === undefined ? "" : `, for ${formatAgo(finding.since, asOf).replace(" ago", "")}`}
+            </span>
+          </div>
+          {finding.hint !== undefined && <p>{finding.hint}</p>}
+          {finding.command !== undefined && <Command text={finding.command} />}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+/** A command to copy. Without scripts it is still there to select. */
+export function Command({ text }: { readonly text: string }): JSX.Element {
+  return (
+    <p class="command">
+      <code>{text}</code>
+      <button type="button" class="copy" data-copy={text} aria-label={`Copy: ${text}`}>
+        Copy
+      </button>
+    </p>
+  );
+}
