@@ -33,6 +33,8 @@ export { defaultCacheDirectory, installableVersions, installBinaries, type Insta
 export { type FindPort, findFreePort } from "./port.ts";
 export { findPostmaster, killProcesses } from "./postmaster.ts";
 export { childrenOf, identify, isSameProcess, type ProcessIdentity } from "./process-identity.ts";
+export { recoverClusters, type RecoveredServer } from "./recover.ts";
 export { sharedDirectory } from "./reach.ts";
 export { type Settings, throwawaySettings } from "./settings.ts";
 export { createSlotSql } from "./standby.ts";
+export { type LocalTopology, type LocalTopologyOptions, openLocalTopology } from "./topology.ts";

@@ -1,4 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { type Logger, noLogger } from "@db/core";
 import type { Account } from "./account.ts";
@@ -145,7 +145,11 @@ export class LocalCluster implements Cluster {
     const startedBy = (await identify(process.pid)) ?? { pid: process.pid, startedAt: "" };
     const record = { dataDirectory: this.dataDirectory, port: this.#port, startedBy };
     await writeRunningRecord(this.directory, record);
-    const { pid, logOffset } = await launchServer({
+    this.#logOffset = await stat(this.logFile).then(
+      (about) => about.size,
+      () => 0,
+    );
+    const pid = await launchServer({
       binaries: this.binaries,
       dataDirectory: this.dataDirectory,
       logFile: this.logFile,
@@ -156,7 +160,6 @@ export class LocalCluster implements Cluster {
       signal,
       onProcess: (pid) => this.#options.guard?.watch(pid, this.dataDirectory),
     });
-    this.#logOffset = logOffset;
     this.#process = await identify(pid);
     if (this.#process !== undefined) await writeRunningRecord(this.directory, { ...record, server: this.#process });
     this.#logger.debug({ port: this.#port, pid, tookMs: Date.now() - started }, "server started");

@@ -22,19 +22,13 @@ export interface LaunchOptions {
   readonly onProcess: (pid: number) => void;
 }
 
-/** A server that accepts connections. */
-export interface LaunchedServer {
-  readonly pid: number;
-  /** Where its own lines begin in the log. */
-  readonly logOffset: number;
-}
-
 /**
  * Starts a server and waits until it accepts connections, told by the status line of its postmaster.pid: no client is
  * needed. A server that does not get there in time is ended.
+ * @returns its process id
  * @throws {ClusterError} with the lines it wrote, {AbortedError}
  */
-export async function launchServer(options: LaunchOptions): Promise<LaunchedServer> {
+export async function launchServer(options: LaunchOptions): Promise<number> {
   const { dataDirectory, timeoutMs, signal } = options;
   const log = await open(options.logFile, "a", 0o600);
   const logOffset = (await log.stat()).size;
@@ -70,7 +64,7 @@ export async function launchServer(options: LaunchOptions): Promise<LaunchedServ
     const file = await readPostmasterFile(dataDirectory);
     if (ended !== undefined) throw await startFailed(ended, options, logOffset);
     if (pid !== undefined && file?.pid === pid && (file.status === "ready" || file.status === "standby")) {
-      return { pid, logOffset };
+      return pid;
     }
     if (signal?.aborted || Date.now() > deadline) {
       // Let it end in order when it can: what it recovered so far is then not done twice.
