@@ -1,1 +1,90 @@
-export {};
+export { type Alert, type AlertEvent, type AlertListener, type Blackout, isBlackedOut } from "./alerts/event.ts";
+export { type AlertEngine, type AlertEngineOptions, createAlertEngine } from "./alerts/engine.ts";
+export {
+  aggregate,
+  and,
+  arithmetic,
+  changes,
+  compare,
+  type Comparison,
+  type Expression,
+  increase,
+  type Matchers,
+  metric,
+  number,
+  rate,
+  time,
+  unless,
+} from "./alerts/expression.ts";
+export type { AlertLevel, AlertRule, AlertSeverity, RuleOverride } from "./alerts/rule.ts";
+export { defaultRules } from "./alerts/rules.ts";
+export type { CollectLimits } from "./collector.ts";
+export { CollectTimeoutError, InvalidMonitorOptionsError, UnsupportedServerError } from "./errors.ts";
+export type {
+  BlockingFact,
+  CatalogFact,
+  Facts,
+  Identity,
+  RelationFact,
+  SequenceFact,
+  SessionFact,
+  SettingFact,
+  StatementFact,
+  StatementsFact,
+  VacuumFact,
+  XminHolder,
+} from "./facts.ts";
+export { recommend } from "./findings.ts";
+export { buildGrafanaDashboard } from "./grafana/dashboard.ts";
+export { createLocalHost, type HostFilesystem, type HostStats, type HostStatsSource } from "./host.ts";
+export { hasMetric, type MetricDefinition, type MetricType, type ServerScope, type Tier } from "./metric.ts";
+export { type CollectOptions, createMonitor, type Monitor } from "./monitor.ts";
+export { monitorDefaults, type MonitorOptions, type MonitorTarget } from "./options.ts";
+export type { PoolStats, PoolStatsSource } from "./pool-stats.ts";
+export { renderPrometheusRules } from "./prometheus/rules.ts";
+export {
+  openMetricsContentType,
+  prometheusContentType,
+  renderOpenMetrics,
+  renderPrometheus,
+  type RenderOptions,
+} from "./prometheus/text.ts";
+export { redactSql } from "./redact.ts";
+export { metricRegistry, metricsFor } from "./registry.ts";
+export { renderReportHtml } from "./report/html.ts";
+export {
+  buildReport,
+  type MonitorReport,
+  type ReportDatabase,
+  type ReportInput,
+  type ReportServer,
+  type ReportTable,
+} from "./report/report.ts";
+export { renderReportText } from "./report/text.ts";
+export { type KeySeries, keySeries, type Series, type SeriesQuery } from "./series.ts";
+export {
+  type Block,
+  type MetricRow,
+  type MetricTable,
+  type Sample,
+  samplesOf,
+  type ServerSnapshot,
+  type Snapshot,
+  valueOf,
+} from "./snapshot.ts";
+export {
+  type BlockingNode,
+  blockingTree,
+  connections,
+  type ConnectionsView,
+  type ServerConnections,
+} from "./views/connections.ts";
+export {
+  type Archiver,
+  replication,
+  type ReplicationServer,
+  type ReplicationSlot,
+  type ReplicationStandby,
+  type ReplicationView,
+} from "./views/replication.ts";
+export { topQueries, type TopQueriesOptions, type TopQuery } from "./views/top-queries.ts";

@@ -1,0 +1,252 @@
+import type { Clock, Logger } from "@db/core";
+import type { Sample, ServerSnapshot, Snapshot } from "../snapshot.ts";
+import { adviceFor } from "./advice.ts";
+import { type Alert, type AlertEvent, type AlertListener, type Blackout, isBlackedOut } from "./event.ts";
+import { evaluate } from "./evaluate.ts";
+import { windowsOf } from "./expression.ts";
+import type { AlertLevel, AlertRule, AlertSeverity, RuleOverride } from "./rule.ts";
+import { SampleWindow } from "./window.ts";
+
+export interface AlertEngineOptions {
+  readonly rules: readonly AlertRule[];
+  readonly overrides?: readonly RuleOverride[];
+  readonly blackouts?: readonly Blackout[];
+  readonly onAlert: AlertListener;
+  /** Most events kept; the oldest go first. Default 1 000. */
+  readonly historyLimit?: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Evaluates rules over snapshots and remembers what holds since when. */
+export interface AlertEngine {
+  /** Takes a snapshot as what is known now. Listeners are told of what began, changed and ended. */
+  evaluate(snapshot: Snapshot): readonly AlertEvent[];
+  /** What holds now, firing or about to, in the order of the rules. */
+  alerts(): readonly Alert[];
+  /** What happened, oldest first. */
+  history(): readonly AlertEvent[];
+  /** Resolves when every listener told so far has answered. */
+  settled(): Promise<void>;
+}
+
+interface LevelState {
+  since: number | undefined;
+  fired: boolean;
+}
+
+interface State {
+  readonly rule: AlertRule;
+  readonly levels: readonly LevelState[];
+  alert: Alert | undefined;
+  firedAt: number | undefined;
+}
+
+export function createAlertEngine(options: AlertEngineOptions): AlertEngine {
+  return new Engine(options);
+}
+
+class Engine implements AlertEngine {
+  readonly #options: AlertEngineOptions;
+  readonly #window: SampleWindow;
+  readonly #states = new Map<string, State>();
+  readonly #history: AlertEvent[] = [];
+  readonly #telling = new Set<Promise<void>>();
+
+  constructor(options: AlertEngineOptions) {
+    this.#options = options;
+    const windows = new Map<string, number>();
+    for (const { expression } of options.rules) {
+      for (const [metric, ms] of windowsOf(expression)) windows.set(metric, Math.max(windows.get(metric) ?? 0, ms));
+    }
+    this.#window = new SampleWindow(windows);
+  }
+
+  evaluate(snapshot: Snapshot): readonly AlertEvent[] {
+    const now = this.#options.clock.now();
+    this.#window.record(snapshot, now);
+    const events: AlertEvent[] = [];
+    const seen = new Set<string>();
+    for (const rule of this.#options.rules) {
+      for (const sample of evaluate(rule.expression, { snapshot, window: this.#window, now })) {
+        const levels = this.#levelsFor(rule, sample);
+        if (levels === undefined) continue;
+        const key = keyOf(rule, sample);
+        seen.add(key);
+        events.push(...this.#step(key, rule, levels, sample, snapshot, now));
+      }
+    }
+    for (const [key, state] of this.#states) {
+      if (seen.has(key)) continue;
+      this.#states.delete(key);
+      if (state.alert?.state === "firing") events.push(this.#event("cleared", state.alert, now));
+    }
+    this.#history.push(...events);
+    const limit = this.#options.historyLimit ?? 1000;
+    if (this.#history.length > limit) this.#history.splice(0, this.#history.length - limit);
+    for (const event of events) this.#tell(event);
+    return events;
+  }
+
+  alerts(): readonly Alert[] {
+    return [...this.#states.values()].flatMap(({ alert }) => alert ?? []);
+  }
+
+  history(): readonly AlertEvent[] {
+    return [...this.#history];
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#telling);
+  }
+
+  #step(
+    key: string,
+    rule: AlertRule,
+    levels: readonly AlertLevel[],
+    sample: Sample,
+    snapshot: Snapshot,
+    now: number,
+  ): readonly AlertEvent[] {
+    let state = this.#states.get(key);
+    if (!state) {
+      state = {
+        rule,
+        levels: levels.map(() => ({ since: undefined, fired: false })),
+        alert: undefined,
+        firedAt: undefined,
+      };
+      this.#states.set(key, state);
+    }
+    for (const [i, level] of levels.entries()) advance(state.levels[i]!, level, rule.fires, sample.value, now);
+    const firing = state.levels.findIndex(({ fired }) => fired);
+    const holding = firing >= 0 ? firing : state.levels.findIndex(({ since }) => since !== undefined);
+    const before = state.alert;
+    const wasFiring = before?.state === "firing";
+    if (holding < 0) {
+      this.#states.delete(key);
+      return wasFiring ? [this.#event("cleared", { ...before, value: sample.value }, now)] : [];
+    }
+    if (firing >= 0) state.firedAt ??= now;
+    else state.firedAt = undefined;
+    const alert = describe({ key, rule, level: levels[holding]!, sample, snapshot, state, firing: firing >= 0 });
+    state.alert = alert;
+    if (firing >= 0 && (!wasFiring || before.severity !== alert.severity)) {
+      return [this.#event("firing", alert, now, wasFiring ? before.severity : undefined)];
+    }
+    return wasFiring && firing < 0 ? [this.#event("cleared", { ...before, value: sample.value }, now)] : [];
+  }
+
+  #levelsFor(rule: AlertRule, { labels }: Sample): readonly AlertLevel[] | undefined {
+    const override = this.#options.overrides?.findLast(
+      (candidate) =>
+        candidate.rule === rule.name &&
+        (candidate.server === undefined || candidate.server === labels["server"]) &&
+        Object.entries(candidate.labels ?? {}).every(([name, value]) => labels[name] === value),
+    );
+    if (!override) return rule.levels;
+    if (override.disabled) return undefined;
+    return rule.levels.map((level) => applyOverride(level, override));
+  }
+
+  #event(kind: AlertEvent["kind"], alert: Alert, now: number, previousSeverity?: AlertSeverity): AlertEvent {
+    return {
+      kind,
+      at: new Date(now).toISOString(),
+      alert,
+      ...(previousSeverity !== undefined && { previousSeverity }),
+      suppressed: isBlackedOut(this.#options.blackouts ?? [], alert, now),
+    };
+  }
+
+  #tell(event: AlertEvent): void {
+    const telling = (async () => {
+      try {
+        await this.#options.onAlert(event);
+      } catch (error) {
+        this.#options.logger.error({ error, rule: event.alert.rule }, "an alert listener failed");
+      }
+    })();
+    this.#telling.add(telling);
+    void telling.finally(() => this.#telling.delete(telling));
+  }
+}
+
+function applyOverride({ clear, ...level }: AlertLevel, override: RuleOverride): AlertLevel {
+  const threshold = override.thresholds?.[level.severity];
+  const ownClear = override.clear?.[level.severity];
+  // The rule's clear level belongs to its own threshold; beside another it could lie on the wrong side.
+  const kept = ownClear ?? (threshold === undefined ? clear : undefined);
+  return {
+    ...level,
+    ...(threshold !== undefined && { threshold }),
+    ...(override.forMs !== undefined && { forMs: override.forMs }),
+    ...(kept !== undefined && { clear: kept }),
+  };
+}
+
+function advance(state: LevelState, level: AlertLevel, fires: AlertRule["fires"], value: number, now: number): void {
+  const limit = state.fired ? (level.clear ?? level.threshold) : level.threshold;
+  const holds = fires === "above" ? value > limit : value < limit;
+  if (!holds) {
+    state.since = undefined;
+    state.fired = false;
+    return;
+  }
+  state.since ??= now;
+  if (now - state.since >= (level.forMs ?? 0)) state.fired = true;
+}
+
+function describe(input: {
+  readonly key: string;
+  readonly rule: AlertRule;
+  readonly level: AlertLevel;
+  readonly sample: Sample;
+  readonly snapshot: Snapshot;
+  readonly state: State;
+  readonly firing: boolean;
+}): Alert {
+  const { key, rule, level, sample, state } = input;
+  const server = sample.labels["server"] ?? "";
+  const since = Math.min(...state.levels.flatMap((each) => each.since ?? []));
+  const placeholders = { ...sample.labels, value: String(sample.value) };
+  const advice = adviceFor(rule.name, sample.labels, serverOf(input.snapshot, server));
+  const command = advice.command ?? (rule.command && fill(rule.command, placeholders, (v) => v.replaceAll("'", "''")));
+  return {
+    key,
+    rule: rule.name,
+    group: `${rule.name}/${server}`,
+    state: input.firing ? "firing" : "pending",
+    severity: level.severity,
+    title: fill(rule.title, placeholders),
+    server,
+    labels: sample.labels,
+    value: sample.value,
+    threshold: level.threshold,
+    ...(rule.unit !== undefined && { unit: rule.unit }),
+    since: new Date(since).toISOString(),
+    ...(state.firedAt !== undefined && { firedAt: new Date(state.firedAt).toISOString() }),
+    hint: advice.hint ?? rule.hint,
+    ...(command !== undefined && { command }),
+  };
+}
+
+function serverOf(snapshot: Snapshot, name: string): ServerSnapshot | undefined {
+  return snapshot.servers.find((server) => server.name === name);
+}
+
+function fill(
+  template: string,
+  values: Readonly<Record<string, string>>,
+  quote: (value: string) => string = (value) => value,
+): string {
+  return template.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = values[name];
+    return value === undefined ? whole : quote(value === "" ? "(none)" : value);
+  });
+}
+
+function keyOf(rule: AlertRule, { labels }: Sample): string {
+  const sorted = Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `${rule.name}{${sorted.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(",")}}`;
+}

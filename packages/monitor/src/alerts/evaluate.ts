@@ -1,0 +1,131 @@
+import { type Sample, samplesOf, type Snapshot } from "../snapshot.ts";
+import type { Expression, Matchers } from "./expression.ts";
+import type { SampleWindow } from "./window.ts";
+
+/** What an expression is evaluated over. */
+export interface EvaluationInput {
+  readonly snapshot: Snapshot;
+  readonly window: SampleWindow;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** The series an expression gives now. Empty when nothing matches; a number is one series without labels. */
+export function evaluate(expression: Expression, input: EvaluationInput): readonly Sample[] {
+  switch (expression.kind) {
+    case "number":
+      return [{ labels: {}, value: expression.value }];
+    case "time":
+      return [{ labels: {}, value: input.now / 1000 }];
+    case "metric":
+      return samplesOf(input.snapshot, expression.name).filter((sample) => matches(sample, expression.where));
+    case "increase":
+    case "rate":
+    case "changes":
+      return samplesOf(input.snapshot, expression.name)
+        .filter((sample) => matches(sample, expression.where))
+        .flatMap(({ labels }) => {
+          const value = input.window[expression.kind](expression.name, labels, expression.windowMs, input.now);
+          return value === undefined ? [] : [{ labels, value }];
+        });
+    case "sum":
+    case "max":
+    case "min":
+    case "count":
+      return aggregated(expression, evaluate(expression.of, input));
+    case "arithmetic":
+      return calculated(expression, evaluate(expression.left, input), evaluate(expression.right, input));
+    case "compare":
+      return evaluate(expression.left, input).filter(({ value }) => holds(value, expression.op, expression.right));
+    default: {
+      const right = new Set(evaluate(expression.right, input).map((sample) => keyOf(sample, expression.on)));
+      const wanted = expression.kind === "and";
+      return evaluate(expression.left, input).filter((s) => right.has(keyOf(s, expression.on)) === wanted);
+    }
+  }
+}
+
+/** True when `value op limit`. */
+export function holds(value: number, op: ">" | ">=" | "<" | "<=" | "==" | "!=", limit: number): boolean {
+  switch (op) {
+    case ">":
+      return value > limit;
+    case ">=":
+      return value >= limit;
+    case "<":
+      return value < limit;
+    case "<=":
+      return value <= limit;
+    case "==":
+      return value === limit;
+    default:
+      return value !== limit;
+  }
+}
+
+function matches(sample: Sample, where: Matchers): boolean {
+  return Object.entries(where).every(([name, wanted]) => {
+    const value = sample.labels[name] ?? "";
+    return typeof wanted === "string" ? value === wanted : value !== wanted.not;
+  });
+}
+
+function keyOf({ labels }: Sample, on: readonly string[] | undefined): string {
+  if (on === undefined) return JSON.stringify(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return JSON.stringify(["server", ...on].map((name) => labels[name] ?? ""));
+}
+
+function aggregated(
+  { kind, by, acrossServers }: Extract<Expression, { readonly of: Expression }>,
+  samples: readonly Sample[],
+): readonly Sample[] {
+  const kept = acrossServers ? by : ["server", ...by];
+  const groups = Map.groupBy(samples, ({ labels }) => JSON.stringify(kept.map((name) => labels[name] ?? "")));
+  return [...groups.values()].map((group) => {
+    const values = group.map(({ value }) => value);
+    const labels = Object.fromEntries(
+      kept.flatMap((name) => {
+        const value = group[0]?.labels[name];
+        return value === undefined ? [] : [[name, value]];
+      }),
+    );
+    return { labels, value: reduce(kind, values) };
+  });
+}
+
+function reduce(kind: "sum" | "max" | "min" | "count", values: readonly number[]): number {
+  if (kind === "count") return values.length;
+  if (kind === "sum") return values.reduce((a, b) => a + b, 0);
+  return values.reduce((a, b) => (kind === "max" ? Math.max(a, b) : Math.min(a, b)));
+}
+
+function calculated(
+  { op, left, right, on }: Extract<Expression, { readonly kind: "arithmetic" }>,
+  lefts: readonly Sample[],
+  rights: readonly Sample[],
+): readonly Sample[] {
+  const finite = (samples: readonly Sample[]): readonly Sample[] => samples.filter(({ value }) => !Number.isNaN(value));
+  if (isScalar(right)) {
+    const operand = rights[0]?.value ?? Number.NaN;
+    return finite(lefts.map(({ labels, value }) => ({ labels, value: apply(op, value, operand) })));
+  }
+  if (isScalar(left)) {
+    const operand = lefts[0]?.value ?? Number.NaN;
+    return finite(rights.map(({ labels, value }) => ({ labels, value: apply(op, operand, value) })));
+  }
+  const byKey = new Map(rights.map((sample) => [keyOf(sample, on), sample.value]));
+  return finite(
+    lefts.flatMap((sample) => {
+      const other = byKey.get(keyOf(sample, on));
+      return other === undefined ? [] : [{ labels: sample.labels, value: apply(op, sample.value, other) }];
+    }),
+  );
+}
+
+const isScalar = ({ kind }: Expression): boolean => kind === "number" || kind === "time";
+
+function apply(op: "+" | "-" | "*" | "/", a: number, b: number): number {
+  if (op === "+") return a + b;
+  if (op === "-") return a - b;
+  return op === "*" ? a * b : a / b;
+}

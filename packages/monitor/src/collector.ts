@@ -1,0 +1,188 @@
+import type { Queryable } from "@db/core";
+import type { Facts } from "./facts.ts";
+import type { MetricDefinition, ServerScope, Tier } from "./metric.ts";
+import type { MetricTable } from "./snapshot.ts";
+
+/** What a collector knows about where it runs. */
+export interface CollectContext {
+  /** Major version: 12 to 18 and later. */
+  readonly version: number;
+  readonly role: "primary" | "standby";
+  readonly database: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly limits: CollectLimits;
+}
+
+/** How many things get their own series; the rest is summed as `other`. */
+export interface CollectLimits {
+  readonly tables: number;
+  readonly indexes: number;
+  readonly statements: number;
+  /** How long something that was once among the top keeps its series, milliseconds. */
+  readonly stickyMs: number;
+}
+
+/** What one run gives. */
+export interface Collected {
+  readonly tables: readonly MetricTable[];
+  readonly facts?: Partial<Facts>;
+}
+
+/** Reads a group of metrics that belong together, in one statement where it can. */
+export interface Collector {
+  readonly name: string;
+  readonly tier: Tier;
+  /** Once for a server, or once for every database of it that the monitor is connected to. */
+  readonly per: "server" | "database";
+  readonly scope: ServerScope;
+  /** First major version it works on. */
+  readonly since: number;
+  readonly metrics: readonly MetricDefinition[];
+  /** A run for one server and database; what it must remember from one run to the next lives inside. */
+  begin(): CollectorRun;
+}
+
+export type CollectorRun = (session: Queryable, context: CollectContext) => Promise<Collected>;
+
+/** The parts of a metric that its collector does not already say. */
+export interface MetricColumn {
+  readonly name: string;
+  readonly type: "counter" | "gauge";
+  readonly help: string;
+  /** The SQL expression that gives it. */
+  readonly sql: string;
+  readonly since?: number;
+  readonly until?: number;
+  readonly aliasOf?: string;
+}
+
+/** Metrics that share one statement. */
+export interface ViewOptions {
+  readonly name: string;
+  readonly tier: Tier;
+  readonly per?: "server" | "database";
+  readonly scope?: ServerScope;
+  readonly since?: number;
+  /** Label name to the SQL expression that gives it; null becomes the empty string. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Everything after `from`, as it reads on that major version. */
+  readonly from: string | ((version: number) => string);
+  readonly columns: readonly MetricColumn[];
+}
+
+export function gauge(name: string, sql: string, help: string, versions: ColumnVersions = {}): MetricColumn {
+  return { name, type: "gauge", sql, help, ...versions };
+}
+
+export function counter(name: string, sql: string, help: string, versions: ColumnVersions = {}): MetricColumn {
+  return { name, type: "counter", sql, help, ...versions };
+}
+
+interface ColumnVersions {
+  readonly since?: number;
+  readonly until?: number;
+  readonly aliasOf?: string;
+}
+
+/** The definitions of columns in a collector; a column that changed over the versions becomes one definition. */
+export function defineMetrics(
+  columns: readonly Omit<MetricColumn, "sql">[],
+  common: {
+    readonly name: string;
+    readonly tier: Tier;
+    readonly scope?: ServerScope | undefined;
+    readonly since?: number | undefined;
+  },
+  labels: readonly string[],
+): readonly MetricDefinition[] {
+  const byName = Map.groupBy(columns, (column) => column.name);
+  return [...byName.values()].map((variants) => define(merge(variants), common, labels));
+}
+
+function define(
+  column: Omit<MetricColumn, "sql">,
+  common: Parameters<typeof defineMetrics>[1],
+  labels: readonly string[],
+): MetricDefinition {
+  return {
+    name: column.name,
+    type: column.type,
+    help: column.help,
+    labels,
+    tier: common.tier,
+    collector: common.name,
+    since: Math.max(common.since ?? 12, column.since ?? 12),
+    ...(column.until !== undefined && { until: column.until }),
+    scope: common.scope ?? "any",
+    ...(column.aliasOf !== undefined && { aliasOf: column.aliasOf }),
+  };
+}
+
+function merge(variants: readonly Omit<MetricColumn, "sql">[]): Omit<MetricColumn, "sql"> {
+  const { until: _, ...last } = variants.at(-1)!;
+  const since = Math.min(...variants.map((variant) => variant.since ?? 12));
+  const until = Math.max(...variants.map((variant) => variant.until ?? Number.POSITIVE_INFINITY));
+  return { ...last, since, ...(Number.isFinite(until) && { until }) };
+}
+
+/** A collector that is nothing but one statement over columns chosen by version. */
+export function defineView(options: ViewOptions): Collector {
+  const labelNames = Object.keys(options.labels);
+  return {
+    name: options.name,
+    tier: options.tier,
+    per: options.per ?? "server",
+    scope: options.scope ?? "any",
+    since: options.since ?? 12,
+    metrics: defineMetrics(options.columns, options, labelNames),
+    begin: () => async (session, context) => ({ tables: [await readView(session, options, context.version)] }),
+  };
+}
+
+/** Runs the statement of a view and gives its rows as a metric table. */
+export async function readView(
+  session: Queryable,
+  options: Pick<ViewOptions, "labels" | "from" | "columns">,
+  version: number,
+  values: readonly unknown[] = [],
+): Promise<MetricTable> {
+  const columns = columnsOf(options.columns, version);
+  const { rows } = await session.query<Record<string, unknown>>(viewSql(options, version), values);
+  return {
+    labelNames: Object.keys(options.labels),
+    metrics: columns.map((column) => column.name),
+    rows: rows.map((row) => ({
+      labels: Object.keys(options.labels).map((_, i) => toText(row[`l${i}`])),
+      values: columns.map((_, i) => toNumber(row[`m${i}`])),
+    })),
+  };
+}
+
+/** The statement a view runs on one major version. */
+export function viewSql(options: Pick<ViewOptions, "labels" | "from" | "columns">, version: number): string {
+  const from = typeof options.from === "string" ? options.from : options.from(version);
+  const labels = Object.values(options.labels).map((sql, i) => `(${sql})::text as l${i}`);
+  const columns = columnsOf(options.columns, version).map(({ sql }, i) => `(${sql})::float8 as m${i}`);
+  return `select ${[...labels, ...columns].join(", ")} from ${from}`;
+}
+
+export function columnsOf<Column extends Pick<MetricColumn, "since" | "until">>(
+  columns: readonly Column[],
+  version: number,
+): readonly Column[] {
+  return columns.filter((c) => (c.since ?? 0) <= version && version <= (c.until ?? Number.POSITIVE_INFINITY));
+}
+
+/** A number however the driver gives it; `null` for null and for what is no number. */
+export function toNumber(value: unknown): number | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "boolean") return value ? 1 : 0;
+  const number = Number(value);
+  return Number.isNaN(number) ? null : number;
+}
+
+/** Text however the driver gives it; empty for null. */
+export function toText(value: unknown): string {
+  return value === null || value === undefined ? "" : String(value as string | number | boolean);
+}

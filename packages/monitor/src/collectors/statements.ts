@@ -1,0 +1,219 @@
+import { type Queryable, quoteIdentifier } from "@db/core";
+import {
+  type CollectContext,
+  type Collected,
+  type Collector,
+  counter,
+  defineMetrics,
+  gauge,
+  type MetricColumn,
+  toText,
+} from "../collector.ts";
+import type { StatementFact, StatementsFact } from "../facts.ts";
+import { type RankedColumn, Ranking, type RankedTable } from "../ranked.ts";
+import { redactSql } from "../redact.ts";
+
+const name = "stat_statements";
+const total = (column: string): string => `s.${column}`;
+
+/** Columns by the server version that first had them; an older extension left on a newer server keeps its own. */
+const columns: readonly RankedColumn[] = [
+  counter("pg_stat_statements_calls_total", total("calls"), "Times the statement was run"),
+  counter("pg_stat_statements_seconds_total", "s.total_exec_time / 1000", "Time spent running it", { since: 13 }),
+  counter("pg_stat_statements_seconds_total", "s.total_time / 1000", "Time spent running it", { until: 12 }),
+  counter("pg_stat_statements_rows_total", total("rows"), "Rows it returned or changed"),
+  counter("pg_stat_statements_block_read_seconds_total", "s.shared_blk_read_time / 1000", "Time reading blocks", {
+    since: 17,
+  }),
+  counter("pg_stat_statements_block_read_seconds_total", "s.blk_read_time / 1000", "Time reading blocks", {
+    until: 16,
+  }),
+  counter("pg_stat_statements_block_write_seconds_total", "s.shared_blk_write_time / 1000", "Time writing blocks", {
+    since: 17,
+  }),
+  counter("pg_stat_statements_block_write_seconds_total", "s.blk_write_time / 1000", "Time writing blocks", {
+    until: 16,
+  }),
+  counter("pg_stat_statements_shared_blks_hit_total", total("shared_blks_hit"), "Blocks found in shared buffers"),
+  counter("pg_stat_statements_shared_blks_read_total", total("shared_blks_read"), "Blocks read"),
+  counter("pg_stat_statements_temp_blks_written_total", total("temp_blks_written"), "Temporary blocks written"),
+  counter("pg_stat_statements_plan_seconds_total", "s.total_plan_time / 1000", "Time planning it", { since: 13 }),
+  counter("pg_stat_statements_wal_bytes_total", total("wal_bytes"), "WAL it wrote", { since: 13 }),
+];
+
+const summary: readonly Omit<MetricColumn, "sql">[] = [
+  gauge("pg_stat_statements_entries", "", "Statements being tracked"),
+  gauge("pg_stat_statements_entries_ratio", "", "Statements being tracked against pg_stat_statements.max"),
+  counter("pg_stat_statements_dealloc_total", "", "Times the least used statements were thrown out", { since: 14 }),
+];
+
+const labels = { user: "r.rolname", datname: "d.datname", queryid: "s.queryid" };
+
+// The text file is read whole by the server for every call that wants texts, so that is not done often.
+const textEveryMs = 300_000;
+
+const stateSql = /* sql */ `
+  select n.nspname as schema, e.extversion as version,
+         pg_catalog.current_setting('pg_stat_statements.max', true) as max,
+         pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'usage') as readable
+    from (select 1) as one
+    left join pg_catalog.pg_extension e on e.extname = 'pg_stat_statements'
+    left join pg_catalog.pg_namespace n on n.oid = e.extnamespace`;
+
+interface State {
+  readonly schema: string;
+  readonly extensionVersion: string;
+  readonly max: number;
+  /** False when only the role's own statements can be told apart. */
+  readonly readable: boolean;
+}
+
+interface StateRow {
+  readonly schema: string | null;
+  readonly version: string | null;
+  readonly max: string | null;
+  readonly readable: boolean;
+}
+
+/** The statements that take most of the server's time, with everything else as `other`. */
+export const statementCollector: Collector = {
+  name,
+  tier: "T1",
+  per: "server",
+  scope: "any",
+  since: 12,
+  metrics: [
+    ...defineMetrics(columns, { name, tier: "T1" }, Object.keys(labels)),
+    ...defineMetrics(summary, { name, tier: "T1" }, []),
+  ],
+  begin: () => {
+    const texts = new Map<string, string>();
+    let textsReadAt = Number.NEGATIVE_INFINITY;
+    let ranking: Ranking | undefined;
+    return async (session, context) => {
+      const state = await readState(session);
+      if (typeof state === "string") return unavailable(state);
+      ranking ??= new Ranking({ limit: context.limits.statements, stickyMs: context.limits.stickyMs });
+      const shape = { ...context, version: shapeOf(state.extensionVersion) };
+      const ranked = await ranking.read(session, rankedOptions(state, shape.version), shape);
+      const unknown = ranked.rows.flatMap((row) =>
+        row.id !== null && !texts.has(row.labels[2]!) ? row.labels[2]! : [],
+      );
+      if (unknown.length > 0 && context.now - textsReadAt >= textEveryMs) {
+        textsReadAt = context.now;
+        for (const [id, text] of await readTexts(session, state, unknown)) texts.set(id, text);
+        forgetTexts(texts, ranked, context);
+      }
+      return {
+        tables: [ranked.table, await readSummary(session, state, shape.version)],
+        facts: {
+          statements: {
+            state: state.readable ? "ready" : "no-privilege",
+            extensionVersion: state.extensionVersion,
+            top: toFacts(ranked, texts),
+          },
+        },
+      };
+    };
+  },
+};
+
+function unavailable(state: StatementsFact["state"]): Collected {
+  return { tables: [], facts: { statements: { state, top: [] } } };
+}
+
+async function readState(session: Queryable): Promise<State | "not-loaded" | "not-installed"> {
+  const { rows } = await session.query<StateRow>(stateSql);
+  const row = rows[0];
+  // The parameter exists only where the library was loaded at start.
+  if (!row || row.max === null) return "not-loaded";
+  if (row.schema === null || row.version === null) return "not-installed";
+  return { schema: row.schema, extensionVersion: row.version, max: Number(row.max), readable: row.readable };
+}
+
+/** The server version whose columns an extension version has. */
+export function shapeOf(extensionVersion: string): number {
+  const minor = Number(extensionVersion.split(".")[1] ?? 0);
+  if (minor >= 12) return 18;
+  if (minor >= 11) return 17;
+  if (minor >= 10) return 15;
+  if (minor >= 9) return 14;
+  return minor >= 8 ? 13 : 12;
+}
+
+const sourceColumns = (version: number): readonly string[] => [
+  "calls",
+  "rows",
+  "shared_blks_hit",
+  "shared_blks_read",
+  "temp_blks_written",
+  ...(version >= 13 ? ["total_exec_time", "total_plan_time", "wal_bytes"] : ["total_time"]),
+  ...(version >= 17 ? ["shared_blk_read_time", "shared_blk_write_time"] : ["blk_read_time", "blk_write_time"]),
+];
+
+function rankedOptions({ schema }: State, version: number): Parameters<Ranking["read"]>[1] {
+  const sums = sourceColumns(version).map((column) => `sum(${column}) as ${column}`);
+  return {
+    id: "s.userid || '/' || s.dbid || '/' || s.queryid",
+    labels,
+    otherLabels: () => ["", "", "other"],
+    // From 14 on a statement has a row as top-level and one as nested: they are one statement to a reader.
+    from: `(select userid, dbid, queryid, ${sums.join(", ")}
+              from ${quoteIdentifier(schema)}.pg_stat_statements(false) group by 1, 2, 3) s
+           left join pg_catalog.pg_roles r on r.oid = s.userid
+           left join pg_catalog.pg_database d on d.oid = s.dbid`,
+    rank: version >= 13 ? "s.total_exec_time" : "s.total_time",
+    columns,
+  };
+}
+
+async function readTexts(
+  session: Queryable,
+  { schema }: State,
+  ids: readonly string[],
+): Promise<readonly (readonly [string, string])[]> {
+  const { rows } = await session.query<{ id: string; text: string | null }>(
+    `select queryid::text as id, min(left(query, 8192)) as text
+       from ${quoteIdentifier(schema)}.pg_stat_statements(true)
+      where queryid = any(string_to_array($1, ',')::bigint[]) group by 1`,
+    [ids.join(",")],
+  );
+  return rows.map(({ id, text }) => [id, redactSql(text ?? "", 8192)]);
+}
+
+function forgetTexts(texts: Map<string, string>, ranked: RankedTable, { limits }: CollectContext): void {
+  if (texts.size <= limits.statements * 4) return;
+  const present = new Set(ranked.rows.map(({ labels }) => labels[2]));
+  for (const id of texts.keys()) if (!present.has(id)) texts.delete(id);
+}
+
+async function readSummary(session: Queryable, state: State, version: number): Promise<Collected["tables"][number]> {
+  const schema = quoteIdentifier(state.schema);
+  const dealloc = version >= 14 ? `(select dealloc from ${schema}.pg_stat_statements_info)` : "null";
+  const { rows } = await session.query<{ entries: unknown; dealloc: unknown }>(
+    `select count(*)::float8 as entries, ${dealloc}::float8 as dealloc from ${schema}.pg_stat_statements(false)`,
+  );
+  const entries = Number(rows[0]?.entries ?? 0);
+  const values = [entries, entries / state.max, rows[0]?.dealloc == null ? null : Number(rows[0].dealloc)];
+  return { labelNames: [], metrics: summary.map((column) => column.name), rows: [{ labels: [], values }] };
+}
+
+function toFacts(ranked: RankedTable, texts: ReadonlyMap<string, string>): readonly StatementFact[] {
+  const at = new Map(ranked.columns.map((column, i) => [column, i]));
+  return ranked.rows.map(({ labels, values }) => {
+    const value = (column: string): number => values[at.get(`pg_stat_statements_${column}_total`) ?? -1] ?? 0;
+    const text = texts.get(labels[2] ?? "");
+    return {
+      user: labels[0] ?? "",
+      database: labels[1] ?? "",
+      queryId: toText(labels[2]),
+      calls: value("calls"),
+      totalSeconds: value("seconds"),
+      rows: value("rows"),
+      sharedBlocksHit: value("shared_blks_hit"),
+      sharedBlocksRead: value("shared_blks_read"),
+      tempBlocksWritten: value("temp_blks_written"),
+      ...(text !== undefined && { text }),
+    };
+  });
+}

@@ -1,0 +1,159 @@
+import { type Collector, counter, defineMetrics, gauge } from "../collector.ts";
+import { type RankedColumn, Ranking } from "../ranked.ts";
+
+const name = "user_tables";
+const none = { other: "none" } as const;
+const epoch = (sql: string): string => `coalesce(extract(epoch from ${sql}), 0)`;
+
+const stat = (column: string, type: "counter" | "gauge", sql: string, help: string): RankedColumn => ({
+  name: `pg_stat_user_tables_${column}`,
+  type,
+  sql,
+  help,
+});
+const moment = (column: string, sql: string, help: string): RankedColumn => ({
+  ...stat(column, "gauge", epoch(sql), help),
+  ...none,
+});
+
+/** Straight from the statistics functions: the views join and sum three times as long. */
+const columns: readonly RankedColumn[] = [
+  stat("seq_scan", "counter", "pg_stat_get_numscans(c.oid)", "Sequential scans of the table"),
+  stat("seq_tup_read", "counter", "pg_stat_get_tuples_returned(c.oid)", "Rows read by sequential scans"),
+  stat("idx_scan", "counter", "coalesce(i.scans, 0)", "Index scans of the table"),
+  stat(
+    "idx_tup_fetch",
+    "counter",
+    "coalesce(i.fetched, 0) + pg_stat_get_tuples_fetched(c.oid)",
+    "Rows fetched by index scans",
+  ),
+  stat("n_tup_ins", "counter", "pg_stat_get_tuples_inserted(c.oid)", "Rows inserted"),
+  stat("n_tup_upd", "counter", "pg_stat_get_tuples_updated(c.oid)", "Rows updated"),
+  stat("n_tup_del", "counter", "pg_stat_get_tuples_deleted(c.oid)", "Rows deleted"),
+  stat("n_tup_hot_upd", "counter", "pg_stat_get_tuples_hot_updated(c.oid)", "Rows updated without a new index entry"),
+  {
+    ...stat("n_tup_newpage_upd", "counter", "pg_stat_get_tuples_newpage_updated(c.oid)", "Rows updated to a new page"),
+    since: 16,
+  },
+  stat("n_live_tup", "gauge", "pg_stat_get_live_tuples(c.oid)", "Estimated live rows"),
+  stat("n_dead_tup", "gauge", "pg_stat_get_dead_tuples(c.oid)", "Estimated dead rows"),
+  stat("n_mod_since_analyze", "gauge", "pg_stat_get_mod_since_analyze(c.oid)", "Estimated rows changed since ANALYZE"),
+  {
+    ...stat("n_ins_since_vacuum", "gauge", "pg_stat_get_ins_since_vacuum(c.oid)", "Estimated inserts since VACUUM"),
+    since: 13,
+  },
+  moment("last_vacuum", "pg_stat_get_last_vacuum_time(c.oid)", "When the table was last vacuumed by hand"),
+  moment("last_autovacuum", "pg_stat_get_last_autovacuum_time(c.oid)", "When autovacuum last vacuumed the table"),
+  moment("last_analyze", "pg_stat_get_last_analyze_time(c.oid)", "When the table was last analyzed by hand"),
+  moment("last_autoanalyze", "pg_stat_get_last_autoanalyze_time(c.oid)", "When autovacuum last analyzed the table"),
+  stat("vacuum_count", "counter", "pg_stat_get_vacuum_count(c.oid)", "Times vacuumed by hand"),
+  stat("autovacuum_count", "counter", "pg_stat_get_autovacuum_count(c.oid)", "Times vacuumed by autovacuum"),
+  stat("analyze_count", "counter", "pg_stat_get_analyze_count(c.oid)", "Times analyzed by hand"),
+  stat("autoanalyze_count", "counter", "pg_stat_get_autoanalyze_count(c.oid)", "Times analyzed by autovacuum"),
+  ...(
+    [
+      ["heap_blocks_read", "pg_stat_get_blocks_fetched(c.oid) - pg_stat_get_blocks_hit(c.oid)", "Heap blocks read"],
+      ["heap_blocks_hit", "pg_stat_get_blocks_hit(c.oid)", "Heap blocks found in shared buffers"],
+      ["idx_blocks_read", "coalesce(i.block_reads, 0)", "Index blocks read"],
+      ["idx_blocks_hit", "coalesce(i.block_hits, 0)", "Index blocks found in shared buffers"],
+      [
+        "toast_blocks_read",
+        "pg_stat_get_blocks_fetched(c.reltoastrelid) - pg_stat_get_blocks_hit(c.reltoastrelid)",
+        "TOAST blocks read",
+      ],
+      ["toast_blocks_hit", "pg_stat_get_blocks_hit(c.reltoastrelid)", "TOAST blocks found in shared buffers"],
+      ["tidx_blocks_read", "coalesce(t.block_reads, 0)", "TOAST index blocks read"],
+      ["tidx_blocks_hit", "coalesce(t.block_hits, 0)", "TOAST index blocks found in shared buffers"],
+    ] as const
+  ).map(([column, sql, help]) => counter(`pg_statio_user_tables_${column}`, sql, help)),
+];
+
+const indexSums = (relation: string): string => `
+  left join lateral (
+    select sum(pg_stat_get_numscans(x.indexrelid)) as scans,
+           sum(pg_stat_get_tuples_fetched(x.indexrelid)) as fetched,
+           sum(pg_stat_get_blocks_fetched(x.indexrelid) - pg_stat_get_blocks_hit(x.indexrelid)) as block_reads,
+           sum(pg_stat_get_blocks_hit(x.indexrelid)) as block_hits
+      from pg_catalog.pg_index x where x.indrelid = ${relation})`;
+
+/** User tables as `pg_stat_user_tables` knows them. */
+export const userTables = `pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace`;
+export const isUserTable = `c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', 'information_schema')
+  and n.nspname !~ '^pg_(toast|temp)'`;
+
+const labels = { datname: "current_database()", schemaname: "n.nspname", relname: "c.relname" };
+const otherLabels = ({ database }: { readonly database: string }): readonly string[] => [database, "", "other"];
+
+/** The busiest tables with the statistics of `pg_stat_user_tables` and `pg_statio_user_tables`. */
+export const tableCollector: Collector = {
+  name,
+  tier: "T1",
+  per: "database",
+  scope: "any",
+  since: 12,
+  metrics: defineMetrics(columns, { name, tier: "T1" }, Object.keys(labels)),
+  begin: () => {
+    let ranking: Ranking | undefined;
+    return async (session, context) => {
+      ranking ??= new Ranking({ limit: context.limits.tables, stickyMs: context.limits.stickyMs });
+      const options = {
+        id: "c.oid::text",
+        labels,
+        otherLabels,
+        from: `${userTables} ${indexSums("c.oid")} i on true ${indexSums("c.reltoastrelid")} t on true
+          where ${isUserTable}`,
+        rank: `pg_stat_get_tuples_returned(c.oid) + coalesce(i.fetched, 0) + pg_stat_get_tuples_inserted(c.oid)
+          + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)`,
+        columns,
+      };
+      return { tables: [(await ranking.read(session, options, context)).table] };
+    };
+  },
+};
+
+// pg_table_size() waits for a table that is locked ACCESS EXCLUSIVE; the page count in the catalog does not.
+const exactSize = (exact: string, estimate: string): string =>
+  `case when l.relation is null then ${exact} else ${estimate} * current_setting('block_size')::bigint end`;
+
+const sizes: readonly RankedColumn[] = [
+  gauge(
+    "pg_stat_user_tables_table_size_bytes",
+    exactSize("pg_catalog.pg_table_size(c.oid)", "c.relpages"),
+    "Disk space used by the table with its TOAST; an estimate while the table is locked",
+  ),
+  gauge(
+    "pg_stat_user_tables_index_size_bytes",
+    exactSize("pg_catalog.pg_indexes_size(c.oid)", "0"),
+    "Disk space used by the table's indexes; 0 while the table is locked",
+  ),
+];
+
+/** Exact sizes of the largest tables: the one question about tables that can be expensive, so it is asked rarely. */
+export const tableSizeCollector: Collector = {
+  name: "user_table_sizes",
+  tier: "T2",
+  per: "database",
+  scope: "any",
+  since: 12,
+  metrics: defineMetrics(sizes, { name: "user_table_sizes", tier: "T2" }, Object.keys(labels)),
+  begin: () => {
+    let ranking: Ranking | undefined;
+    return async (session, context) => {
+      ranking ??= new Ranking({ limit: context.limits.tables, stickyMs: context.limits.stickyMs });
+      const options = {
+        id: "c.oid::text",
+        labels,
+        otherLabels,
+        from: `${userTables}
+          left join (select distinct relation from pg_catalog.pg_locks
+                      where locktype = 'relation' and mode = 'AccessExclusiveLock'
+                        and database = (select oid from pg_catalog.pg_database where datname = current_database()))
+                    l on l.relation = c.oid
+          where ${isUserTable}`,
+        rank: "c.relpages",
+        columns: sizes,
+      };
+      return { tables: [(await ranking.read(session, options, context)).table] };
+    };
+  },
+};

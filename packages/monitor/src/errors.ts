@@ -1,0 +1,40 @@
+import { DbError } from "@db/core";
+
+/** The server is older than PostgreSQL 12: its views lack columns every collector reads. */
+export class UnsupportedServerError extends DbError {
+  override readonly code = "MONITOR_UNSUPPORTED_SERVER";
+  readonly versionNum: number;
+  constructor({ server, versionNum }: { readonly server: string; readonly versionNum: number }) {
+    super(`server "${server}" runs PostgreSQL ${formatVersionNum(versionNum)}, monitoring needs 12 or later`, {
+      hint: "Upgrade the server; PostgreSQL 11 has had no fixes since November 2023.",
+    });
+    this.versionNum = versionNum;
+  }
+}
+
+/** The options contradict each other or are out of range; every problem is listed. */
+export class InvalidMonitorOptionsError extends DbError {
+  override readonly code = "MONITOR_INVALID_OPTIONS";
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`invalid monitor options: ${problems.join("; ")}`, { hint: "Mend every option named and start again." });
+    this.problems = problems;
+  }
+}
+
+/** A server did not answer within the time one collection may take. The next collection tries again. */
+export class CollectTimeoutError extends DbError {
+  override readonly code = "MONITOR_COLLECT_TIMEOUT";
+  override readonly retryable = true;
+  constructor({ server, timeoutMs }: { readonly server: string; readonly timeoutMs: number }) {
+    super(`server "${server}" gave no answer within ${timeoutMs} ms`, {
+      hint: "Look whether the server is overloaded, frozen or cut off; raise collectTimeoutMs only if it is far away.",
+    });
+  }
+}
+
+function formatVersionNum(versionNum: number): string {
+  return versionNum >= 100_000
+    ? `${Math.floor(versionNum / 10_000)}`
+    : `${Math.floor(versionNum / 10_000)}.${Math.floor(versionNum / 100) % 100}`;
+}

@@ -1,0 +1,49 @@
+import { compareFindings, type Finding, type Severity } from "@db/core";
+import type { Alert } from "./alerts/event.ts";
+import type { AlertSeverity } from "./alerts/rule.ts";
+import type { Check } from "./checks/check.ts";
+import { constraints, primaryKeys } from "./checks/design.ts";
+import { memory, safety, timeouts, visibility } from "./checks/setup.ts";
+import { cache, vacuum } from "./checks/workload.ts";
+import { type Snapshot, valueOf } from "./snapshot.ts";
+
+const checks: readonly Check[] = [visibility, safety, memory, timeouts, primaryKeys, constraints, vacuum, cache];
+
+/** What a snapshot alone suggests to change: design, settings, maintenance. Worst first. Pure. */
+export function recommend(snapshot: Snapshot): readonly Finding[] {
+  return snapshot.servers
+    .filter(({ role }) => role !== "unknown")
+    .flatMap((server) =>
+      checks.flatMap((check) =>
+        check({
+          server,
+          snapshot,
+          value: (metric) => valueOf(snapshot, metric, { server: server.name }),
+          setting: (name) => server.facts.settings?.[name]?.value,
+        }),
+      ),
+    )
+    .toSorted(compareFindings);
+}
+
+const severities: Readonly<Record<AlertSeverity, Severity>> = { page: "critical", warn: "warn", info: "info" };
+
+/** An alert as a finding. One that is about to fire is a finding too: what was observed is a fact already. */
+export function toFinding(alert: Alert, id: string): Finding {
+  const own = Object.entries(alert.labels)
+    .filter(([name]) => name !== "server")
+    .map(([, value]) => value)
+    .filter(Boolean);
+  return {
+    id,
+    severity: severities[alert.severity],
+    title: alert.title,
+    subject: [alert.server, ...own].filter(Boolean).join("/"),
+    observed: alert.value,
+    threshold: alert.threshold,
+    ...(alert.unit !== undefined && { unit: alert.unit }),
+    since: alert.since,
+    hint: alert.hint,
+    ...(alert.command !== undefined && { command: alert.command }),
+  };
+}

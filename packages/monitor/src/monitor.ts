@@ -1,0 +1,267 @@
+import {
+  AbortedError,
+  compareFindings,
+  type Finding,
+  type HealthCheck,
+  messageOf,
+  type Service,
+  type ServiceHealth,
+  worstStatus,
+} from "@db/core";
+import { type AlertEngine, createAlertEngine } from "./alerts/engine.ts";
+import type { Alert, AlertEvent } from "./alerts/event.ts";
+import { UnsupportedServerError } from "./errors.ts";
+import { recommend, toFinding } from "./findings.ts";
+import { type HostStats, type HostStatsSource, hostTables } from "./host.ts";
+import { type MonitorOptions, type ResolvedMonitorOptions, resolveMonitorOptions } from "./options.ts";
+import { type PoolStats, poolTables } from "./pool-stats.ts";
+import { type Series, type SeriesQuery, SeriesStore } from "./series.ts";
+import type { Block, Snapshot } from "./snapshot.ts";
+import { Target } from "./target.ts";
+
+export interface CollectOptions {
+  /** Ends the caller's wait; the collection itself goes on for whoever else waits. */
+  readonly signal?: AbortSignal;
+  /** Read everything now, whatever its tier. Default false. */
+  readonly force?: boolean;
+  /** Serve what is known when it is no older than this, without asking the server. Default 0. */
+  readonly maxAgeMs?: number;
+}
+
+/** Watches a primary and its standbys. */
+export interface Monitor extends Service {
+  /**
+   * Reads what is due from every server and evaluates the rules. Calls at the same time share one collection. A
+   * server that does not answer within `collectTimeoutMs` is reported as down, with its last values and their age.
+   * @throws {UnsupportedServerError} when the primary is older than PostgreSQL 12
+   * @throws {AbortedError} when `signal` fires
+   */
+  collect(options?: CollectOptions): Promise<Snapshot>;
+  /** What is known now, with ages. Asks no server; before the first collection it holds no values. */
+  snapshot(): Snapshot;
+  /** What holds now and what the last snapshot suggests, worst first. */
+  findings(): readonly Finding[];
+  /** Alerts that fire or are about to. */
+  alerts(): readonly Alert[];
+  /** What alerts did, oldest first, at most 1 000 events. */
+  alertHistory(): readonly AlertEvent[];
+  /** A chart's lines, by the name in `keySeries`. */
+  series(name: string, query: SeriesQuery): readonly Series[];
+}
+
+/** Makes a monitor. It does nothing until `collect` or `start`. @throws {InvalidMonitorOptionsError} */
+export function createMonitor(options: MonitorOptions): Monitor {
+  return new LiveMonitor(resolveMonitorOptions(options));
+}
+
+class LiveMonitor implements Monitor {
+  readonly name = "monitoring";
+  readonly #options: ResolvedMonitorOptions;
+  readonly #targets: readonly Target[];
+  readonly #engine: AlertEngine;
+  readonly #series: SeriesStore;
+  #inFlight: Promise<void> | undefined;
+  #loop: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  #collectedAt: number | undefined;
+  #fatal: UnsupportedServerError | undefined;
+  #host: HostStats | undefined;
+  #pools: readonly PoolStats[] = [];
+
+  constructor(options: ResolvedMonitorOptions) {
+    this.#options = options;
+    this.#targets = options.targets.map(
+      (target, i) => new Target(target, options, i === 0 ? options.targets.length - 1 : 0),
+    );
+    this.#engine = createAlertEngine(options);
+    this.#series = new SeriesStore(options);
+  }
+
+  async start(signal?: AbortSignal): Promise<void> {
+    if (this.#loop) return;
+    await this.collect(signal ? { signal } : {});
+    // Somebody may have started it during the first collection.
+    if (this.#loop as unknown) return;
+    const stop = new AbortController();
+    this.#loop = { stop, done: this.#run(stop.signal) };
+  }
+
+  async stop({ timeoutMs = 5_000 }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const loop = this.#loop;
+    this.#loop = undefined;
+    loop?.stop.abort();
+    const bound = new AbortController();
+    const ending = Promise.allSettled([loop?.done, this.#inFlight, this.#engine.settled()]);
+    await Promise.race([ending, this.#options.clock.sleep(timeoutMs, bound.signal).catch(() => undefined)]);
+    bound.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async collect({ signal, force = false, maxAgeMs = 0 }: CollectOptions = {}): Promise<Snapshot> {
+    const now = this.#options.clock.now();
+    if (!force && this.#collectedAt !== undefined && now - this.#collectedAt < maxAgeMs) return this.snapshot();
+    if (force)
+      await abortable(
+        this.#inFlight?.catch(() => undefined),
+        signal,
+      );
+    this.#inFlight ??= this.#collect(force).finally(() => {
+      this.#inFlight = undefined;
+    });
+    await abortable(this.#inFlight, signal);
+    return this.snapshot();
+  }
+
+  snapshot(): Snapshot {
+    const now = this.#options.clock.now();
+    const asOf = new Date(now).toISOString();
+    const ageMs = this.#collectedAt === undefined ? null : now - this.#collectedAt;
+    const own = (collector: string, tables: Block["tables"]): Block => ({
+      collector,
+      tier: "T0",
+      asOf: this.#collectedAt === undefined ? null : new Date(this.#collectedAt).toISOString(),
+      ageMs,
+      durationMs: 0,
+      success: true,
+      tables,
+    });
+    return {
+      asOf,
+      servers: this.#targets.map((target) => target.snapshot(now)),
+      blocks: [own("pool", poolTables(this.#pools)), own("host", hostTables(this.#host))],
+      pools: this.#pools,
+      ...(this.#host && { host: this.#host }),
+    };
+  }
+
+  findings(): readonly Finding[] {
+    const ids = new Map(this.#options.rules.map(({ name, finding }) => [name, finding]));
+    const fromAlerts = this.#engine.alerts().map((alert) => toFinding(alert, ids.get(alert.rule) ?? alert.rule));
+    return [...fromAlerts, ...recommend(this.snapshot())].toSorted(compareFindings);
+  }
+
+  alerts(): readonly Alert[] {
+    return this.#engine.alerts();
+  }
+
+  alertHistory(): readonly AlertEvent[] {
+    return this.#engine.history();
+  }
+
+  series(name: string, query: SeriesQuery): readonly Series[] {
+    return this.#series.query(name, query);
+  }
+
+  health(): ServiceHealth {
+    const { clock, intervalMs } = this.#options;
+    const now = clock.now();
+    const time = new Date(this.#collectedAt ?? now).toISOString();
+    if (this.#collectedAt === undefined) {
+      const output = this.#fatal ? "the server's version is not supported" : "nothing was collected yet";
+      const status = this.#fatal ? "fail" : "warn";
+      return { status, checks: [{ name: "monitoring:collection", status, time, output }] };
+    }
+    const ageSeconds = (now - this.#collectedAt) / 1000;
+    const late = this.#loop !== undefined && now - this.#collectedAt > intervalMs * 3;
+    const firing = this.#engine.alerts().filter(({ state, severity }) => state === "firing" && severity !== "info");
+    const checks: HealthCheck[] = [
+      {
+        name: "monitoring:collection",
+        status: late ? "warn" : "pass",
+        observedValue: ageSeconds,
+        observedUnit: "s",
+        time,
+        ...(late && { output: "the last collection is older than three intervals" }),
+      },
+      ...this.#targets.map((target, i) => serverCheck(target, i === 0, time)),
+      {
+        name: "monitoring:alerts",
+        status: firing.length > 0 ? "warn" : "pass",
+        observedValue: firing.length,
+        time,
+        ...(firing.length > 0 && { output: `firing: ${[...new Set(firing.map(({ rule }) => rule))].join(", ")}` }),
+      },
+    ];
+    return { status: worstStatus(checks.map(({ status }) => status)), checks };
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock, intervalMs, logger } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(intervalMs, signal);
+      } catch {
+        return;
+      }
+      try {
+        await this.collect();
+      } catch (error) {
+        logger.error({ reason: messageOf(error) }, "a collection failed");
+      }
+    }
+  }
+
+  async #readHost(host: HostStatsSource): Promise<void> {
+    this.#host = await host.hostStats();
+  }
+
+  async #collect(force: boolean): Promise<void> {
+    const { clock, host, pool } = this.#options;
+    const results = await Promise.allSettled([
+      this.#readHost(host),
+      ...this.#targets.map((target) => target.collect({ force })),
+    ]);
+    this.#pools = pool.poolStats();
+    const primary = results[1];
+    if (primary?.status === "rejected") {
+      if (primary.reason instanceof UnsupportedServerError) this.#fatal = primary.reason;
+      throw primary.reason;
+    }
+    for (const [i, result] of results.entries()) {
+      if (result.status === "rejected") {
+        this.#options.logger.warn(
+          { server: this.#targets[i - 1]?.name, reason: messageOf(result.reason) },
+          "a server was left out",
+        );
+      }
+    }
+    const now = clock.now();
+    this.#collectedAt = now;
+    const snapshot = this.snapshot();
+    this.#engine.evaluate(snapshot);
+    this.#series.record(snapshot, now);
+  }
+}
+
+function serverCheck(target: Target, isPrimary: boolean, time: string): HealthCheck {
+  const { up, durationMs } = target.status();
+  return {
+    name: `${target.name}:monitored`,
+    // A standby that is away leaves the service working.
+    status: up ? "pass" : isPrimary ? "fail" : "warn",
+    observedValue: Math.round(durationMs * 10) / 10,
+    observedUnit: "ms",
+    time,
+    ...(!up && { output: "the server did not answer the last collection" }),
+  };
+}
+
+async function abortable<T>(work: Promise<T> | undefined, signal: AbortSignal | undefined): Promise<T | undefined> {
+  if (!work || !signal) return work;
+  const aborted = (): AbortedError => new AbortedError("the collection was not waited for", { cause: signal.reason });
+  if (signal.aborted) throw aborted();
+  let abort: (() => void) | undefined;
+  try {
+    return await Promise.race([
+      work,
+      new Promise<never>((_, reject) => {
+        abort = () => reject(aborted());
+        signal.addEventListener("abort", abort, { once: true });
+      }),
+    ]);
+  } finally {
+    if (abort) signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,169 @@
+import { type Clock, type Database, type DatabaseLike, type Logger, noLogger, systemClock, toDatabase } from "@db/core";
+import type { AlertListener, Blackout } from "./alerts/event.ts";
+import type { AlertRule, RuleOverride } from "./alerts/rule.ts";
+import { defaultRules } from "./alerts/rules.ts";
+import type { CollectLimits } from "./collector.ts";
+import { InvalidMonitorOptionsError } from "./errors.ts";
+import { type HostStatsSource, noHost } from "./host.ts";
+import { noPools, type PoolStatsSource } from "./pool-stats.ts";
+
+/** A server to watch. */
+export interface MonitorTarget {
+  /** Names the server in metrics (`server` label), findings and health: `primary`, `replica-1`. */
+  readonly name: string;
+  /**
+   * A database of that server. Best a connection or small pool of the monitor's own: what it sets for its session it
+   * sets back, but an exhausted application pool must not blind the monitor.
+   */
+  readonly db: DatabaseLike;
+  /** More databases of the same server, for what only a connection to that database can see: tables, indexes. */
+  readonly databases?: readonly DatabaseLike[];
+}
+
+/** Durations are milliseconds. */
+export interface MonitorOptions {
+  /** The primary. */
+  readonly db: DatabaseLike;
+  /** More databases of the primary, for their tables and indexes. Default none. */
+  readonly databases?: readonly DatabaseLike[];
+  /** Name of the primary in labels and findings. Default `primary`. */
+  readonly name?: string;
+  /** Its standbys. Their number is also how many the primary is expected to feed. Default none. */
+  readonly replicas?: readonly MonitorTarget[];
+  /** Where client-side pool numbers come from. Default none. */
+  readonly pool?: PoolStatsSource;
+  /** Where numbers about the server's machine come from. Default none; `createLocalHost` where it is this machine. */
+  readonly host?: HostStatsSource;
+  /** Pause between collections once started. Default 15 000. */
+  readonly intervalMs?: number;
+  /** How old the dearer metrics may get. Default `T1` 60 000, `T2` 600 000. */
+  readonly tierMs?: { readonly T1?: number; readonly T2?: number };
+  /** Longest one collection may take per server; then the server counts as down. Default 5 000. */
+  readonly collectTimeoutMs?: number;
+  /** `statement_timeout` of the monitor's session. Default 2 000. */
+  readonly statementTimeoutMs?: number;
+  /** `lock_timeout` of the monitor's session. Default 50. */
+  readonly lockTimeoutMs?: number;
+  /** How many tables, indexes and statements get their own series. Default 200, 100, 100; kept 1 h after. */
+  readonly limits?: Partial<CollectLimits>;
+  /** Alert rules. Default `defaultRules`; `[]` turns alerting off. */
+  readonly rules?: readonly AlertRule[];
+  /** Other thresholds for some servers or series. The last that matches wins. */
+  readonly overrides?: readonly RuleOverride[];
+  /** Times at which alerts are kept but not told. */
+  readonly blackouts?: readonly Blackout[];
+  /** Told of every alert that begins, changes its severity or ends. */
+  readonly onAlert?: AlertListener;
+  /** How long key series are kept in memory. Default 24 h. */
+  readonly historyMs?: number;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+}
+
+export interface MonitorDefaults {
+  readonly name: string;
+  readonly intervalMs: number;
+  readonly tierMs: Readonly<Record<"T0" | "T1" | "T2", number>>;
+  readonly collectTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  readonly limits: CollectLimits;
+  readonly historyMs: number;
+}
+
+/** The defaults, in one place. */
+export const monitorDefaults: MonitorDefaults = Object.freeze({
+  name: "primary",
+  intervalMs: 15_000,
+  tierMs: Object.freeze({ T0: 0, T1: 60_000, T2: 600_000 }),
+  collectTimeoutMs: 5_000,
+  statementTimeoutMs: 2_000,
+  lockTimeoutMs: 50,
+  limits: Object.freeze({ tables: 200, indexes: 100, statements: 100, stickyMs: 3_600_000 }),
+  historyMs: 86_400_000,
+});
+
+export interface ResolvedTarget {
+  readonly name: string;
+  readonly databases: readonly [Database, ...Database[]];
+}
+
+export interface ResolvedMonitorOptions {
+  readonly targets: readonly [ResolvedTarget, ...ResolvedTarget[]];
+  readonly pool: PoolStatsSource;
+  readonly host: HostStatsSource;
+  readonly intervalMs: number;
+  readonly tierMs: Readonly<Record<"T0" | "T1" | "T2", number>>;
+  readonly collectTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  readonly limits: CollectLimits;
+  readonly rules: readonly AlertRule[];
+  readonly overrides: readonly RuleOverride[];
+  readonly blackouts: readonly Blackout[];
+  readonly onAlert: AlertListener;
+  readonly historyMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Fills in the defaults. @throws {InvalidMonitorOptionsError} naming every problem at once */
+export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorOptions {
+  const rules = options.rules ?? defaultRules;
+  const primary = { name: options.name ?? monitorDefaults.name, db: options.db, databases: options.databases ?? [] };
+  const resolved = {
+    intervalMs: options.intervalMs ?? monitorDefaults.intervalMs,
+    tierMs: {
+      T0: 0,
+      T1: options.tierMs?.T1 ?? monitorDefaults.tierMs.T1,
+      T2: options.tierMs?.T2 ?? monitorDefaults.tierMs.T2,
+    },
+    collectTimeoutMs: options.collectTimeoutMs ?? monitorDefaults.collectTimeoutMs,
+    statementTimeoutMs: options.statementTimeoutMs ?? monitorDefaults.statementTimeoutMs,
+    lockTimeoutMs: options.lockTimeoutMs ?? monitorDefaults.lockTimeoutMs,
+    limits: { ...monitorDefaults.limits, ...options.limits },
+    historyMs: options.historyMs ?? monitorDefaults.historyMs,
+  };
+  const problems = [
+    ...positive("intervalMs", resolved.intervalMs),
+    ...positive("tierMs.T1", resolved.tierMs.T1),
+    ...positive("tierMs.T2", resolved.tierMs.T2),
+    ...positive("collectTimeoutMs", resolved.collectTimeoutMs),
+    ...positive("statementTimeoutMs", resolved.statementTimeoutMs),
+    ...positive("lockTimeoutMs", resolved.lockTimeoutMs),
+    ...positive("historyMs", resolved.historyMs),
+    ...Object.entries(resolved.limits).flatMap(([key, value]) => positive(`limits.${key}`, value)),
+    ...repeated([primary, ...(options.replicas ?? [])].map(({ name }) => name)).map(
+      (name) => `two servers are named "${name}"`,
+    ),
+    ...repeated(rules.map(({ name }) => name)).map((name) => `two rules are named "${name}"`),
+    ...(options.overrides ?? [])
+      .filter(({ rule }) => !rules.some(({ name }) => name === rule))
+      .map(({ rule }) => `an override names the rule "${rule}", which does not exist`),
+  ];
+  if (problems.length > 0) throw new InvalidMonitorOptionsError(problems);
+  return {
+    ...resolved,
+    targets: [resolveTarget(primary), ...(options.replicas ?? []).map(resolveTarget)],
+    pool: options.pool ?? noPools,
+    host: options.host ?? noHost,
+    rules,
+    overrides: options.overrides ?? [],
+    blackouts: options.blackouts ?? [],
+    onAlert: options.onAlert ?? (() => undefined),
+    clock: options.clock ?? systemClock,
+    logger: options.logger ?? noLogger,
+  };
+}
+
+function resolveTarget({ name, db, databases = [] }: MonitorTarget): ResolvedTarget {
+  return { name, databases: [toDatabase(db), ...databases.map(toDatabase)] };
+}
+
+function positive(name: string, value: number): readonly string[] {
+  return value > 0 ? [] : [`${name} must be greater than 0, got ${value}`];
+}
+
+function repeated(names: readonly string[]): readonly string[] {
+  return [...new Set(names.filter((name, i) => names.indexOf(name) !== i))];
+}

@@ -1,0 +1,50 @@
+import type { Expression, Matchers } from "../alerts/expression.ts";
+
+// Every series carries the scraped instance and the server behind it; sums and matches must not cross them.
+const own = ["instance", "server"] as const;
+
+/** An expression as PromQL. */
+export function toPromql(expression: Expression): string {
+  switch (expression.kind) {
+    case "number":
+      return String(expression.value);
+    case "time":
+      return "time()";
+    case "metric":
+      return `${expression.name}${selector(expression.where)}`;
+    case "increase":
+    case "rate":
+    case "changes":
+      return `${expression.kind}(${expression.name}${selector(expression.where)}[${expression.windowMs / 60_000}m])`;
+    case "sum":
+    case "max":
+    case "min":
+    case "count": {
+      const by = [...(expression.acrossServers ? ["instance"] : own), ...expression.by];
+      return `${expression.kind} by (${by.join(", ")}) (${toPromql(expression.of)})`;
+    }
+    case "arithmetic": {
+      const matched =
+        expression.on === undefined || isScalar(expression.left) || isScalar(expression.right)
+          ? ""
+          : ` on (${[...own, ...expression.on].join(", ")}) group_left ()`;
+      return `(${toPromql(expression.left)} ${expression.op}${matched} ${toPromql(expression.right)})`;
+    }
+    case "compare":
+      return `(${toPromql(expression.left)} ${expression.op} ${expression.right})`;
+    default:
+      return (
+        `(${toPromql(expression.left)} ${expression.kind} on (${[...own, ...expression.on].join(", ")}) ` +
+        `${toPromql(expression.right)})`
+      );
+  }
+}
+
+const isScalar = ({ kind }: Expression): boolean => kind === "number" || kind === "time";
+
+function selector(where: Matchers): string {
+  const matchers = Object.entries(where).map(([name, wanted]) =>
+    typeof wanted === "string" ? `${name}=${JSON.stringify(wanted)}` : `${name}!=${JSON.stringify(wanted.not)}`,
+  );
+  return matchers.length === 0 ? "" : `{${matchers.join(",")}}`;
+}

@@ -1,0 +1,73 @@
+import type { Queryable } from "@db/core";
+import { toNumber, toText } from "./collector.ts";
+import type { Identity } from "./facts.ts";
+
+/** What the monitor's session is limited to, so that watching never becomes the fault. */
+export interface SessionLimits {
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+}
+
+/** The server as its session sees it. */
+export interface SessionIdentity extends Identity {
+  readonly versionNum: number;
+  readonly role: string;
+  readonly standby: boolean;
+}
+
+const settings = (limits: SessionLimits): Readonly<Record<string, string>> => ({
+  statement_timeout: String(Math.round(limits.statementTimeoutMs)),
+  lock_timeout: String(Math.round(limits.lockTimeoutMs)),
+  idle_in_transaction_session_timeout: "5000",
+  default_transaction_read_only: "on",
+  jit: "off",
+  // A collector is small: workers would only take them from the application.
+  max_parallel_workers_per_gather: "0",
+  application_name: "db-monitor",
+});
+
+const names = Object.keys(settings({ statementTimeoutMs: 0, lockTimeoutMs: 0 }));
+
+// The role is looked up before it is asked about: servers before 10 have no pg_monitor, and must be told apart.
+const identitySql = /* sql */ `
+  select current_setting('server_version_num') as version_num, pg_catalog.pg_is_in_recovery() as standby,
+         current_database()::text as database, current_user::text as role,
+         case when exists (select 1 from pg_catalog.pg_roles where rolname = 'pg_monitor')
+              then pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage') else false end as can_monitor,
+         to_char(pg_catalog.pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as started_at,
+         ${names.map((name, i) => `current_setting('${name}', true) as s${i}`).join(", ")}`;
+
+const setSql = `select ${names.map((name, i) => `set_config('${name}', $${i + 1}, false)`).join(", ")}`;
+
+/**
+ * Limits the session, runs `use`, and sets everything back, so that a session of a shared pool returns as it came.
+ * When `use` fails the session is still set back; when that fails too, the first error is the one thrown.
+ */
+export async function withLimits<T>(
+  session: Queryable,
+  limits: SessionLimits,
+  use: (identity: SessionIdentity) => Promise<T>,
+): Promise<T> {
+  const { rows } = await session.query<Record<string, unknown>>(identitySql);
+  const row = rows[0] ?? {};
+  const versionNum = toNumber(row["version_num"]) ?? 0;
+  const identity: SessionIdentity = {
+    versionNum,
+    standby: row["standby"] === true,
+    database: toText(row["database"]),
+    role: toText(row["role"]),
+    canMonitor: row["can_monitor"] === true,
+    startedAt: toText(row["started_at"]),
+  };
+  const before = names.map((_, i) => toText(row[`s${i}`]));
+  await session.query(setSql, Object.values(settings(limits)));
+  let result: T;
+  try {
+    result = await use(identity);
+  } catch (error) {
+    await session.query(setSql, before).catch(() => undefined);
+    throw error;
+  }
+  await session.query(setSql, before);
+  return result;
+}

@@ -1,0 +1,116 @@
+import type { Facts } from "./facts.ts";
+import type { HostStats } from "./host.ts";
+import type { Tier } from "./metric.ts";
+import type { PoolStats } from "./pool-stats.ts";
+
+/** Rows that share their labels: one line per thing (a table, a database), one number per metric. */
+export interface MetricTable {
+  readonly labelNames: readonly string[];
+  readonly metrics: readonly string[];
+  readonly rows: readonly MetricRow[];
+}
+
+/** `labels` in the order of `labelNames`, `values` in the order of `metrics`; `null` where there is no value. */
+export interface MetricRow {
+  readonly labels: readonly string[];
+  readonly values: readonly (number | null)[];
+}
+
+/** What one collector read, with its age. */
+export interface Block {
+  readonly collector: string;
+  readonly tier: Tier;
+  /** When the values were read, ISO 8601; `null` when they never were. */
+  readonly asOf: string | null;
+  /** Age of the values when the snapshot was taken, milliseconds; `null` when there are none. */
+  readonly ageMs: number | null;
+  /** How long the last attempt took, milliseconds: what the collector costs. */
+  readonly durationMs: number;
+  /** False when the last attempt failed; the values are then those of the one before. */
+  readonly success: boolean;
+  /** Why the last attempt failed. Holds no values of rows. */
+  readonly error?: string;
+  readonly tables: readonly MetricTable[];
+}
+
+/** One server of the topology. */
+export interface ServerSnapshot {
+  readonly name: string;
+  /** True when it answered the last collection. */
+  readonly up: boolean;
+  /** `unknown` until it has answered once. */
+  readonly role: "primary" | "standby" | "unknown";
+  /** `server_version_num`, 0 until it has answered once. */
+  readonly versionNum: number;
+  /** Time the last collection took on this server, milliseconds. */
+  readonly durationMs: number;
+  readonly error?: string;
+  readonly blocks: readonly Block[];
+  readonly facts: Facts;
+}
+
+/** Everything known at one moment. Plain data: it can be stored, sent and compared. */
+export interface Snapshot {
+  /** ISO 8601. */
+  readonly asOf: string;
+  /** The primary first. */
+  readonly servers: readonly ServerSnapshot[];
+  /** What this process knows by itself: pools and the machine it runs on. */
+  readonly blocks: readonly Block[];
+  readonly pools: readonly PoolStats[];
+  readonly host?: HostStats;
+}
+
+/** One number of one series. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+const indexes = new WeakMap<Snapshot, ReadonlyMap<string, readonly Sample[]>>();
+
+/** The series of one metric over all servers; server metrics carry a `server` label. Empty when there are none. */
+export function samplesOf(snapshot: Snapshot, metric: string): readonly Sample[] {
+  let index = indexes.get(snapshot);
+  if (!index) {
+    index = indexSamples(snapshot);
+    indexes.set(snapshot, index);
+  }
+  return index.get(metric) ?? [];
+}
+
+/** The one value of a metric on one server, summed when it has several series; undefined when it has none. */
+export function valueOf(
+  snapshot: Snapshot,
+  metric: string,
+  where: Readonly<Record<string, string>>,
+): number | undefined {
+  let total: number | undefined;
+  for (const sample of samplesOf(snapshot, metric)) {
+    if (Object.entries(where).every(([name, value]) => sample.labels[name] === value))
+      total = (total ?? 0) + sample.value;
+  }
+  return total;
+}
+
+function indexSamples(snapshot: Snapshot): ReadonlyMap<string, readonly Sample[]> {
+  const index = new Map<string, Sample[]>();
+  const add = (table: MetricTable, server: string | undefined): void => {
+    for (const row of table.rows) {
+      const labels: Record<string, string> = server === undefined ? {} : { server };
+      for (const [i, name] of table.labelNames.entries()) labels[name] = row.labels[i] ?? "";
+      for (const [i, metric] of table.metrics.entries()) {
+        const value = row.values[i];
+        if (value === null || value === undefined) continue;
+        const samples = index.get(metric);
+        if (samples) samples.push({ labels, value });
+        else index.set(metric, [{ labels, value }]);
+      }
+    }
+  };
+  for (const block of snapshot.blocks) for (const table of block.tables) add(table, undefined);
+  for (const server of snapshot.servers) {
+    for (const block of server.blocks) for (const table of block.tables) add(table, server.name);
+  }
+  return index;
+}

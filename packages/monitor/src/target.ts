@@ -1,0 +1,230 @@
+import { type Database, isConnectionError, type Logger, messageOf, type Queryable, redactUrls } from "@db/core";
+import type { CollectContext, Collected, Collector, CollectorRun } from "./collector.ts";
+import { CollectTimeoutError, UnsupportedServerError } from "./errors.ts";
+import { mergeFacts } from "./fact-merge.ts";
+import type { Facts } from "./facts.ts";
+import type { Tier } from "./metric.ts";
+import type { ResolvedMonitorOptions, ResolvedTarget } from "./options.ts";
+import { collectors } from "./registry.ts";
+import { selfBlock } from "./self.ts";
+import { type SessionIdentity, withLimits } from "./session.ts";
+import type { Block, ServerSnapshot } from "./snapshot.ts";
+
+const oldestVersionNum = 120_000;
+
+/** One collector on one database of the server, with what it gave last. */
+interface Run {
+  readonly collector: Collector;
+  readonly run: CollectorRun;
+  readonly database: number;
+  collected: Collected | undefined;
+  asOf: number | undefined;
+  attemptedAt: number | undefined;
+  durationMs: number;
+  error: string | undefined;
+}
+
+/** One server being watched: runs what is due on it and keeps the last answer of every collector. */
+export class Target {
+  readonly name: string;
+  readonly #databases: readonly Database[];
+  readonly #options: ResolvedMonitorOptions;
+  readonly #logger: Logger;
+  readonly #expectedStandbys: number;
+  #runs: readonly Run[] = [];
+  #identity: SessionIdentity | undefined;
+  #up = false;
+  #error: string | undefined;
+  #scrapes = 0;
+  #durationMs = 0;
+  /** A session that was given up and has not ended yet; while there is one, no other is opened. */
+  #abandoned: Promise<unknown> | undefined;
+
+  constructor(target: ResolvedTarget, options: ResolvedMonitorOptions, expectedStandbys: number) {
+    this.name = target.name;
+    this.#databases = target.databases;
+    this.#options = options;
+    this.#expectedStandbys = expectedStandbys;
+    this.#logger = options.logger.child({ server: target.name });
+  }
+
+  /**
+   * Runs the collectors that are due. A server that does not answer is down, not an error.
+   * @throws {UnsupportedServerError}
+   */
+  async collect({ force }: { readonly force: boolean }): Promise<void> {
+    const startedAt = performance.now();
+    this.#scrapes += 1;
+    try {
+      for (const [database, db] of this.#databases.entries()) await this.#visit(db, database, force);
+      if (!this.#up) this.#logger.info({}, "the server answers");
+      this.#up = true;
+      this.#error = undefined;
+    } catch (error) {
+      if (error instanceof UnsupportedServerError) throw error;
+      const reason = redactUrls(messageOf(error));
+      if (this.#up || this.#error !== reason) this.#logger.warn({ reason }, "the server does not answer");
+      this.#up = false;
+      this.#error = reason;
+    } finally {
+      this.#durationMs = performance.now() - startedAt;
+    }
+  }
+
+  /** The short answer, for health checks: no block is looked at. */
+  status(): { readonly up: boolean; readonly durationMs: number } {
+    return { up: this.#up, durationMs: this.#durationMs };
+  }
+
+  /** What is known, with ages as of `now`. */
+  snapshot(now: number): ServerSnapshot {
+    const blocks = [...Map.groupBy(this.#runs, ({ collector }) => collector.name).values()].map((runs) =>
+      toBlock(runs, now),
+    );
+    const facts = mergeFacts(this.#runs.flatMap(({ collected }) => collected?.facts ?? []));
+    const self = selfBlock({
+      asOf: new Date(now).toISOString(),
+      up: this.#up,
+      scrapes: this.#scrapes,
+      durationMs: this.#durationMs,
+      expectedStandbys: this.#expectedStandbys,
+      blocks,
+    });
+    return {
+      name: this.name,
+      up: this.#up,
+      role: this.#identity === undefined ? "unknown" : this.#identity.standby ? "standby" : "primary",
+      versionNum: this.#identity?.versionNum ?? 0,
+      durationMs: this.#durationMs,
+      ...(this.#error !== undefined && { error: this.#error }),
+      blocks: [self, ...blocks],
+      facts: { ...facts, ...(this.#identity && { identity: toIdentity(this.#identity) }) },
+    };
+  }
+
+  async #visit(db: Database, database: number, force: boolean): Promise<void> {
+    if (this.#abandoned)
+      throw new CollectTimeoutError({ server: this.name, timeoutMs: this.#options.collectTimeoutMs });
+    const { collectTimeoutMs } = this.#options;
+    let expire: (error: Error) => void = () => undefined;
+    let expired: Error | undefined;
+    const expiry = new Promise<never>((_, reject) => {
+      expire = reject;
+    });
+    expiry.catch(() => undefined);
+    const timer = setTimeout(() => {
+      expired = new CollectTimeoutError({ server: this.name, timeoutMs: collectTimeoutMs });
+      expire(expired);
+    }, collectTimeoutMs);
+    let work: Promise<void> = Promise.resolve();
+    const visit = db.withSession(async (session) => {
+      if (expired) throw expired;
+      work = withLimits(session, this.#options, (identity) => this.#runDue(session, identity, database, force));
+      work.catch(() => undefined);
+      // Throwing while the statement hangs makes a pool destroy the connection instead of lending it again.
+      await Promise.race([work, expiry]);
+    });
+    try {
+      await Promise.race([visit, expiry]);
+    } catch (error) {
+      if (expired) this.#abandon(Promise.allSettled([visit, work]));
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #abandon(ending: Promise<unknown>): void {
+    this.#abandoned = ending.finally(() => {
+      this.#abandoned = undefined;
+    });
+  }
+
+  async #runDue(session: Queryable, identity: SessionIdentity, database: number, force: boolean): Promise<void> {
+    if (identity.versionNum < oldestVersionNum) {
+      throw new UnsupportedServerError({ server: this.name, versionNum: identity.versionNum });
+    }
+    if (database === 0) this.#adopt(identity);
+    const context: CollectContext = {
+      version: Math.floor(identity.versionNum / 10_000),
+      role: identity.standby ? "standby" : "primary",
+      database: identity.database,
+      now: this.#options.clock.now(),
+      limits: this.#options.limits,
+    };
+    for (const run of this.#runs) {
+      if (run.database !== database || !(force || this.#isDue(run, context.now))) continue;
+      await this.#attempt(run, session, context);
+    }
+  }
+
+  /** Another version or role is another server: what the old one said is no longer true. */
+  #adopt(identity: SessionIdentity): void {
+    const before = this.#identity;
+    this.#identity = identity;
+    if (before && before.standby === identity.standby && before.versionNum === identity.versionNum) return;
+    if (before) this.#logger.warn({ standby: identity.standby }, "the server changed its role or version");
+    const version = Math.floor(identity.versionNum / 10_000);
+    const role = identity.standby ? "standby" : "primary";
+    this.#runs = collectors
+      .filter(({ since, scope }) => since <= version && (scope === "any" || scope === role))
+      .flatMap((collector) =>
+        (collector.per === "server" ? [0] : this.#databases.keys().toArray()).map((database) => ({
+          collector,
+          run: collector.begin(),
+          database,
+          collected: undefined,
+          asOf: undefined,
+          attemptedAt: undefined,
+          durationMs: 0,
+          error: undefined,
+        })),
+      );
+  }
+
+  #isDue({ collector, attemptedAt, durationMs, error }: Run, now: number): boolean {
+    if (attemptedAt === undefined || collector.tier === "T0") return true;
+    const { tierMs, intervalMs } = this.#options;
+    // What costs more than a hundredth of its interval is asked less often; what failed is tried again sooner.
+    const every = error === undefined ? Math.max(tierMs[collector.tier], durationMs * 100) : tierMs.T1;
+    return now - attemptedAt >= every - intervalMs / 2;
+  }
+
+  async #attempt(run: Run, session: Queryable, context: CollectContext): Promise<void> {
+    const startedAt = performance.now();
+    run.attemptedAt = context.now;
+    try {
+      run.collected = await run.run(session, context);
+      run.asOf = context.now;
+      run.error = undefined;
+    } catch (error) {
+      if (isConnectionError(error)) throw error;
+      const reason = redactUrls(messageOf(error));
+      if (run.error !== reason) this.#logger.warn({ collector: run.collector.name, reason }, "a collector failed");
+      run.error = reason;
+    } finally {
+      run.durationMs = performance.now() - startedAt;
+    }
+  }
+}
+
+function toBlock(runs: readonly Run[], now: number): Block {
+  const first = runs[0]!;
+  const times = runs.flatMap(({ asOf }) => asOf ?? []);
+  const oldest = times.length === 0 ? undefined : Math.min(...times);
+  const error = runs.find((run) => run.error !== undefined)?.error;
+  return {
+    collector: first.collector.name,
+    tier: first.collector.tier satisfies Tier,
+    asOf: oldest === undefined ? null : new Date(oldest).toISOString(),
+    ageMs: oldest === undefined ? null : Math.max(0, now - oldest),
+    durationMs: runs.reduce((sum, run) => sum + run.durationMs, 0),
+    success: error === undefined && times.length === runs.length,
+    ...(error !== undefined && { error }),
+    tables: runs.flatMap(({ collected }) => collected?.tables ?? []),
+  };
+}
+
+function toIdentity({ database, role, canMonitor, startedAt }: SessionIdentity): NonNullable<Facts["identity"]> {
+  return { database, role, canMonitor, startedAt };
+}
