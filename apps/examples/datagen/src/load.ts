@@ -6,7 +6,7 @@ import { from as copyFrom } from "pg-copy-streams";
 import type { Dataset, GeneratedTable } from "./dataset.ts";
 import { DatasetConflictError } from "./errors.ts";
 import { foreignKeysOf, restoreForeignKeys, setAsideForeignKeys } from "./foreign-key.ts";
-import { prepareJournal, readLoad, recordLoad } from "./journal.ts";
+import { prepareJournal, readLoad, recordLoad, type RecordedLoad } from "./journal.ts";
 import type { LoadOptions } from "./options.ts";
 
 /** What a load did. JSON-serialisable. */
@@ -28,41 +28,52 @@ export interface LoadReport {
 export async function loadDataset(dataset: Dataset, options: LoadOptions): Promise<LoadReport> {
   const { url, replace = false, onProgress = noProgress, signal } = options;
   const startedAt = performance.now();
-  const client = new Client({ connectionString: url, application_name: `load ${dataset.application}` });
+  const client = new Client({
+    connectionString: url,
+    application_name: `load ${dataset.application}`,
+    connectionTimeoutMillis: connectTimeoutMs,
+  });
   // A connection lost between two statements is told by the next one; without a listener it would end the process.
   client.on("error", () => undefined);
   const report = (rows: Readonly<Record<string, number>>, skipped: boolean): LoadReport => {
     return { application: dataset.application, rows, durationMs: Math.round(performance.now() - startedAt), skipped };
   };
+  // Ending the connection ends whatever statement is under way, and the server undoes its transaction.
+  const stop = (): void => void client.end().catch(() => undefined);
   try {
     throwIfAborted(signal);
+    signal?.addEventListener("abort", stop, { once: true });
     await client.connect();
     await client.query("begin");
     await prepareJournal(client, dataset.application);
     const earlier = await readLoad(client, dataset.application);
-    const same =
-      earlier?.seed === dataset.seed && earlier.scale === dataset.scale && earlier.version === dataset.version;
     await requireTables(client, dataset);
-    if (earlier && same) {
+    const filled = await filledTables(client, dataset);
+    if (earlier && isSame(earlier, dataset) && filled.length > 0) {
       await client.query("rollback");
       return report(earlier.rows, true);
     }
-    if (!replace) await requireEmpty(client, dataset, earlier?.scale);
+    if (filled.length > 0 && !replace) throw conflict(filled, earlier?.scale);
     const rows = await fill(client, dataset, onProgress, signal);
     await recordLoad(client, dataset, rows);
+    throwIfAborted(signal);
+    signal?.removeEventListener("abort", stop);
     await client.query("commit");
     onProgress({ phase: "analyze", current: 0, total: 1, unit: "steps" });
     await client.query(`analyze ${names(dataset)}`);
     onProgress({ phase: "analyze", current: 1, total: 1, unit: "steps" });
     return report(rows, false);
   } catch (error) {
-    await client.query("rollback").catch(() => undefined);
     if (signal?.aborted) throw new AbortedError("the load was aborted; nothing was written", { cause: error });
     throw error;
   } finally {
+    signal?.removeEventListener("abort", stop);
+    // What was not committed is undone with the connection.
     await client.end().catch(() => undefined);
   }
 }
+
+const connectTimeoutMs = 10_000;
 
 async function fill(
   client: Client,
@@ -140,15 +151,21 @@ async function requireTables(client: Client, dataset: Dataset): Promise<void> {
   });
 }
 
-async function requireEmpty(client: Client, dataset: Dataset, earlierScale: number | undefined): Promise<void> {
+async function filledTables(client: Client, dataset: Dataset): Promise<string[]> {
   const probes = dataset.tables.map(
     ({ name }, i) => `select ${i} as table, exists (select from ${quoteIdentifier(name)}) as filled`,
   );
   const { rows } = await client.query<{ table: number; filled: boolean }>(probes.join(" union all "));
-  const filled = rows.filter((row) => row.filled).map((row) => dataset.tables[row.table]!.name);
-  if (filled.length === 0) return;
+  return rows.filter((row) => row.filled).map((row) => dataset.tables[row.table]!.name);
+}
+
+function isSame(earlier: RecordedLoad, { seed, scale, version }: Dataset): boolean {
+  return earlier.seed === seed && earlier.scale === scale && earlier.version === version;
+}
+
+function conflict(filled: readonly string[], earlierScale: number | undefined): DatasetConflictError {
   const what = earlierScale === undefined ? "rows that no load put there" : `another load (scale ${earlierScale})`;
-  throw new DatasetConflictError(`${filled.join(", ")} already hold ${what}`, {
+  return new DatasetConflictError(`${filled.join(", ")} already hold ${what}`, {
     hint: "Use an empty database, or ask for a replacement: it deletes every row of these tables.",
   });
 }

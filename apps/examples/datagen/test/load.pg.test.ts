@@ -58,6 +58,11 @@ async function count(url: string, table: string): Promise<number> {
   return rows[0]!.n;
 }
 
+async function waitForLock(db: Pick<Client, "query">): Promise<void> {
+  const waiting = "select from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'load library'";
+  while ((await db.query(waiting)).rows.length === 0) await new Promise(setImmediate);
+}
+
 describe("loadDataset", () => {
   test("loads every row, tells how far it is, and leaves keys, statistics and sequences in order", async () => {
     const url = await newLibrary();
@@ -95,6 +100,15 @@ describe("loadDataset", () => {
     await db.query("insert into book (shelf_id, title) values (1, 'mine')");
     expect(await loadDataset(library(10), { url })).toMatchObject({ skipped: true, rows: { shelf: 3, book: 10 } });
     expect(await count(url, "book")).toBe(11);
+  });
+
+  test("loads again when the tables were made anew since", async () => {
+    const url = await newLibrary();
+    await loadDataset(library(10), { url });
+    await using db = await connect(url);
+    await db.query(`drop table book; drop table shelf; ${schema}`);
+    expect(await loadDataset(library(10), { url })).toMatchObject({ skipped: false, rows: { book: 10 } });
+    expect(await count(url, "book")).toBe(10);
   });
 
   test("refuses tables with other rows, and leaves them alone", async () => {
@@ -142,6 +156,25 @@ describe("loadDataset", () => {
     });
     await expect(load).rejects.toMatchObject({ code: "CORE_ABORTED" });
     expect(await count(url, "shelf")).toBe(0);
+  });
+
+  test("stops waiting for a reader of the tables when it is aborted", async () => {
+    const url = await newLibrary();
+    await using reader = await connect(url);
+    await reader.query("begin; lock table book in access share mode");
+    const stop = new AbortController();
+    const load = loadDataset(library(10), { url, signal: stop.signal });
+    await using watcher = await connect(url);
+    await waitForLock(watcher);
+    stop.abort();
+    await expect(load).rejects.toMatchObject({ code: "CORE_ABORTED" });
+  });
+
+  test("gives up at once when nobody answers at the address", async () => {
+    const url = "postgres://postgres:secret@127.0.0.1:1/postgres";
+    const error = await loadDataset(library(1), { url }).catch((error: unknown) => error);
+    expect(error).toMatchObject({ code: "ECONNREFUSED" });
+    expect(String(error)).not.toContain("secret");
   });
 
   test("two loads at once end as one", async () => {
