@@ -1,0 +1,74 @@
+import CircuitBreaker from "opossum";
+import { isInfrastructureError } from "./classify.ts";
+import { CircuitOpenError } from "./errors.ts";
+import { unwrapFailure } from "./failure.ts";
+import type { CircuitBreakerOptions } from "./options.ts";
+
+export type BreakerState = "closed" | "half-open" | "open" | "off";
+
+type Operation = () => Promise<unknown>;
+
+/**
+ * The circuit breaker of one server. Only failures of the server or the way to it count, so a caller's bad SQL never
+ * opens it. Its probe opens and closes it too.
+ */
+export class Breaker {
+  readonly #server: string;
+  readonly #circuit: CircuitBreaker<[Operation], unknown> | undefined;
+  #lastFailure: unknown;
+
+  constructor(
+    server: string,
+    options: Required<CircuitBreakerOptions> | false,
+    changed: (state: BreakerState) => void,
+  ) {
+    this.#server = server;
+    if (options === false) return;
+    this.#circuit = new CircuitBreaker((operation: Operation) => operation(), {
+      timeout: false,
+      rollingPercentilesEnabled: false,
+      rollingCountTimeout: options.windowMs,
+      errorThresholdPercentage: options.errorThresholdPercentage,
+      volumeThreshold: options.volumeThreshold,
+      resetTimeout: options.resetMs,
+      errorFilter: (error) => !isInfrastructureError(unwrapFailure(error)),
+    });
+    this.#circuit.on("failure", (error) => (this.#lastFailure = unwrapFailure(error)));
+    this.#circuit.on("open", () => changed("open"));
+    this.#circuit.on("halfOpen", () => changed("half-open"));
+    this.#circuit.on("close", () => changed("closed"));
+  }
+
+  get state(): BreakerState {
+    const circuit = this.#circuit;
+    return !circuit ? "off" : circuit.opened ? "open" : circuit.halfOpen ? "half-open" : "closed";
+  }
+
+  /** Runs the operation, or throws {@link CircuitOpenError} without running it. */
+  async run<T>(operation: () => Promise<T>): Promise<T> {
+    if (!this.#circuit) return await operation();
+    try {
+      return (await this.#circuit.fire(operation)) as T;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "EOPENBREAKER") {
+        throw new CircuitOpenError(this.#server, { cause: this.#lastFailure });
+      }
+      throw error;
+    }
+  }
+
+  /** The probe found the server gone. */
+  open(cause: Error): void {
+    this.#lastFailure = cause;
+    this.#circuit?.open();
+  }
+
+  /** The probe found the server well. */
+  close(): void {
+    if (this.#circuit && !this.#circuit.closed) this.#circuit.close();
+  }
+
+  shutdown(): void {
+    this.#circuit?.shutdown();
+  }
+}

@@ -1,0 +1,73 @@
+import type pg from "pg";
+import { Connection } from "./connection.ts";
+import { ConnectTimeoutError } from "./errors.ts";
+import type { ResolvedPoolOptions } from "./options.ts";
+import type { ClientConstructor } from "./server-spec.ts";
+
+/** What is needed to open a connection. */
+export interface OpenOptions {
+  readonly server: string;
+  readonly options: ResolvedPoolOptions;
+  readonly generation: number;
+  readonly refreshesPassword: boolean;
+  newClient(Client?: ClientConstructor): pg.Client;
+}
+
+/**
+ * Opens one connection under one deadline over name look-up, TCP, TLS and authentication, then runs pg's hooks.
+ * The client is returned at once, so that it can be counted and destroyed while it connects.
+ */
+export function openConnection(of: OpenOptions): { client: pg.Client; opened: Promise<Connection> } {
+  const client = of.newClient(of.options.pg.Client as ClientConstructor | undefined);
+  return { client, opened: finish(client, of) };
+}
+
+async function finish(client: pg.Client, { server, options, generation }: OpenOptions): Promise<Connection> {
+  // Without a listener, an error on a connection nobody holds would end the process.
+  client.on("error", () => undefined);
+  await connected(client, server, options.connectTimeoutMs);
+  try {
+    await options.pg.onConnect?.(client);
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
+  const { maxLifetimeMs, maxLifetimeJitter } = options;
+  const createdAt = performance.now();
+  const lifetime = maxLifetimeMs === false ? Infinity : maxLifetimeMs * (1 - Math.random() * maxLifetimeJitter);
+  const connection = new Connection(client, { server, generation, createdAt, expiresAt: createdAt + lifetime });
+  await verified(connection, options);
+  return connection;
+}
+
+/** Resolves when the client is ready; at the deadline its socket is destroyed, so no late connection is left behind. */
+function connected(client: pg.Client, server: string, timeoutMs: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = Number.isFinite(timeoutMs)
+    ? setTimeout(() => {
+        client.connection?.stream?.destroy();
+        reject(new ConnectTimeoutError({ server, timeoutMs }));
+      }, timeoutMs)
+    : undefined;
+  client.connect((error: Error | null) => {
+    clearTimeout(timer);
+    if (error) {
+      // pg leaves the socket of a refused login open until the server closes it.
+      client.connection?.stream?.destroy();
+      reject(error);
+    } else resolve();
+  });
+  return promise;
+}
+
+/** pg's `verify` hook, which answers by callback. */
+function verified(connection: Connection, { pg: { verify } }: ResolvedPoolOptions): Promise<void> {
+  if (!verify) return Promise.resolve();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  verify(connection.client, (error?: Error) => {
+    if (!error) return resolve();
+    void connection.client.end();
+    reject(error);
+  });
+  return promise;
+}

@@ -1,0 +1,111 @@
+import type pg from "pg";
+import type { StatementPhase } from "./errors.ts";
+
+/** Parts of pg's client the pool reads; a client class of another make may lack them. */
+interface ClientInternals {
+  readonly connection?: { readonly stream?: { destroy(): void; readonly destroyed?: boolean }; on?: OnMessage };
+  readonly _queryable?: boolean;
+  readonly _ending?: boolean;
+  readonly _ended?: boolean;
+  readonly readyForQuery?: boolean;
+  readonly processID?: number | null;
+  readonly secretKey?: number | null;
+  readonly hasExecuted?: boolean;
+  getTransactionStatus?(): "I" | "T" | "E" | null;
+  ref?(): void;
+  unref?(): void;
+}
+type OnMessage = (message: string, listener: () => void) => void;
+
+/** Who holds a connection, since when, and where it was taken. */
+export interface Checkout {
+  readonly since: number;
+  /** Captured while leak reports are on. */
+  readonly stack: string | undefined;
+  /** True when application code holds the connection, false for the length of one of the pool's own statements. */
+  readonly borrowed: boolean;
+}
+
+/** One connection of a server: pg's client, and what the pool knows about it. */
+export class Connection {
+  readonly client: pg.PoolClient;
+  readonly server: string;
+  /** Connections of an earlier generation retire when they come back. */
+  readonly generation: number;
+  readonly createdAt: number;
+  /** When it is to be replaced. `Infinity` never. */
+  readonly expiresAt: number;
+  idleSince = 0;
+  uses = 0;
+  phase: StatementPhase = "unsent";
+  checkout: Checkout | undefined;
+  /** The statement last sent, without its literals; shown in leak reports. */
+  lastStatement: string | undefined;
+  idleTimer: NodeJS.Timeout | undefined;
+  lifetimeTimer: NodeJS.Timeout | undefined;
+  closing = false;
+  /** Why the pool or the network broke it, where known better than by the driver. */
+  brokenBy: Error | undefined;
+
+  constructor(client: pg.Client, of: { server: string; generation: number; createdAt: number; expiresAt: number }) {
+    this.client = client as pg.PoolClient;
+    this.server = of.server;
+    this.generation = of.generation;
+    this.createdAt = of.createdAt;
+    this.expiresAt = of.expiresAt;
+    const on = this.#internals.connection?.on?.bind(this.#internals.connection);
+    const started = (): void => void (this.phase = "started");
+    on?.("bindComplete", started);
+    on?.("rowDescription", started);
+    on?.("copyInResponse", started);
+    on?.("commandComplete", () => void (this.phase = "completed"));
+  }
+
+  get #internals(): ClientInternals {
+    return this.client as unknown as ClientInternals;
+  }
+
+  /** False once the socket is gone or the client has been ended. */
+  get usable(): boolean {
+    const { _queryable, _ending, _ended, connection } = this.#internals;
+    return _queryable !== false && !_ending && !_ended && connection?.stream?.destroyed !== true;
+  }
+
+  /** True while a statement is running or queued on it. */
+  get busy(): boolean {
+    const { readyForQuery, hasExecuted } = this.#internals;
+    return hasExecuted === true && readyForQuery === false;
+  }
+
+  /** True inside a transaction block, failed or not. */
+  get inTransaction(): boolean {
+    const status = this.#internals.getTransactionStatus?.();
+    return status === "T" || status === "E";
+  }
+
+  get backend(): { readonly processId: number; readonly secretKey: number } | undefined {
+    const { processID, secretKey } = this.#internals;
+    return typeof processID === "number" && typeof secretKey === "number"
+      ? { processId: processID, secretKey }
+      : undefined;
+  }
+
+  /** Makes pg prepare named statements again, after the server was told to forget them. */
+  forgetPrepared(): void {
+    const { connection } = this.#internals;
+    if (connection) Object.assign(connection, { parsedStatements: {}, submittedNamedStatements: {} });
+  }
+
+  /** Closes the socket at once; whatever runs on it fails. */
+  destroySocket(): void {
+    this.#internals.connection?.stream?.destroy();
+  }
+
+  ref(): void {
+    this.#internals.ref?.();
+  }
+
+  unref(): void {
+    this.#internals.unref?.();
+  }
+}

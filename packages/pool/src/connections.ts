@@ -1,0 +1,469 @@
+import { AbortedError, sqlStateOf } from "@db/core";
+import type pg from "pg";
+import { Connection } from "./connection.ts";
+import { type OpenOptions, openConnection } from "./connect.ts";
+import { AcquireTimeoutError, PoolClosedError, PoolSaturatedError } from "./errors.ts";
+import { Histogram } from "./histogram.ts";
+import type { ResolvedPoolOptions } from "./options.ts";
+
+/** One wish for a connection. */
+export interface AcquireRequest {
+  /** True when application code will hold it. */
+  readonly borrowed: boolean;
+  /** Where it was asked for; kept for leak reports. */
+  readonly stack?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Replaces `acquireTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What the connections of a server tell the pool; the first four are pg's own events. */
+export interface ConnectionsListener {
+  connected(client: pg.PoolClient): void;
+  acquired(client: pg.PoolClient): void;
+  released(error: Error | boolean | undefined, client: pg.PoolClient): void;
+  removed(client: pg.PoolClient): void;
+  idleFailed(error: Error, connection: Connection): void;
+  lent(connection: Connection): void;
+  returned(connection: Connection): void;
+  /** A borrower gave the connection back inside a transaction; it was rolled back. */
+  leftOpen(connection: Connection): void;
+}
+
+interface Waiter {
+  readonly request: AcquireRequest;
+  readonly since: number;
+  resolve(connection: Connection): void;
+  reject(error: unknown): void;
+}
+
+/** What the connections of one server have done so far. */
+export interface ConnectionCounters {
+  opened: number;
+  closed: number;
+  openFailed: number;
+  acquireTimeouts: number;
+  readonly createMs: Histogram;
+  readonly waitMs: Histogram;
+  readonly useMs: Histogram;
+}
+
+/** A failure of these kinds will be the same for everybody who waits. */
+const unreachableCodes: ReadonlySet<unknown> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOENT",
+]);
+
+/**
+ * The connections of one server: lends them, queues who must wait, opens and retires them.
+ *
+ * A waiter is not bound to the connection opened for it: whichever becomes free first serves the head of the queue,
+ * so a slow connect never delays a caller that a returning connection could have served.
+ */
+export class Connections {
+  readonly counters: ConnectionCounters = {
+    ...{ opened: 0, closed: 0, openFailed: 0, acquireTimeouts: 0 },
+    ...{ createMs: new Histogram(), waitMs: new Histogram(), useMs: new Histogram() },
+  };
+  readonly #server: string;
+  readonly #options: ResolvedPoolOptions;
+  readonly #open: Omit<OpenOptions, "generation">;
+  readonly #listener: ConnectionsListener;
+  readonly #live = new Set<Connection>();
+  readonly #connecting = new Set<pg.Client>();
+  readonly #idle: Connection[] = [];
+  readonly #waiters: Waiter[] = [];
+  readonly #removing = new Set<Promise<void>>();
+  #generation = 0;
+  #openFailures = 0;
+  #reopenTimer: NodeJS.Timeout | undefined;
+  #closing: { readonly promise: Promise<void>; resolve(): void } | undefined;
+  /** Set by the first use or by `warmUp`: a pool nobody uses opens nothing. */
+  #keepMin = false;
+
+  constructor(of: Omit<OpenOptions, "generation"> & { readonly listener: ConnectionsListener }) {
+    this.#server = of.server;
+    this.#options = of.options;
+    this.#open = of;
+    this.#listener = of.listener;
+  }
+
+  get clients(): pg.Client[] {
+    return [...this.#connecting, ...Array.from(this.#live, ({ client }) => client)];
+  }
+  get idleClients(): pg.Client[] {
+    return this.#idle.map(({ client }) => client);
+  }
+  get total(): number {
+    return this.#live.size + this.#connecting.size;
+  }
+  get idle(): number {
+    return this.#idle.length;
+  }
+  get connecting(): number {
+    return this.#connecting.size;
+  }
+  get checkedOut(): number {
+    return this.#live.size - this.#idle.length;
+  }
+  get waiting(): number {
+    return this.#waiters.length;
+  }
+  get expired(): number {
+    const now = performance.now();
+    return Array.from(this.#live).filter((connection) => connection.checkout && connection.expiresAt <= now).length;
+  }
+  get lent(): Connection[] {
+    return Array.from(this.#live).filter(({ checkout }) => checkout !== undefined);
+  }
+  /** Waiting for a connection that is not being opened already: what pg calls waiting. */
+  get queued(): number {
+    return Math.max(0, this.#waiters.length - this.#connecting.size);
+  }
+
+  /**
+   * Lends a connection.
+   * @throws {AcquireTimeoutError} {PoolSaturatedError} {PoolClosedError} {AbortedError}, or why connecting failed
+   */
+  acquire(request: AcquireRequest): Promise<Connection> {
+    if (this.#closing) return Promise.reject(new PoolClosedError());
+    if (request.signal?.aborted) return Promise.reject(aborted(request.signal));
+    this.#keepMin = true;
+    if (this.#waiters.length === 0) {
+      const connection = this.#takeIdle();
+      if (connection) {
+        const { validateAfterIdleMs } = this.#options;
+        if (validateAfterIdleMs !== false && performance.now() - connection.idleSince > validateAfterIdleMs) {
+          return this.#lendIfAlive(connection, request);
+        }
+        this.counters.waitMs.observeMs(0);
+        return Promise.resolve(this.#lend(connection, request));
+      }
+    }
+    if (this.#waiters.length >= this.#options.maxWaiting + (this.#isFull ? 0 : this.#options.max)) {
+      return Promise.reject(new PoolSaturatedError({ server: this.#server, waiting: this.#waiters.length }));
+    }
+    return this.#wait(request);
+  }
+
+  /** Gives a connection back. With an error, or `true`, it is closed instead of being lent again. */
+  release(connection: Connection, error?: Error | boolean): void {
+    const { checkout, client } = connection;
+    if (checkout) this.counters.useMs.observeMs(performance.now() - checkout.since);
+    this.#listener.returned(connection);
+    connection.checkout = undefined;
+    this.#listener.released(error, client);
+    if (error || this.#mustRetire(connection)) this.destroy(connection);
+    else if (connection.busy) this.#settle(connection);
+    else if (connection.inTransaction) this.#rollBack(connection);
+    else this.#offer(connection);
+  }
+
+  /** Closes one connection now. Whoever holds it sees it fail. */
+  destroy(connection: Connection): void {
+    if (!this.#live.delete(connection)) return;
+    const index = this.#idle.indexOf(connection);
+    if (index >= 0) this.#idle.splice(index, 1);
+    connection.closing = true;
+    clearTimeout(connection.idleTimer);
+    clearTimeout(connection.lifetimeTimer);
+    this.counters.closed += 1;
+    this.#end(connection);
+    this.#grow();
+  }
+
+  /** Closes every socket at once, because the server no longer answers. Statements on them fail with `cause`. */
+  abortAll(cause: Error): void {
+    for (const connection of this.#live) {
+      connection.brokenBy = cause;
+      connection.destroySocket();
+      if (!connection.checkout) this.destroy(connection);
+    }
+    for (const client of this.#connecting) client.connection?.stream?.destroy();
+  }
+
+  /** Rejects everyone in the queue. */
+  rejectWaiting(cause: Error): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(cause);
+  }
+
+  /** Replaces every connection: idle ones now, lent ones when they come back. */
+  retireAll(): void {
+    this.#generation += 1;
+    for (const connection of this.#idle.slice()) this.destroy(connection);
+  }
+
+  /** Opens connections until `min` are there. Resolves when they are, rejects when one cannot be made. */
+  async warmUp(): Promise<void> {
+    this.#keepMin = true;
+    const missing = Math.min(this.#options.min, this.#options.max) - this.total;
+    const request: AcquireRequest = { borrowed: false };
+    const lent = await Promise.allSettled(Array.from({ length: Math.max(0, missing) }, () => this.#wait(request)));
+    for (const outcome of lent) if (outcome.status === "fulfilled") this.release(outcome.value);
+    for (const outcome of lent) if (outcome.status === "rejected") throw outcome.reason;
+  }
+
+  /** Lends nothing more, serves who waits already, and resolves when every connection is closed. */
+  drain(): Promise<void> {
+    if (this.#closing) return this.#closing.promise;
+    this.#closing = Promise.withResolvers<void>();
+    for (const connection of this.#idle.slice()) if (this.#waiters.length === 0) this.destroy(connection);
+    this.#finishDrain();
+    return this.#closing.promise;
+  }
+
+  /** Ends a drain by force: refuses who waits and closes what is lent. @returns how many were cut off */
+  forceClose(): number {
+    this.rejectWaiting(new PoolClosedError("the pool was closed while waiting for a connection"));
+    const cut = Array.from(this.#live);
+    for (const connection of cut) {
+      connection.brokenBy = new PoolClosedError("the pool was closed by force");
+      connection.destroySocket();
+      this.destroy(connection);
+    }
+    for (const client of this.#connecting) client.connection?.stream?.destroy();
+    return cut.length;
+  }
+
+  get #isFull(): boolean {
+    return this.total >= this.#options.max;
+  }
+
+  #wait(request: AcquireRequest): Promise<Connection> {
+    const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+    const since = performance.now();
+    const { signal, timeoutMs = this.#options.acquireTimeoutMs } = request;
+    const leave = (error: Error): void => {
+      const index = this.#waiters.indexOf(waiter);
+      if (index < 0) return;
+      this.#waiters.splice(index, 1);
+      waiter.reject(error);
+      this.#finishDrain();
+    };
+    const abort = (): void => leave(aborted(signal!));
+    const timer = Number.isFinite(timeoutMs)
+      ? setTimeout(() => {
+          this.counters.acquireTimeouts += 1;
+          leave(this.#acquireTimeout(performance.now() - since));
+        }, timeoutMs)
+      : undefined;
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      this.counters.waitMs.observeMs(performance.now() - since);
+    };
+    const waiter: Waiter = {
+      ...{ request, since },
+      resolve: (connection) => (settle(), resolve(connection)),
+      reject: (error) => (settle(), reject(error)),
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#waiters.push(waiter);
+    this.#grow();
+    return promise;
+  }
+
+  #lend(connection: Connection, { borrowed, stack }: AcquireRequest): Connection {
+    connection.checkout = { since: performance.now(), stack, borrowed };
+    connection.uses += 1;
+    if (this.#options.allowExitOnIdle) connection.ref();
+    this.#listener.acquired(connection.client);
+    this.#listener.lent(connection);
+    return connection;
+  }
+
+  #takeIdle(): Connection | undefined {
+    // Last in, first out: the rest grow old together and idle away.
+    for (let connection = this.#idle.pop(); connection; connection = this.#idle.pop()) {
+      if (!this.#mustRetire(connection)) return connection;
+      this.destroy(connection);
+    }
+    return undefined;
+  }
+
+  async #lendIfAlive(connection: Connection, request: AcquireRequest): Promise<Connection> {
+    const deadline = setTimeout(() => connection.destroySocket(), this.#options.cancelTimeoutMs);
+    try {
+      await connection.client.query("");
+    } catch {
+      this.destroy(connection);
+      return await this.acquire(request);
+    } finally {
+      clearTimeout(deadline);
+    }
+    if (request.signal?.aborted) {
+      this.#offer(connection);
+      throw aborted(request.signal);
+    }
+    return this.#lend(connection, request);
+  }
+
+  #offer(connection: Connection): void {
+    const waiter = this.#waiters.shift();
+    if (waiter) {
+      waiter.resolve(this.#lend(connection, waiter.request));
+      return;
+    }
+    if (this.#closing) {
+      this.destroy(connection);
+      return;
+    }
+    connection.idleSince = performance.now();
+    this.#idle.push(connection);
+    const { idleTimeoutMs, allowExitOnIdle } = this.#options;
+    if (allowExitOnIdle) connection.unref();
+    if (idleTimeoutMs === false || idleTimeoutMs === Infinity) return;
+    if (connection.idleTimer) connection.idleTimer.refresh();
+    else connection.idleTimer = setTimeout(() => this.#idledOut(connection), idleTimeoutMs);
+    if (allowExitOnIdle) connection.idleTimer.unref();
+  }
+
+  #idledOut(connection: Connection): void {
+    if (connection.checkout || this.total <= this.#options.min || !this.#idle.includes(connection)) return;
+    this.#options.pg.log?.("remove idle client");
+    this.destroy(connection);
+  }
+
+  #mustRetire(connection: Connection): boolean {
+    if (!connection.usable || connection.generation !== this.#generation) return true;
+    if (connection.uses >= this.#options.maxUses) {
+      this.#options.pg.log?.("remove expended client");
+      return true;
+    }
+    return connection.expiresAt <= performance.now();
+  }
+
+  /** A statement is still running: the connection is free when it has ended. */
+  #settle(connection: Connection): void {
+    connection.client.once("drain", () => {
+      if (!this.#live.has(connection)) return;
+      if (connection.inTransaction) this.#rollBack(connection);
+      else this.#offer(connection);
+    });
+  }
+
+  #rollBack(connection: Connection): void {
+    this.#listener.leftOpen(connection);
+    const deadline = setTimeout(() => connection.destroySocket(), this.#options.cancelTimeoutMs);
+    connection.client
+      .query("rollback")
+      .then(
+        () => this.#offer(connection),
+        () => this.destroy(connection),
+      )
+      .finally(() => clearTimeout(deadline));
+  }
+
+  #grow(): void {
+    if (this.#closing && this.#waiters.length === 0) {
+      this.#finishDrain();
+      return;
+    }
+    const wanted = Math.max(
+      this.#waiters.length,
+      this.#keepMin && !this.#closing ? this.#options.min - this.#live.size : 0,
+    );
+    // Cold and healthy: everyone waits for the first connections, so open them together. Otherwise one that returns
+    // often serves the queue sooner than a new one would.
+    const limit = this.#live.size === 0 && this.#openFailures === 0 ? Infinity : this.#options.connectConcurrency;
+    if (this.#reopenTimer && this.#live.size > 0) return;
+    while (this.#connecting.size < Math.min(wanted, limit) && !this.#isFull) this.#openOne();
+  }
+
+  #openOne(again = false): void {
+    const started = performance.now();
+    const { client, opened } = openConnection({ ...this.#open, generation: this.#generation });
+    this.#connecting.add(client);
+    opened.then(
+      (connection) => {
+        this.#connecting.delete(client);
+        this.#openFailures = 0;
+        this.counters.opened += 1;
+        this.counters.createMs.observeMs(performance.now() - started);
+        this.#adopt(connection);
+      },
+      (error: unknown) => {
+        this.#connecting.delete(client);
+        this.counters.openFailed += 1;
+        // A password function may hand out a new one after a rotation: ask it once more.
+        if (!again && this.#open.refreshesPassword && sqlStateOf(error) === "28P01") this.#openOne(true);
+        else this.#openFailed(error);
+      },
+    );
+  }
+
+  #adopt(connection: Connection): void {
+    this.#live.add(connection);
+    connection.client.on("error", (error: Error) => {
+      if (connection.checkout || !this.#live.has(connection)) return;
+      connection.brokenBy ??= error;
+      this.destroy(connection);
+      this.#listener.idleFailed(error, connection);
+    });
+    const { expiresAt } = connection;
+    if (Number.isFinite(expiresAt)) {
+      const expire = (): void => {
+        if (this.#idle.includes(connection)) this.destroy(connection);
+      };
+      connection.lifetimeTimer = setTimeout(expire, expiresAt - performance.now()).unref();
+    }
+    this.#listener.connected(connection.client);
+    this.#offer(connection);
+  }
+
+  #openFailed(error: unknown): void {
+    this.#openFailures += 1;
+    if (this.#live.size > 0 || this.#waiters.length === 0) {
+      if (this.#closing) return this.#finishDrain();
+      // Those at work serve the queue meanwhile; a full or slow server is not asked again at once.
+      const bound = Math.min(5_000, 100 * 2 ** Math.min(this.#openFailures, 6));
+      this.#reopenTimer ??= setTimeout(() => {
+        this.#reopenTimer = undefined;
+        this.#grow();
+      }, Math.random() * bound).unref();
+      return;
+    }
+    const everyone = unreachableCodes.has((error as { code?: unknown }).code);
+    for (const waiter of this.#waiters.splice(0, everyone ? Infinity : 1)) waiter.reject(error);
+    this.#grow();
+  }
+
+  #end(connection: Connection): void {
+    const { client } = connection;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#removing.add(promise);
+    // A broken socket may never finish closing.
+    const deadline = setTimeout(() => connection.destroySocket(), this.#options.cancelTimeoutMs).unref();
+    client.end(() => {
+      clearTimeout(deadline);
+      this.#removing.delete(promise);
+      this.#listener.removed(client);
+      resolve();
+      this.#finishDrain();
+    });
+  }
+
+  #finishDrain(): void {
+    if (!this.#closing || this.#waiters.length > 0 || this.total > 0 || this.#removing.size > 0) return;
+    clearTimeout(this.#reopenTimer);
+    this.#closing.resolve();
+  }
+
+  #acquireTimeout(waitedMs: number): AcquireTimeoutError {
+    const now = performance.now();
+    const oldest = this.lent.sort((a, b) => a.checkout!.since - b.checkout!.since)[0]?.checkout;
+    return new AcquireTimeoutError({
+      ...{ server: this.#server, waitedMs, max: this.#options.max, checkedOut: this.checkedOut, idle: this.idle },
+      ...{ connecting: this.connecting, waiting: this.#waiters.length },
+      ...(oldest === undefined ? {} : { oldestHeldMs: now - oldest.since }),
+      ...(oldest?.stack === undefined ? {} : { oldestStack: oldest.stack }),
+    });
+  }
+}
+
+function aborted(signal: AbortSignal): AbortedError {
+  return new AbortedError("aborted while waiting for a connection", { cause: signal.reason });
+}

@@ -1,0 +1,41 @@
+import type pg from "pg";
+import type { Connection } from "./connection.ts";
+import type { Connections } from "./connections.ts";
+import { StatementFailure } from "./failure.ts";
+import { classifyStatementError, runStatement, type Statement, type StatementHost } from "./statement.ts";
+
+/** Runs autocommit statements on one server. How it shares connections among them is its own affair. */
+export interface Executor {
+  /** @throws {StatementFailure} */
+  execute(statement: Statement): Promise<pg.QueryResult>;
+}
+
+/** One statement, one connection: taken for it and given back after it, whatever the statement was. */
+export class ExclusiveExecutor implements Executor {
+  readonly #connections: Connections;
+  readonly #host: StatementHost;
+
+  constructor(connections: Connections, host: StatementHost) {
+    this.#connections = connections;
+    this.#host = host;
+  }
+
+  async execute(statement: Statement): Promise<pg.QueryResult> {
+    let connection: Connection | undefined;
+    try {
+      connection = await this.#connections.acquire({ borrowed: false, signal: statement.signal });
+      const result = await runStatement(connection, statement, this.#host);
+      this.#connections.release(connection);
+      return result;
+    } catch (error) {
+      const verdict = classifyStatementError(error, connection, statement);
+      // An SQL error says nothing about the connection: it stays, unless it broke or cannot be trusted.
+      if (connection) this.#connections.release(connection, verdict.evict ? asError(error) : undefined);
+      throw new StatementFailure(error, verdict);
+    }
+  }
+}
+
+function asError(error: unknown): Error | true {
+  return error instanceof Error ? error : true;
+}

@@ -1,0 +1,77 @@
+import type { Connection } from "./connection.ts";
+import { loggable } from "./sql-text.ts";
+
+/** A connection checked out for longer than `leakThresholdMs`. */
+export interface LeakReport {
+  readonly server: string;
+  readonly heldMs: number;
+  /** When it was checked out, ISO 8601. */
+  readonly since: string;
+  /** Where it was checked out. */
+  readonly stack: string | undefined;
+  /** The statement last sent through the pool's own calls, without literals. */
+  readonly lastStatement: string | undefined;
+  /** True while a statement runs: slow rather than forgotten. */
+  readonly busy: boolean;
+}
+
+/** Watches borrowed connections and reports each one that is held too long, once. */
+export class LeakWatch {
+  readonly #thresholdMs: number | false;
+  readonly #report: (leak: LeakReport) => void;
+  readonly #timers = new Map<Connection, NodeJS.Timeout>();
+  #count = 0;
+
+  constructor(thresholdMs: number | false, report: (leak: LeakReport) => void) {
+    this.#thresholdMs = thresholdMs;
+    this.#report = report;
+  }
+
+  /** The stack of the caller, while reports are on: capturing one costs about ten microseconds. */
+  captureStack(below: (...args: never[]) => unknown): string | undefined {
+    if (this.#thresholdMs === false) return undefined;
+    const holder: { stack?: string } = {};
+    Error.captureStackTrace(holder, below);
+    return holder.stack?.replace(/^Error\n?/, "");
+  }
+
+  lent(connection: Connection): void {
+    if (this.#thresholdMs === false || !connection.checkout?.borrowed) return;
+    const timer = setTimeout(() => {
+      this.#count += 1;
+      const leak = describeLeak(connection);
+      if (leak) this.#report(leak);
+    }, this.#thresholdMs).unref();
+    this.#timers.set(connection, timer);
+  }
+
+  returned(connection: Connection): void {
+    const timer = this.#timers.get(connection);
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    this.#timers.delete(connection);
+  }
+
+  /** Every connection held past the threshold now, oldest first. */
+  current(): LeakReport[] {
+    const thresholdMs = this.#thresholdMs;
+    if (thresholdMs === false) return [];
+    return Array.from(this.#timers.keys(), describeLeak)
+      .filter((leak) => leak !== undefined)
+      .filter(({ heldMs }) => heldMs >= thresholdMs)
+      .sort((a, b) => b.heldMs - a.heldMs);
+  }
+
+  /** How many were reported so far. */
+  get count(): number {
+    return this.#count;
+  }
+}
+
+function describeLeak({ server, checkout, lastStatement, busy }: Connection): LeakReport | undefined {
+  if (!checkout) return undefined;
+  const heldMs = performance.now() - checkout.since;
+  const since = new Date(Date.now() - heldMs).toISOString();
+  const last = lastStatement === undefined ? undefined : loggable(lastStatement);
+  return { server, heldMs, since, stack: checkout.stack, lastStatement: last, busy };
+}

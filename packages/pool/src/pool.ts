@@ -1,0 +1,313 @@
+import { inspect } from "node:util";
+import type { Database, Service, ServiceHealth } from "@db/core";
+import pg from "pg";
+import { drainPool, type DrainReport } from "./drain.ts";
+import { Engine, type QueryOptions, type SessionOptions } from "./engine.ts";
+import { DoubleReleaseError, PoolClosedError } from "./errors.ts";
+import { judgePool } from "./health.ts";
+import type { LeakReport } from "./leak.ts";
+import { type PoolConfig, type PoolOptions, resolvePoolOptions } from "./options.ts";
+import { emitSignals, type PoolEventMap } from "./pool-events.ts";
+import type { Target } from "./routing.ts";
+import type { Server } from "./server.ts";
+import type { SessionHandle, StatementInput } from "./session-handle.ts";
+import { gatherStats, type PoolStats } from "./stats.ts";
+import type { Transaction, TransactionOptions } from "./transaction.ts";
+import { PoolView } from "./view.ts";
+import type { Connection } from "./connection.ts";
+
+/** How a client is checked out. */
+export interface AcquireOptions {
+  /** Default `primary`. */
+  readonly target?: Target;
+  readonly signal?: AbortSignal;
+  /** Replaces `acquireTimeoutMs`. */
+  readonly timeoutMs?: number;
+}
+
+type QueryCallback = (error: Error | undefined, result?: pg.QueryResult) => void;
+type ConnectCallback = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (release?: Error | boolean) => void,
+) => void;
+
+/**
+ * A `pg.Pool` for one primary and its replicas: everything that takes a `pg.Pool` takes this one. It routes, fails
+ * over, retries what is safe, cancels on the server, reports leaks, and keeps a connection whose statement failed.
+ *
+ * Nothing is opened before the first use or `start()`.
+ */
+export class Pool extends pg.Pool implements Database, Service {
+  readonly name = "pool";
+  /** Sends everything to the primary: what the pool itself does by default. */
+  readonly primary: PoolView;
+  /** Sends everything to a replica that is fit, by lag and load; transactions there are read-only. */
+  readonly replica: PoolView;
+  readonly #engine: Engine;
+  #drain: Promise<DrainReport> | undefined;
+
+  /** @throws {InvalidPoolOptionsError} with every contradiction in the options */
+  constructor(config: PoolConfig = {}, Client?: typeof pg.Client) {
+    const options = resolvePoolOptions(Client ? { Client: Client as never, ...config } : config);
+    super(facadeOptions(config, options));
+    this.#engine = new Engine(options, emitSignals(this));
+    this.primary = new PoolView(this.#engine, "primary");
+    this.replica = new PoolView(this.#engine, "replica");
+    this.#countFrom(this.#engine.topology.servers);
+  }
+
+  /* pg's own call forms, with pg's own types, which are built on `any`. */
+  /* oxlint-disable typescript/no-explicit-any */
+  override query<T extends pg.Submittable>(submittable: T): T;
+  override query<R extends any[] = any[], I = any[]>(
+    config: pg.QueryArrayConfig<I>,
+    values?: pg.QueryConfigValues<I>,
+  ): Promise<pg.QueryArrayResult<R>>;
+  override query<R extends pg.QueryResultRow = any, I = any[]>(config: pg.QueryConfig<I>): Promise<pg.QueryResult<R>>;
+  override query<R extends pg.QueryResultRow = any, I = any[]>(
+    textOrConfig: string | pg.QueryConfig<I>,
+    values?: pg.QueryConfigValues<I>,
+  ): Promise<pg.QueryResult<R>>;
+  /**
+   * Runs one statement.
+   * @throws the server's error unchanged, {@link AcquireTimeoutError}, {@link QueryTimeoutError},
+   * {@link ConnectionLostError}, {@link NoPrimaryError}, {@link CircuitOpenError}, or core's `AbortedError`
+   */
+  override query<R extends object = any>(
+    textOrConfig: StatementInput,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<pg.QueryResult<R>>;
+  override query<R extends any[] = any[], I = any[]>(
+    config: pg.QueryArrayConfig<I>,
+    callback: (error: Error, result: pg.QueryArrayResult<R>) => void,
+  ): void;
+  override query<R extends pg.QueryResultRow = any, I = any[]>(
+    textOrConfig: string | pg.QueryConfig<I>,
+    callback: (error: Error, result: pg.QueryResult<R>) => void,
+  ): void;
+  override query<R extends pg.QueryResultRow = any, I = any[]>(
+    text: string,
+    values: pg.QueryConfigValues<I>,
+    callback: (error: Error, result: pg.QueryResult<R>) => void,
+  ): void;
+  override query(first: any, second?: any, third?: any): any {
+    /* oxlint-enable typescript/no-explicit-any */
+    const callback = [first, second, third].find((each) => typeof each === "function") as QueryCallback | undefined;
+    const result = this.#query(first, typeof second === "function" ? undefined : second, callback ? undefined : third);
+    if (!callback) return result;
+    result.then(
+      (value) => callInTurn(callback, undefined, value),
+      (error: Error) => callInTurn(callback, error),
+    );
+    return undefined;
+  }
+
+  override connect(options?: AcquireOptions): Promise<pg.PoolClient>;
+  override connect(callback: ConnectCallback): void;
+  /**
+   * Checks a client out; give it back by `client.release()`. Prefer `withSession` and `withTransaction`, which cannot
+   * forget to.
+   */
+  override connect(first?: AcquireOptions | ConnectCallback): Promise<pg.PoolClient> | undefined {
+    const stack = this.#engine.leaks.captureStack(this.connect);
+    if (typeof first !== "function") return this.#connect(first ?? {}, stack);
+    this.#connect({}, stack).then(
+      (client) => callInTurn(first, undefined, client, client.release),
+      (error: Error) => callInTurn(first, error, undefined, () => undefined),
+    );
+    return undefined;
+  }
+
+  /**
+   * Runs `use` on one connection: what it sets, locks, prepares or listens to is undone afterwards, in one round trip.
+   */
+  withSession<T>(use: (session: SessionHandle) => Promise<T>, options: SessionOptions = {}): Promise<T> {
+    const stack = this.#engine.leaks.captureStack(this.withSession);
+    return this.#engine.withSession(use, options, stack);
+  }
+
+  /**
+   * Commits when `use` returns, rolls back when it throws. The whole callback runs again after a serialization
+   * failure, a deadlock or a connection lost before COMMIT was sent, so it must have no effects but those of `tx`.
+   * @throws {TransactionOutcomeUnknownError} when COMMIT was sent and its answer was lost
+   */
+  withTransaction<T>(use: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    const stack = this.#engine.leaks.captureStack(this.withTransaction);
+    return this.#engine.withTransaction(use, options, stack);
+  }
+
+  /**
+   * Probes every server and opens `min` connections. Optional: the first use does as much without complaining.
+   * @throws {TopologyRefusedError} when the servers are not one primary and its standbys; why connecting failed
+   */
+  async start(): Promise<void> {
+    await this.#engine.start();
+  }
+
+  /** Everything counted, and each server as last seen. Asks no server. */
+  stats(): PoolStats {
+    const { options, topology, counters, leaks } = this.#engine;
+    return gatherStats(topology, options, counters, leaks.count);
+  }
+
+  /** Whether the pool can do its work, from what its probes last saw: answers at once, whatever the servers do. */
+  health(): ServiceHealth {
+    const { options, topology } = this.#engine;
+    const configured = topology.servers[0]?.name;
+    return judgePool(this.stats(), {
+      primary: topology.settled ? topology.primary?.name : configured,
+      maxReplicaLagMs: options.maxReplicaLagMs,
+      now: new Date(options.clock.now()).toISOString(),
+    });
+  }
+
+  /** Connections checked out for longer than `leakThresholdMs` now, longest first. */
+  leaks(): LeakReport[] {
+    return this.#engine.leaks.current();
+  }
+
+  /** Replaces every connection: idle ones now, lent ones when they come back. */
+  retireConnections(): void {
+    for (const { connections } of this.#engine.topology.servers) connections.retireAll();
+  }
+
+  /**
+   * Lends no more, lets who waits and who works finish, and closes. After `timeoutMs` what still runs is cancelled on
+   * the server and cut off.
+   */
+  drain({
+    timeoutMs = this.#engine.options.drainTimeoutMs,
+  }: { readonly timeoutMs?: number } = {}): Promise<DrainReport> {
+    this.#drain ??= drainPool(this.#engine, timeoutMs).finally(() => this.#mark("ended"));
+    this.#mark("ending");
+    return this.#drain;
+  }
+
+  override end(): Promise<void>;
+  override end(callback: (error?: Error) => void): void;
+  /** pg's own: as `drain` without a bound, and an error the second time. */
+  override end(callback?: (error?: Error) => void): Promise<void> | undefined {
+    const ended = this.#drain
+      ? Promise.reject(new PoolClosedError("called end on pool more than once"))
+      : this.drain({ timeoutMs: Infinity }).then(() => undefined);
+    if (!callback) return ended;
+    ended.then(
+      () => callInTurn(callback),
+      (error: Error) => callInTurn(callback, error),
+    );
+    return undefined;
+  }
+
+  async stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    await this.drain(options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+  }
+
+  /** What a log shows of a pool: numbers, no credentials. */
+  toJSON(): PoolStats {
+    return this.stats();
+  }
+
+  override on<K extends keyof PoolEventMap>(event: K, listener: (...args: PoolEventMap[K]) => void): this;
+  override on(event: "error" | "release", listener: (error: Error, client: pg.PoolClient) => void): this;
+  override on(event: "connect" | "acquire" | "remove", listener: (client: pg.PoolClient) => void): this;
+  override on(event: string, listener: (...args: never[]) => void): this {
+    return super.on(event as "connect", listener as never);
+  }
+
+  async #query(input: unknown, values: unknown, options: QueryOptions = {}): Promise<pg.QueryResult> {
+    if (typeof input === "function") {
+      throw new TypeError("passing a function as the first parameter to pool.query is not supported");
+    }
+    if (input === null || input === undefined) throw new TypeError("the query is null or undefined");
+    if (typeof (input as { submit?: unknown }).submit === "function")
+      return await this.#submit(input as pg.Submittable);
+    return await this.#engine.query(input as StatementInput, values as readonly unknown[] | undefined, options);
+  }
+
+  /** A query object that drives the protocol itself: it has its connection until it ends. */
+  async #submit(submittable: pg.Submittable): Promise<pg.QueryResult> {
+    const { connection, server } = await this.#engine.borrow({ target: "primary" }, undefined);
+    connection.client.query(submittable);
+    connection.client.once("drain", () => server.connections.release(connection));
+    return submittable as unknown as pg.QueryResult;
+  }
+
+  async #connect(
+    { target = "primary", signal, timeoutMs }: AcquireOptions,
+    stack: string | undefined,
+  ): Promise<pg.PoolClient> {
+    const { connection, server } = await this.#engine.borrow({ target, signal, timeoutMs }, stack);
+    connection.client.release = releaseOnce(connection, server);
+    return connection.client;
+  }
+
+  /** pg reads these off the instance, and so do the libraries that take a pool. */
+  #countFrom(servers: readonly Server[]): void {
+    const sum = (of: (server: Server) => number) => (): number => servers.reduce((total, each) => total + of(each), 0);
+    const list =
+      <T>(of: (server: Server) => T[]) =>
+      (): T[] =>
+        servers.flatMap(of);
+    const getters: Readonly<Record<string, () => unknown>> = {
+      totalCount: sum(({ connections }) => connections.total),
+      idleCount: sum(({ connections }) => connections.idle),
+      waitingCount: sum(({ connections }) => connections.queued),
+      expiredCount: sum(({ connections }) => connections.expired),
+      _clients: list(({ connections }) => connections.clients),
+      _idle: list(({ connections }) => connections.idleClients),
+    };
+    for (const [name, get] of Object.entries(getters)) {
+      Object.defineProperty(this, name, { get, enumerable: false, configurable: true });
+    }
+    // Printed, a pool would show its options, and with them the password in its URL.
+    Object.defineProperty(this, inspect.custom, { value: () => describePool(this.stats()), enumerable: false });
+  }
+
+  /** `ending` and `ended` are read-only only in pg's types. */
+  #mark(name: "ending" | "ended"): void {
+    Object.assign(this, { [name]: true });
+  }
+}
+
+/**
+ * Makes a pool. Nothing is opened before its first use or `start()`.
+ * @throws {InvalidPoolOptionsError} with every contradiction in the options
+ */
+export function createPool(options: PoolOptions): Pool {
+  return new Pool(options);
+}
+
+/** What `pool.options` shows, in pg's names, for libraries that look there. Secrets do not show when it is printed. */
+function facadeOptions(config: PoolConfig, options: ReturnType<typeof resolvePoolOptions>): pg.PoolConfig {
+  const { max, min, maxUses, idleTimeoutMs, allowExitOnIdle } = options;
+  const facade: pg.PoolConfig = { ...config, ...{ max, min, maxUses, allowExitOnIdle } };
+  facade.idleTimeoutMillis = idleTimeoutMs === false ? 0 : idleTimeoutMs;
+  const connectionString = config.primaryUrl ?? config.connectionString;
+  if (connectionString !== undefined) facade.connectionString = connectionString;
+  return facade;
+}
+
+function describePool({ servers, total, idle, waiting }: PoolStats): string {
+  const names = servers.map(({ name, role }) => `${name} ${role}`).join(", ");
+  return `Pool { ${names}; ${total} connections, ${idle} idle, ${waiting} waiting }`;
+}
+
+function releaseOnce(connection: Connection, server: Server): (error?: Error | boolean) => void {
+  let released = false;
+  return (error) => {
+    if (released) throw new DoubleReleaseError();
+    released = true;
+    server.connections.release(connection, error);
+  };
+}
+
+/** Calls back outside the promise, so that what a callback throws is the process's to see, as in pg. */
+function callInTurn<Args extends unknown[]>(callback: (...args: Args) => void, ...args: Args): void {
+  process.nextTick(() => callback(...args));
+}

@@ -1,0 +1,131 @@
+import { messageOf, sqlStateOf } from "@db/core";
+import type pg from "pg";
+import type { Observation } from "./observation.ts";
+import type { ServerSpec } from "./server-spec.ts";
+
+/** A probe's outcome: what the server said, or why there is no answer. */
+export type ProbeOutcome =
+  | { readonly observation: Observation }
+  | {
+      /** `refused`: it said no at once. `silent`: it said nothing in time. `error`: it answers, but not this. */
+      readonly failure: "refused" | "silent" | "error";
+      readonly reason: string;
+    };
+
+// pg_control_checkpoint() lags behind a promotion until its first checkpoint, so a primary's timeline comes from the
+// name of the segment it writes.
+const probeSql = /* sql */ `
+  select pg_is_in_recovery() as "inRecovery",
+         current_setting('server_version_num')::int as "serverVersion",
+         (select system_identifier::text from pg_catalog.pg_control_system()) as "systemIdentifier",
+         case when pg_is_in_recovery()
+              then (select timeline_id from pg_catalog.pg_control_checkpoint())
+              else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline,
+         case when pg_is_in_recovery()
+              then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end::text as lsn`;
+
+// For servers that hide their control file or their WAL, as some hosted ones do.
+const plainProbeSql = /* sql */ `
+  select pg_is_in_recovery() as "inRecovery", current_setting('server_version_num')::int as "serverVersion"`;
+
+/** Asks one server how it is, on a connection of its own that keeps no process alive. */
+export class Probe {
+  readonly #spec: ServerSpec;
+  readonly #timeoutMs: number;
+  #client: pg.Client | undefined;
+  #sql = probeSql;
+  #running: Promise<ProbeOutcome> | undefined;
+  #ended = false;
+
+  constructor(spec: ServerSpec, timeoutMs: number) {
+    this.#spec = spec;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Runs a probe, or joins the one that runs. Never rejects. */
+  run(): Promise<ProbeOutcome> {
+    this.#running ??= this.#attempt().finally(() => (this.#running = undefined));
+    return this.#running;
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true;
+    this.#drop();
+    await this.#running;
+  }
+
+  async #attempt(): Promise<ProbeOutcome> {
+    const started = performance.now();
+    const deadline = Promise.withResolvers<"silent">();
+    const timer = setTimeout(() => {
+      // Answers that arrived while our own event loop was busy are read first: their silence is ours.
+      setImmediate(() => setImmediate(() => deadline.resolve("silent")));
+    }, this.#timeoutMs).unref();
+    try {
+      const answer = this.#ask();
+      answer.catch(() => undefined);
+      const row = await Promise.race([answer, deadline.promise]);
+      if (row !== "silent") {
+        return { observation: { ...row, at: Date.now(), tookMs: performance.now() - started } };
+      }
+      this.#drop();
+      return { failure: "silent", reason: `no answer within ${this.#timeoutMs} ms` };
+    } catch (error) {
+      this.#drop();
+      const code = sqlStateOf(error) ?? (error as { code?: unknown }).code;
+      const refused = code === undefined || typeof code !== "string" || !/^(28|3D|42|53)/.test(code);
+      return { failure: refused ? "refused" : "error", reason: messageOf(error) };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #ask(): Promise<Omit<Observation, "at" | "tookMs">> {
+    const kept = this.#client;
+    if (kept) {
+      try {
+        return await readRow(kept, this.#sql);
+      } catch (error) {
+        // The kept connection may have been closed while idle: only a new one tells about the server.
+        if (sqlStateOf(error)?.startsWith("57") === false) throw error;
+        this.#drop();
+      }
+    }
+    const client = await this.#connect();
+    try {
+      return await readRow(client, this.#sql);
+    } catch (error) {
+      if (this.#sql === plainProbeSql || !/^(0A|42|55)/.test(sqlStateOf(error) ?? "")) throw error;
+      this.#sql = plainProbeSql;
+      return await readRow(client, plainProbeSql);
+    }
+  }
+
+  async #connect(): Promise<pg.Client> {
+    const client = this.#spec.newClient();
+    client.on("error", () => this.#client === client && this.#drop());
+    this.#client = client;
+    // Unreferenced before it connects, so that a pool which was never ended lets the process end.
+    client.connection.stream.once("connect", () => (client.connection as unknown as { unref(): void }).unref());
+    await client.connect();
+    (client.connection as unknown as { unref(): void }).unref();
+    if (this.#ended) this.#drop();
+    return client;
+  }
+
+  #drop(): void {
+    this.#client?.connection.stream.destroy();
+    this.#client = undefined;
+  }
+}
+
+async function readRow(client: pg.Client, sql: string): Promise<Omit<Observation, "at" | "tookMs">> {
+  const { rows } = await client.query<Record<keyof Observation, never>>(sql);
+  const { inRecovery, serverVersion, systemIdentifier, timeline, lsn } = rows[0]!;
+  return {
+    ...{ inRecovery, serverVersion },
+    systemIdentifier: systemIdentifier ?? undefined,
+    timeline: timeline ?? undefined,
+    lsn: lsn ?? undefined,
+  };
+}

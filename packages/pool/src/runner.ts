@@ -1,0 +1,190 @@
+import { type Clock, isDbError } from "@db/core";
+import { classifyError, type ErrorClass } from "./classify.ts";
+import { NoPrimaryError, NoReplicaError, type ServerEvidence } from "./errors.ts";
+import { StatementFailure, unwrapFailure } from "./failure.ts";
+import { describeView } from "./observation.ts";
+import type { ResolvedPoolOptions } from "./options.ts";
+import { RetryBudget, type RetryDecision, withRetries } from "./retry.ts";
+import { chooseReplica, leastBusy, type Target, unfitness } from "./routing.ts";
+import type { Server } from "./server.ts";
+import type { Topology } from "./topology.ts";
+
+/** Work for a server, and what may be done when it fails. */
+export interface Job<T> {
+  readonly target: Target;
+  /** True when running it twice does no harm. On a standby everything is. */
+  readonly idempotent: boolean;
+  /** True when a read-only refusal is the caller's own doing. */
+  readonly readOnly?: boolean;
+  readonly signal: AbortSignal | undefined;
+  /** Replaces the pool's number of retries. */
+  readonly retries?: number | undefined;
+  /** Only these servers may serve it, as far as the target allows; absent, all. */
+  mayUse?(server: Server): boolean;
+  work(server: Server, attempt: number): Promise<T>;
+}
+
+/** How the runner's decisions are counted. */
+export interface RunnerListener {
+  retried(of: {
+    server: string | undefined;
+    attempt: number;
+    kind: ErrorClass["kind"];
+    sqlState: string | undefined;
+  }): void;
+}
+
+/** Finds the server for each piece of work, guards it by the breaker, and tries again where that is safe. */
+export class Runner {
+  readonly #topology: Topology;
+  readonly #options: ResolvedPoolOptions;
+  readonly #clock: Clock;
+  readonly #budget: RetryBudget | undefined;
+  readonly #listener: RunnerListener;
+
+  constructor(topology: Topology, options: ResolvedPoolOptions, listener: RunnerListener) {
+    this.#topology = topology;
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#budget = options.retry ? new RetryBudget(options.retry) : undefined;
+    this.#listener = listener;
+  }
+
+  /** @throws what the last attempt threw, without the package's own wrapping */
+  async run<T>(job: Job<T>): Promise<T> {
+    const { retry } = this.#options;
+    const trail: Trail = { tried: new Set(), server: undefined, since: this.#clock.now(), waitedFor: undefined };
+    const attempt = async (number: number): Promise<T> => {
+      const only = this.#topology.only;
+      const server = only ?? (await this.#route(job, trail));
+      trail.server = server;
+      return await server.breaker.run(() => job.work(server, number));
+    };
+    try {
+      if (!retry) return await attempt(1);
+      this.#budget?.earn();
+      return await withRetries(attempt, {
+        ...{ options: { ...retry, retries: job.retries ?? retry.retries }, clock: this.#clock, signal: job.signal },
+        decide: (error, number) => this.#decide(error, number, job, trail),
+        retried: (error, number) => {
+          const { kind, sqlState } = verdictOf(error);
+          this.#listener.retried({ server: trail.server?.name, attempt: number, kind, sqlState });
+        },
+      });
+    } catch (error) {
+      throw unwrapFailure(error);
+    }
+  }
+
+  async #route(job: Job<unknown>, trail: Trail): Promise<Server> {
+    await this.#topology.start();
+    if (job.target === "primary") return await this.#primary(job, trail);
+    const usable = (server: Server): boolean => !trail.tried.has(server) && (job.mayUse?.(server) ?? true);
+    const replicas = this.#topology.servers.filter(usable);
+    const { primary } = this.#topology;
+    if (job.target === "any") {
+      const fit = replicas.filter((server) => server === primary || !unfitness(server, this.#options));
+      return leastBusy(fit) ?? (await this.#primary(job, trail));
+    }
+    const fallsBack = this.#options.replicaFallback === "primary" && primary !== undefined;
+    const replica = chooseReplica(replicas, this.#options, !fallsBack);
+    if (replica) return replica;
+    if (this.#options.replicaFallback === "error") throw new NoReplicaError(this.#evidence());
+    return await this.#primary(job, trail);
+  }
+
+  async #primary({ signal }: Job<unknown>, trail: Trail): Promise<Server> {
+    const { primary, hadPrimary } = this.#topology;
+    if (primary) return primary;
+    const found = hadPrimary ? await this.#awaitPrimary(undefined, signal, trail) : undefined;
+    if (found) return found;
+    throw new NoPrimaryError(this.#evidence());
+  }
+
+  async #decide(error: unknown, attempt: number, job: Job<unknown>, trail: Trail): Promise<RetryDecision> {
+    const { kind, retry, sqlState } = verdictOf(error);
+    const { server } = trail;
+    if (job.signal?.aborted || retry === "never") return "no";
+    // On a standby nothing can have been written.
+    if (retry === "idempotent" && !job.idempotent && server?.role !== "standby") return "no";
+    if (kind === "stale-plan") return attempt <= this.#options.max ? "now" : "no";
+    if (kind === "transient") return this.#spend();
+    const only = this.#topology.only;
+    if (only) {
+      if (kind === "wrong-role" || isDbError(error, "POOL_CIRCUIT_OPEN")) return "no";
+      // A server never reached is more likely misnamed than away, unless it said itself that it is starting or full.
+      if (only.connections.counters.opened === 0 && sqlState === undefined) return "no";
+      return this.#spend();
+    }
+    if (job.target !== "primary") {
+      // A write sent to a replica is the caller's mistake, not a failover.
+      if (kind === "wrong-role") return "no";
+      if (server) trail.tried.add(server);
+      void this.#topology.recheck();
+      return this.#spend() === "no" ? "no" : "now";
+    }
+    if (kind === "wrong-role" && (await this.#isReallyPrimary(job, server))) return "no";
+    return await this.#afterFailedPrimary(server, job, trail);
+  }
+
+  /** A read-only refusal from a server that is no standby is a setting or a read-only transaction, not a failover. */
+  async #isReallyPrimary(job: Job<unknown>, server: Server | undefined): Promise<boolean> {
+    if (job.readOnly) return true;
+    await this.#topology.recheck();
+    return server !== undefined && this.#topology.primary === server;
+  }
+
+  async #afterFailedPrimary(server: Server | undefined, job: Job<unknown>, trail: Trail): Promise<RetryDecision> {
+    // Found well by its probe and failing again all the same: no failover, so it is paced and counted.
+    if (server !== undefined && trail.waitedFor === server) {
+      trail.waitedFor = undefined;
+      return this.#spend();
+    }
+    trail.waitedFor = server;
+    return (await this.#awaitPrimary(server, job.signal, trail)) ? "now" : "no";
+  }
+
+  async #awaitPrimary(
+    failed: Server | undefined,
+    signal: AbortSignal | undefined,
+    trail: Trail,
+  ): Promise<Server | undefined> {
+    const { failoverTimeoutMs } = this.#options;
+    if (failoverTimeoutMs === false) return undefined;
+    const timeoutMs = failoverTimeoutMs - (this.#clock.now() - trail.since);
+    return timeoutMs > 0 ? await this.#topology.waitForPrimary({ failed, timeoutMs, signal }) : undefined;
+  }
+
+  #spend(): RetryDecision {
+    return this.#budget?.spend() ? "backoff" : "no";
+  }
+
+  #evidence(): ServerEvidence[] {
+    return this.#topology.servers.map((server) => ({
+      server: server.name,
+      seen: server.refusal?.seen ?? describeServer(server, this.#options),
+    }));
+  }
+}
+
+/** What happened to one piece of work so far. */
+interface Trail {
+  readonly tried: Set<Server>;
+  server: Server | undefined;
+  readonly since: number;
+  /** The failed primary a new one was awaited for. */
+  waitedFor: Server | undefined;
+}
+
+function describeServer(server: Server, options: ResolvedPoolOptions): string {
+  const what = describeView(server.view);
+  const unfit = server.role === "standby" && server.state === "up" ? unfitness(server, options) : undefined;
+  return unfit === undefined ? what : `${what}, ${unfit}`;
+}
+
+function verdictOf(error: unknown): ErrorClass {
+  if (error instanceof StatementFailure) return error.verdict;
+  if (isDbError(error, "POOL_CIRCUIT_OPEN")) return { kind: "connection", retry: "always", evict: false };
+  // What did not come from a statement came from routing or connecting: nothing was sent.
+  return classifyError(error, { phase: "connect" });
+}

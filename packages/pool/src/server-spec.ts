@@ -1,0 +1,91 @@
+import pg from "pg";
+import { address, readAddresses, type ServerAddress } from "./address.ts";
+import type { PoolConfig, PoolOptions } from "./options.ts";
+
+/** One server as configured. What it turns out to be is for the probe to say. */
+export interface ServerSpec {
+  readonly address: ServerAddress;
+  readonly configuredRole: "primary" | "replica";
+  /** True when the password comes from a function that may answer differently the next time. */
+  readonly refreshesPassword: boolean;
+  /** A new client, not connected. A function, so that no secret is ever printed with the spec. */
+  newClient(Client?: ClientConstructor): pg.Client;
+}
+
+/** pg's client class, or the one given in its place. */
+export type ClientConstructor = new (config?: pg.ClientConfig) => pg.Client;
+
+/** Options of the pool that mean nothing to a client, or that the pool does itself. */
+const poolOnly: ReadonlySet<string> = new Set([
+  ...["max", "min", "maxUses", "poolSize", "idleTimeoutMillis", "maxLifetimeSeconds", "connectionTimeoutMillis"],
+  ...["query_timeout", "log", "verify", "onConnect", "Client", "Promise", "allowExitOnIdle"],
+  ...["connectionString", "primaryUrl", "replicaUrls", "applicationName", "logger", "clock", "retry", "circuitBreaker"],
+]);
+
+/** Finds the servers in the options; adds what is wrong with them to `problems`. */
+export function resolveServers(
+  config: PoolConfig,
+  merged: Pick<PoolOptions, "replicaUrls"> & { readonly keepAliveMs: number | false },
+  problems: string[],
+): ServerSpec[] {
+  const base = clientBase(config, merged.keepAliveMs);
+  const primary = readAll("primaryUrl", config.primaryUrl ?? config.connectionString, problems);
+  const replicas = (merged.replicaUrls ?? []).flatMap((url, index) => readAll(`replicaUrls[${index}]`, url, problems));
+  const specs = [
+    ...(primary.length > 0 ? primary : [unnamedServer(base)]).map((address) => spec(address, "primary", base)),
+    ...replicas.map((address) => spec(address, "replica", base)),
+  ];
+  const seen = new Set<string>();
+  for (const { address } of specs) {
+    if (seen.has(address.name)) problems.push(`${address.name} is listed twice`);
+    seen.add(address.name);
+  }
+  return specs;
+}
+
+function readAll(option: string, url: string | undefined, problems: string[]): readonly ServerAddress[] {
+  if (url === undefined) return [];
+  // pg also takes a bare socket directory, and leaves it to pg-connection-string.
+  if (url.startsWith("/") || url.startsWith("socket:")) {
+    const { host, port, database } = new pg.Client(url);
+    return [address({ host, port, database, url })];
+  }
+  const reading = readAddresses(url);
+  problems.push(...reading.problems.map((problem) => `${option} ${problem}`));
+  return reading.addresses;
+}
+
+function spec(at: ServerAddress, configuredRole: "primary" | "replica", base: pg.ClientConfig): ServerSpec {
+  return {
+    address: at,
+    configuredRole,
+    refreshesPassword: typeof base.password === "function",
+    newClient: (Client = pg.Client) => {
+      const client = new Client(at.url === "" ? { ...base } : { ...base, connectionString: at.url });
+      // In pg a connection string replaces the other options whole, so a password given beside it would be lost.
+      if (at.url !== "" && base.password !== undefined) Object.assign(client, { password: base.password });
+      return client;
+    },
+  };
+}
+
+/** Without a URL, pg takes the server from its options and the environment; asking a client says what it found. */
+function unnamedServer(base: pg.ClientConfig): ServerAddress {
+  const { host, port, database } = new pg.Client({ ...base });
+  return address({ host, port, database, url: "" });
+}
+
+function clientBase(config: PoolConfig, keepAliveMs: number | false): pg.ClientConfig {
+  const entries = Object.entries(config).filter(
+    ([key, value]) =>
+      value !== undefined &&
+      !poolOnly.has(key) &&
+      !/(Ms|Bytes|Threshold|Fallback|Concurrency|Jitter|Waiting)$/.test(key),
+  );
+  const base = Object.fromEntries(entries) as pg.ClientConfig;
+  if (config.applicationName !== undefined) base.application_name = config.applicationName;
+  if (keepAliveMs !== false) Object.assign(base, { keepAlive: true, keepAliveInitialDelayMillis: keepAliveMs });
+  // Passwords of a config may have been made non-enumerable, as pg does itself.
+  if (config.password !== undefined) base.password = config.password;
+  return base;
+}

@@ -1,0 +1,127 @@
+import { Breaker, type BreakerState } from "./breaker.ts";
+import { cancelBackend } from "./cancel.ts";
+import type { Connection } from "./connection.ts";
+import { Connections, type ConnectionsListener } from "./connections.ts";
+import { ServerUnresponsiveError } from "./errors.ts";
+import { ExclusiveExecutor, type Executor } from "./executor.ts";
+import type { Lag } from "./lag.ts";
+import type { Observation, Refusal, ServerView } from "./observation.ts";
+import type { ResolvedPoolOptions } from "./options.ts";
+import { Probe, type ProbeOutcome } from "./probe.ts";
+import type { ServerSpec } from "./server-spec.ts";
+import type { StatementHost } from "./statement.ts";
+
+export type ServerRole = "primary" | "standby" | "unknown";
+
+/** `suspect`: the last probe went unanswered. `down`: refused or silent for long. `refused`: it does not belong. */
+export type ServerState = "up" | "suspect" | "down" | "refused";
+
+/** What a server tells the pool. */
+export interface ServerListener extends ConnectionsListener {
+  breakerChanged(server: Server, state: BreakerState): void;
+  statementFinished: StatementHost["finished"];
+  statementStopped: StatementHost["stopped"];
+}
+
+/** One server: its connections, its circuit, and what its probe knows of it. */
+export class Server {
+  readonly spec: ServerSpec;
+  readonly name: string;
+  readonly connections: Connections;
+  readonly breaker: Breaker;
+  readonly executor: Executor;
+  readonly statements: StatementHost;
+  readonly probe: Probe;
+  observation: Observation | undefined;
+  /** The last probe that failed, in words; undefined after a good one. */
+  failure: string | undefined;
+  lag: Lag | undefined;
+  refusal: Refusal | undefined;
+  readonly #failureThreshold: number;
+  #silent = 0;
+  #silentSince = 0;
+  #reachable = true;
+  #wasStandby = false;
+  #inRecovery: boolean | undefined;
+
+  constructor(spec: ServerSpec, options: ResolvedPoolOptions, listener: ServerListener) {
+    this.spec = spec;
+    this.name = spec.address.name;
+    this.#failureThreshold = options.probeFailureThreshold;
+    this.breaker = new Breaker(this.name, options.circuitBreaker, (state) => listener.breakerChanged(this, state));
+    this.probe = new Probe(spec, options.probeTimeoutMs);
+    this.connections = new Connections({
+      ...{ server: this.name, options, listener, refreshesPassword: spec.refreshesPassword },
+      newClient: (Client) => spec.newClient(Client),
+    });
+    this.statements = {
+      cancelTimeoutMs: options.cancelTimeoutMs,
+      cancel: (connection) => this.#cancel(connection, options.cancelTimeoutMs),
+      finished: (of) => listener.statementFinished(of),
+      stopped: (why) => listener.statementStopped(why),
+    };
+    this.executor = new ExclusiveExecutor(this.connections, this.statements);
+  }
+
+  get role(): ServerRole {
+    return this.#inRecovery === undefined ? "unknown" : this.#inRecovery ? "standby" : "primary";
+  }
+
+  get state(): ServerState {
+    if (this.refusal) return "refused";
+    return !this.#reachable ? "down" : this.#silent > 0 ? "suspect" : "up";
+  }
+
+  /** Callers at work or waiting: what balancing looks at. */
+  get inFlight(): number {
+    return this.connections.checkedOut + this.connections.waiting;
+  }
+
+  get view(): ServerView {
+    return {
+      ...{ name: this.name, configuredRole: this.spec.configuredRole, reachable: this.#reachable },
+      ...{ observation: this.observation, wasStandby: this.#wasStandby, failure: this.failure },
+    };
+  }
+
+  /** Takes in what a probe found. */
+  observed(outcome: ProbeOutcome): void {
+    if ("observation" in outcome) {
+      if (this.#inRecovery) this.#wasStandby = true;
+      this.#inRecovery = outcome.observation.inRecovery;
+      this.observation = outcome.observation;
+      this.#silent = 0;
+      this.#reachable = true;
+      this.failure = undefined;
+      this.breaker.close();
+      return;
+    }
+    this.failure = outcome.reason;
+    if (outcome.failure === "error") {
+      // It answers, so it lives; what it said before still holds.
+      this.#silent = 0;
+      return;
+    }
+    if (outcome.failure === "silent") {
+      if (this.#silent === 0) this.#silentSince = performance.now();
+      this.#silent += 1;
+      if (this.#silent < this.#failureThreshold) return;
+      const forMs = performance.now() - this.#silentSince;
+      const cause = new ServerUnresponsiveError({ server: this.name, forMs });
+      this.connections.abortAll(cause);
+      this.breaker.open(cause);
+    } else this.breaker.open(new Error(outcome.reason));
+    this.#reachable = false;
+  }
+
+  /** The election found that the server changed sides or was settled; a fresh promotion counts once. */
+  settled(): void {
+    this.#wasStandby = this.#inRecovery === true;
+  }
+
+  async #cancel(connection: Connection, timeoutMs: number): Promise<void> {
+    const { backend } = connection;
+    if (backend) await cancelBackend(this.spec, backend, timeoutMs);
+    else connection.destroySocket();
+  }
+}

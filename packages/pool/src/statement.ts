@@ -1,0 +1,113 @@
+import { AbortedError, isConnectionError, isDbError, sqlStateOf } from "@db/core";
+import type pg from "pg";
+import { classifyError } from "./classify.ts";
+import type { Connection } from "./connection.ts";
+import { ConnectionLostError, QueryTimeoutError } from "./errors.ts";
+import { isSingleQuery } from "./sql-text.ts";
+
+/** One statement on its way to a server. */
+export interface Statement {
+  readonly config: string | pg.QueryConfig<unknown[]> | pg.QueryArrayConfig<unknown[]>;
+  readonly values: readonly unknown[] | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number | false;
+}
+
+/** What running a statement needs from its surroundings. */
+export interface StatementHost {
+  readonly cancelTimeoutMs: number;
+  /** Asks the server to cancel; resolves when it took note. */
+  cancel(connection: Connection): Promise<void>;
+  finished(of: { text: string; durationMs: number; server: string; failed: boolean }): void;
+  stopped(why: "timeout" | "abort"): void;
+}
+
+/**
+ * Runs a statement on a connection the caller holds. At its bound or when its signal fires, the statement is
+ * cancelled on the server; a server that does not confirm within `cancelTimeoutMs` costs the connection.
+ *
+ * A statement that completed although it was asked to stop returns its result: it took effect.
+ * @throws the server's error as it is, {@link ConnectionLostError}, {@link QueryTimeoutError} or {@link AbortedError}
+ */
+export async function runStatement(
+  connection: Connection,
+  statement: Statement,
+  host: StatementHost,
+): Promise<pg.QueryResult> {
+  const { config, values, signal, timeoutMs } = statement;
+  if (signal?.aborted) throw new AbortedError("aborted before the statement was sent", { cause: signal.reason });
+  const text = typeof config === "string" ? config : config.text;
+  const started = performance.now();
+  connection.lastStatement = text;
+  connection.phase = connection.usable ? "sent" : "unsent";
+  let failed = true;
+  try {
+    const running = connection.client.query(config as pg.QueryConfig<unknown[]>, values as unknown[] | undefined);
+    const result =
+      timeoutMs === false && !signal ? await running : await stoppable(running, connection, statement, host);
+    failed = false;
+    return result;
+  } catch (error) {
+    throw explain(error, connection);
+  } finally {
+    host.finished({ text, durationMs: performance.now() - started, server: connection.server, failed });
+  }
+}
+
+/** How an error of this statement on this connection is to be treated. */
+export function classifyStatementError(
+  error: unknown,
+  connection: Connection | undefined,
+  statement: Statement,
+): ReturnType<typeof classifyError> {
+  const { config, values } = statement;
+  const text = typeof config === "string" ? config : config.text;
+  const extended = (values?.length ?? (typeof config === "string" ? 0 : (config.values?.length ?? 0))) > 0;
+  const phase = connection?.phase ?? "connect";
+  // In the extended protocol, an end of the session that comes before BindComplete proves that nothing ran.
+  const ended = extended && phase === "sent" && sqlStateOf(error) !== "57P02" && sqlStateOf(error) !== undefined;
+  return classifyError(error, { phase: ended ? "unsent" : phase, singleStatement: isSingleQuery(text) });
+}
+
+async function stoppable(
+  running: Promise<pg.QueryResult>,
+  connection: Connection,
+  { signal, timeoutMs }: Statement,
+  host: StatementHost,
+): Promise<pg.QueryResult> {
+  let why: "timeout" | "abort" | undefined;
+  let cancelling: Promise<void> | undefined;
+  let escalation: NodeJS.Timeout | undefined;
+  const stop = (reason: "timeout" | "abort"): void => {
+    if (why !== undefined) return;
+    why = reason;
+    host.stopped(reason);
+    escalation = setTimeout(() => connection.destroySocket(), host.cancelTimeoutMs);
+    cancelling = host.cancel(connection);
+  };
+  const abort = (): void => stop("abort");
+  const timer = timeoutMs === false ? undefined : setTimeout(() => stop("timeout"), timeoutMs);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await running;
+  } catch (error) {
+    const cancelled = sqlStateOf(error) === "57014";
+    if (why === undefined || (!cancelled && !isConnectionError(error))) throw error;
+    if (why === "timeout") throw new QueryTimeoutError({ timeoutMs: timeoutMs as number, cancelled, cause: error });
+    throw new AbortedError(`aborted, ${cancelled ? "cancelled on the server" : "the server did not confirm"}`, {
+      cause: signal?.reason,
+    });
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(escalation);
+    signal?.removeEventListener("abort", abort);
+    // A late cancel would hit the next statement of this backend: wait until the server has taken note.
+    await cancelling;
+  }
+}
+
+/** Gives an error of the driver the facts it lacks: which server, and how far the statement came. */
+function explain(error: unknown, { server, phase, brokenBy }: Connection): unknown {
+  if (isDbError(error) || sqlStateOf(error) !== undefined || !isConnectionError(error)) return error;
+  return new ConnectionLostError({ server, phase, cause: brokenBy ?? error });
+}
