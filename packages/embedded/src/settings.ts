@@ -28,9 +28,5 @@ export const baseSettings: Settings = Object.freeze({
   wal_log_hints: true,
 });
 
-/** Settings for data nobody will miss: no waiting for the disk. A crash of the machine loses the cluster. */
-export const throwawaySettings: Settings = Object.freeze({
-  fsync: false,
-  synchronous_commit: false,
-  full_page_writes: false,
-});
+/** Settings for data nobody will miss: no waiting for the disk. A crash of the machine, not of a process, loses it. */
+export const throwawaySettings: Settings = Object.freeze({ fsync: false, full_page_writes: false });

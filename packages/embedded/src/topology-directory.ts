@@ -11,6 +11,9 @@ import { readRunningRecord } from "./running-record.ts";
 /** Part of the name of what is being made or deleted; what bears it after a crash is of no use. */
 const makingSuffix = ".making-";
 
+/** How long a holder may take to be gone: a killed process stays visible for a moment. */
+const dyingMs = 1_000;
+
 /** A local topology's own directory, locked for this process. */
 export interface TopologyDirectory {
   readonly lock: FileLock;
@@ -50,11 +53,15 @@ export async function openTopologyDirectory(
 }
 
 async function lockDirectory(directory: string): Promise<FileLock> {
-  let result: Awaited<ReturnType<typeof takeLock>>;
-  try {
-    result = await takeLock(path.join(directory, "lock"));
-  } catch (error) {
+  const file = path.join(directory, "lock");
+  const deadline = Date.now() + dyingMs;
+  let result = await takeLock(file).catch((error: unknown) => {
     throw notWritable(directory, error);
+  });
+  while (!isHeld(result)) {
+    if (result.pid === process.pid || Date.now() > deadline) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    result = await takeLock(file);
   }
   if (isHeld(result)) return result;
   const record = await readRunningRecord(path.join(directory, "primary"));
