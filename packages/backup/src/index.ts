@@ -1,1 +1,80 @@
-export {};
+// Take
+export { type BackupReport, createBackup } from "./backup.ts";
+export { backupDefaults, type BackupOptions, type JobOptions } from "./options.ts";
+
+// Repository
+export {
+  openRepository,
+  type Repository,
+  type RepositoryIdentity,
+  type RepositoryOptions,
+} from "./repository/repository.ts";
+export { localStorage } from "./repository/local-storage.ts";
+export type { ObjectWriter, Storage, StoredObject, WriteOptions } from "./repository/storage.ts";
+export type { Compression } from "./repository/sealed-object.ts";
+
+// List, judge, verify
+export { type Catalog, listBackups, readCatalog, type UnusableBackup } from "./catalog.ts";
+export { evaluateBackups, type FreshnessLimits } from "./freshness.ts";
+export {
+  type BackupInfo,
+  type BackupStatus,
+  type BackupTablespace,
+  type BackupType,
+  formatServerVersion,
+} from "./manifest.ts";
+export { verifyBackup, type VerifyDepth, type VerifyOptions, type VerifyReport } from "./verify.ts";
+
+// Restore
+export type { RecoveryAction, RecoveryTarget } from "./recovery-target.ts";
+export { restoreBackup, type RestoreOptions, type RestoreReport } from "./restore.ts";
+export {
+  describeRestorePlan,
+  type PlannedTablespace,
+  planRestore,
+  type RestorePlan,
+  type RestorePlanOptions,
+} from "./restore-plan.ts";
+export type { PlannedSegment } from "./wal-inventory.ts";
+
+// Prove
+export { compareDatabases, type ComparisonReport, type SequenceComparison, type TableComparison } from "./compare.ts";
+export { type DrillCluster, type DrillOptions, type DrillReport, runRestoreDrill } from "./drill.ts";
+
+// Let go
+export { expireBackups, type ExpireOptions, type ExpireReport } from "./expire.ts";
+export {
+  type ExpirationPlan,
+  type ExpiredBackup,
+  type KeptBackup,
+  planExpiration,
+  type RetentionPolicy,
+} from "./retention.ts";
+
+export {
+  BackupConnectionError,
+  BackupInProgressError,
+  BackupNotFoundError,
+  CorruptObjectError,
+  DirectoryNotEmptyError,
+  InvalidBackupOptionsError,
+  InvalidKeyError,
+  InvalidRecoveryTargetError,
+  ManifestMismatchError,
+  MissingKeyError,
+  ObjectExistsError,
+  ObjectNotFoundError,
+  PlanOutdatedError,
+  ReplicationProtocolError,
+  type ReplicationRefusal,
+  ReplicationRefusedError,
+  ReplicationServerError,
+  StorageError,
+  TargetUnreachableError,
+  UnsafePathError,
+  UnsupportedLocationError,
+  UnsupportedServerError,
+  WalGapError,
+  WrongKeyError,
+  WrongMajorVersionError,
+} from "./errors.ts";

@@ -1,0 +1,352 @@
+import { randomBytes } from "node:crypto";
+import { AbortedError, type Finding, formatLsn, messageOf, parseLsn, walSegmentName } from "@db/core";
+import { manifestMacKey, readCatalog } from "./catalog.ts";
+import { ManifestMismatchError, ReplicationProtocolError, WalGapError } from "./errors.ts";
+import { FileCollector } from "./file-collector.ts";
+import {
+  type BackupInfo,
+  backupInfo,
+  type BackupManifest,
+  type BackupTablespace,
+  type FileEntry,
+  type ManifestObject,
+} from "./manifest.ts";
+import { type BackupOptions, resolveBackupOptions, type ResolvedBackupOptions } from "./options.ts";
+import { type BaseBackupEnd, runBaseBackup, type WalPosition } from "./replication/base-backup.ts";
+import { lockBackups, readServerConfiguration, readServerFacts, type ServerFacts } from "./replication/server.ts";
+import { ReplicationSession } from "./replication/session.ts";
+import { WalStream } from "./replication/wal-stream.ts";
+import {
+  backupPrefix,
+  configurationName,
+  dataKeyKey,
+  filesName,
+  manifestName,
+  serverManifestName,
+} from "./repository/layout.ts";
+import { packBytes, PackWriter } from "./repository/pack.ts";
+import { encodeRecord } from "./repository/record.ts";
+import type { DataKey } from "./repository/repository.ts";
+import { type Compression, SealedWriter } from "./repository/sealed-object.ts";
+import { type Storage, writeObject } from "./repository/storage.ts";
+import { compareWithServerManifest, parseServerManifest } from "./server-manifest.ts";
+import { WalCollector } from "./wal-collector.ts";
+
+/** What a backup did. */
+export interface BackupReport extends BackupInfo {
+  readonly durationMs: number;
+  /** Bytes of WAL stored with it, as the server has them. */
+  readonly walBytes: number;
+  /** Stored bytes by plain bytes, WAL included; 0.3 means 70 % smaller. */
+  readonly ratio: number;
+  /** Broken pages and the like; empty when all is well. */
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Takes a full physical backup through the replication protocol: files by `BASE_BACKUP`, the WAL they need by a second
+ * stream on a temporary slot, everything compressed, encrypted when the repository is, compared with the server's
+ * manifest, and made valid by one record written last.
+ *
+ * Memory does not grow with the database, except for the index of file names. On any failure nothing that lists as a
+ * backup is left.
+ * @throws {ReplicationRefusedError} @throws {BackupInProgressError} @throws {UnsupportedServerError}
+ * @throws {BackupConnectionError} @throws {ReplicationServerError} @throws {WalGapError}
+ * @throws {ManifestMismatchError} @throws {MissingKeyError} @throws {StorageError} @throws {AbortedError}
+ */
+export async function createBackup(options: BackupOptions): Promise<BackupReport> {
+  const resolved = resolveBackupOptions(options);
+  const { metrics, logger, clock } = resolved;
+  const began = clock.now();
+  try {
+    const report = await takeBackup(resolved);
+    metrics.count("db_backup_runs_total", { result: report.status });
+    metrics.gauge("db_backup_last_success_timestamp_seconds", clock.now() / 1000);
+    metrics.gauge("db_backup_last_size_bytes", report.bytes);
+    metrics.gauge("db_backup_last_stored_bytes", report.storedBytes);
+    metrics.observe("db_backup_duration_seconds", report.durationMs / 1000);
+    const { label, status, bytes, storedBytes, durationMs } = report;
+    logger.info({ label, status, bytes, storedBytes, durationMs }, "backup complete");
+    return report;
+  } catch (error) {
+    metrics.count("db_backup_runs_total", { result: "failed" });
+    logger.error({ error: messageOf(error), durationMs: clock.now() - began }, "backup failed");
+    throw error;
+  }
+}
+
+async function takeBackup(options: ResolvedBackupOptions): Promise<BackupReport> {
+  const { repository, clock } = options;
+  const startedAt = clock.now();
+  // One controller for both streams: when one fails, the other must not go on alone.
+  const abort = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
+  const connect = (): Promise<ReplicationSession> => ReplicationSession.connect({ ...options, signal });
+  await using session = await connect();
+  const facts = await readServerFacts(session);
+  await lockBackups(session);
+  await repository.initialise(new Date(startedAt).toISOString());
+  const label = await freeLabel(options, facts.systemIdentifier, startedAt);
+  const dataKey = await repository.createDataKey(facts.systemIdentifier);
+  const run = new BackupRun(options, facts, label, dataKey, signal);
+  try {
+    await using walSession = await connect();
+    const manifest = await run.take(session, walSession, startedAt);
+    const prefix = backupPrefix(facts.systemIdentifier, label);
+    const record = encodeRecord(manifest, dataKey ? manifestMacKey(dataKey) : undefined);
+    await writeObject(repository.storage, prefix + manifestName, record, { signal });
+    return reportOf(manifest, clock.now() - startedAt);
+  } catch (error) {
+    abort.abort();
+    await run.discard();
+    throw error;
+  }
+}
+
+/** One backup under way. */
+class BackupRun {
+  readonly #options: ResolvedBackupOptions;
+  readonly #facts: ServerFacts;
+  readonly #label: string;
+  readonly #dataKeyId: string | null;
+  readonly #storage: Storage;
+  readonly #prefix: string;
+  readonly #sealing: {
+    readonly dataKey: Uint8Array | undefined;
+    readonly compression: Compression;
+    readonly signal: AbortSignal;
+  };
+  readonly #packs: PackWriter;
+  readonly #wal: WalCollector;
+
+  constructor(
+    options: ResolvedBackupOptions,
+    facts: ServerFacts,
+    label: string,
+    dataKey: DataKey | undefined,
+    signal: AbortSignal,
+  ) {
+    this.#options = options;
+    this.#facts = facts;
+    this.#label = label;
+    this.#dataKeyId = dataKey?.id ?? null;
+    this.#storage = options.repository.storage;
+    this.#prefix = backupPrefix(facts.systemIdentifier, label);
+    this.#sealing = { dataKey: dataKey?.bytes, compression: options.compression, signal };
+    this.#packs = new PackWriter(this.#storage, this.#prefix, this.#sealing);
+    this.#wal = new WalCollector(this.#storage, this.#prefix, facts.walSegmentBytes, this.#sealing);
+  }
+
+  async take(session: ReplicationSession, walSession: ReplicationSession, startedAt: number): Promise<BackupManifest> {
+    const { clock } = this.#options;
+    const configuration = await readServerConfiguration(session);
+    // The slot holds the WAL from before the backup's start until the last byte of it is stored.
+    const slot = `db_backup_${randomBytes(6).toString("hex")}`;
+    await walSession.query(`CREATE_REPLICATION_SLOT ${slot} TEMPORARY PHYSICAL RESERVE_WAL`);
+    let streaming: Promise<void> = Promise.resolve();
+    let wal: WalStream | undefined;
+    let start: WalPosition | undefined;
+    let tablespaces: readonly BackupTablespace[] = [];
+    let received = 0;
+    let total = 0;
+    const walFailed = new AbortController();
+    const collector = new FileCollector(this.#packs, {
+      begin: async (position, listed) => {
+        start = position;
+        total = listed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+        tablespaces = listed.flatMap(({ oid, location }) => (oid === undefined ? [] : [{ oid, location }]));
+        const request = { startLsn: position.lsn, timeline: position.timeline, slot };
+        wal = new WalStream(walSession, { ...request, segmentBytes: this.#facts.walSegmentBytes }, this.#wal);
+        streaming = wal.run();
+        // Awaited below; until then its failure must not count as unhandled.
+        streaming.then(
+          () => walFailed.abort(),
+          () => walFailed.abort(),
+        );
+      },
+      received: (bytes) => {
+        received += bytes;
+        const progress = { phase: "copy", current: received, unit: "bytes" } as const;
+        this.#options.onProgress(total > 0 ? { ...progress, total: Math.max(total, received) } : progress);
+      },
+    });
+    const { checkpoint, maxRateBytes } = this.#options;
+    const major = Math.floor(this.#facts.version / 10_000);
+    const request = { major, label: `db ${this.#label}`.slice(0, 32), checkpoint, maxRateBytes };
+    const end = await runBaseBackup(session, request, collector);
+    const stoppedAt = clock.now();
+    if (!start || !wal) throw new ReplicationProtocolError("the server never began the backup");
+    this.#checkTimeline(start, end);
+    const packs = await this.#packs.finish();
+    const serverManifest = collector.serverManifest;
+    if (major >= 13) this.#compare(collector.entries, serverManifest);
+    await this.#awaitWal(wal, streaming, walFailed.signal, end);
+    // From here the stream may bring more than the backup needs: it ends before the last segment is settled.
+    await walSession.close();
+    await streaming.catch(() => undefined);
+    await this.#settleWal(wal, start, end);
+    const objects: ManifestObject[] = [await this.#storeEntries(collector.entries)];
+    if (serverManifest.length > 0) objects.push(await this.#storeObject(serverManifestName, [serverManifest]));
+    objects.push(await this.#storeObject(configurationName, [Buffer.from(JSON.stringify(configuration))]));
+    objects.push(...this.#wal.objects);
+    return {
+      format: "db-backup/1",
+      label: this.#label,
+      type: "full",
+      parent: null,
+      status: end.checksumErrors.length > 0 ? "suspect" : "complete",
+      systemIdentifier: this.#facts.systemIdentifier,
+      serverVersion: this.#facts.version,
+      startedAt: new Date(startedAt).toISOString(),
+      stoppedAt: new Date(stoppedAt).toISOString(),
+      startLsn: start.lsn,
+      stopLsn: end.stop.lsn,
+      timeline: start.timeline,
+      fromStandby: this.#facts.inRecovery,
+      files: collector.entries.filter(({ type }) => type === "file").length,
+      bytes: this.#packs.position,
+      storedBytes: [...packs, ...objects].reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+      tablespaces,
+      databases: this.#facts.databases,
+      walSegmentBytes: this.#facts.walSegmentBytes,
+      pageChecksums: this.#facts.pageChecksums,
+      checksumErrors: end.checksumErrors,
+      dataKeyId: this.#dataKeyId,
+      compression: this.#options.compression,
+      packBytes,
+      packs,
+      objects,
+      wal: this.#wal.segments,
+    };
+  }
+
+  /** Removes what was stored; best effort, since without its record none of it counts. */
+  async discard(): Promise<void> {
+    try {
+      await this.#packs.abort();
+      await this.#wal.abort();
+      for await (const { key } of this.#storage.list(this.#prefix)) await this.#storage.remove(key);
+      if (this.#dataKeyId !== null) {
+        await this.#storage.remove(dataKeyKey(this.#facts.systemIdentifier, this.#dataKeyId));
+      }
+    } catch (error) {
+      const fields = { label: this.#label, error: messageOf(error) };
+      this.#options.logger.warn(fields, "could not remove what a failed backup stored");
+    }
+  }
+
+  #checkTimeline(start: WalPosition, end: BaseBackupEnd): void {
+    if (start.timeline === end.stop.timeline) return;
+    throw new WalGapError(
+      `the server was promoted during the backup: timeline ${start.timeline} became ${end.stop.timeline}`,
+      { hint: "Take the backup again." },
+    );
+  }
+
+  #compare(entries: readonly FileEntry[], serverManifest: Buffer): void {
+    const manifest = parseServerManifest(serverManifest);
+    if (manifest.systemIdentifier !== undefined && manifest.systemIdentifier !== this.#facts.systemIdentifier) {
+      throw new ManifestMismatchError("the server's manifest is of another cluster");
+    }
+    compareWithServerManifest(
+      entries.filter(({ type }) => type === "file"),
+      manifest,
+    );
+  }
+
+  /** The end of the segment that holds the backup's last byte. */
+  #segmentEnd(end: BaseBackupEnd): bigint {
+    const segmentBytes = BigInt(this.#facts.walSegmentBytes);
+    return ((parseLsn(end.stop.lsn) - 1n) / segmentBytes + 1n) * segmentBytes;
+  }
+
+  async #awaitWal(
+    wal: WalStream,
+    streaming: Promise<void>,
+    streamEnded: AbortSignal,
+    end: BaseBackupEnd,
+  ): Promise<void> {
+    const stop = parseLsn(end.stop.lsn);
+    const { signal } = this.#sealing;
+    const bound = AbortSignal.any([signal, streamEnded, AbortSignal.timeout(this.#options.walTimeoutMs)]);
+    this.#options.onProgress({ phase: "wal", current: 0, unit: "steps" });
+    // A primary switches to a new segment when the backup stops, so the last one becomes whole. A standby cannot.
+    await wal.reached(this.#facts.inRecovery ? stop : this.#segmentEnd(end), bound);
+    if (signal.aborted) throw new AbortedError("the backup was aborted", { cause: signal.reason });
+    if (wal.position >= stop) return;
+    if (streamEnded.aborted) await streaming;
+    throw new WalGapError(`the WAL up to ${end.stop.lsn} did not arrive, only up to ${formatLsn(wal.position)}`, {
+      hint: "Take the backup again, or raise walTimeoutMs on a slow network.",
+    });
+  }
+
+  async #settleWal(wal: WalStream, start: WalPosition, end: BaseBackupEnd): Promise<void> {
+    if (wal.position < this.#segmentEnd(end)) await this.#wal.padCurrent();
+    else await this.#wal.abort();
+    this.#checkSegments(start, parseLsn(end.stop.lsn));
+  }
+
+  /** Every segment from start to stop is stored, none missing. */
+  #checkSegments(start: WalPosition, stop: bigint): void {
+    const size = this.#facts.walSegmentBytes;
+    const stored = new Set(this.#wal.segments.map(({ segment }) => segment));
+    for (let lsn = parseLsn(start.lsn) / BigInt(size); lsn <= (stop - 1n) / BigInt(size); lsn++) {
+      const segment = walSegmentName(start.timeline, lsn * BigInt(size), size);
+      if (!stored.has(segment)) throw new WalGapError(`WAL segment ${segment} was not stored`);
+    }
+  }
+
+  #storeEntries(entries: readonly FileEntry[]): Promise<ManifestObject> {
+    const lines = function* (): Iterable<Buffer> {
+      for (const entry of entries) yield Buffer.from(`${JSON.stringify(entry)}\n`);
+    };
+    return this.#storeObject(filesName, lines());
+  }
+
+  async #storeObject(name: string, chunks: Iterable<Buffer>): Promise<ManifestObject> {
+    const writer = await SealedWriter.create(this.#storage, this.#prefix + name, this.#sealing);
+    try {
+      for (const chunk of chunks) await writer.write(chunk);
+      return { name, ...(await writer.finish()) };
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+  }
+}
+
+/** `20261110-030000F`, a second later when that one is taken. */
+async function freeLabel(options: ResolvedBackupOptions, systemIdentifier: string, now: number): Promise<string> {
+  const { backups, unusable } = await readCatalog(options.repository, { signal: options.signal });
+  const taken = new Set(
+    [...backups, ...unusable].filter((b) => b.systemIdentifier === systemIdentifier).map(({ label }) => label),
+  );
+  for (let at = now; ; at += 1_000) {
+    const text = new Date(at).toISOString().replace(/[-:]/g, "");
+    const label = `${text.slice(0, 8)}-${text.slice(9, 15)}F`;
+    if (!taken.has(label)) return label;
+  }
+}
+
+function reportOf(manifest: BackupManifest, durationMs: number): BackupReport {
+  const walBytes = manifest.wal.length * manifest.walSegmentBytes;
+  const findings: Finding[] = [];
+  if (manifest.checksumErrors.length > 0) {
+    findings.push({
+      id: "BACKUP-SUSPECT",
+      severity: "critical",
+      title: `the server found ${manifest.checksumErrors.length} broken pages while sending ${manifest.label}`,
+      subject: manifest.label,
+      observed: manifest.checksumErrors.length,
+      threshold: 0,
+      hint: "Find the damaged relation in the server's log, keep older backups, and restore it from one of them.",
+    });
+  }
+  return {
+    ...backupInfo(manifest, null),
+    durationMs,
+    walBytes,
+    ratio: manifest.storedBytes / Math.max(1, manifest.bytes + walBytes),
+    findings,
+  };
+}

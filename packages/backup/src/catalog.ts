@@ -1,0 +1,154 @@
+import { isDbError } from "@db/core";
+import { BackupNotFoundError, CorruptObjectError } from "./errors.ts";
+import { type BackupInfo, type BackupManifest, backupInfo } from "./manifest.ts";
+import { deriveKey } from "./repository/key.ts";
+import { backupPrefix, manifestName, parseBackupKey, verificationName } from "./repository/layout.ts";
+import { authenticateRecord, decodeRecord } from "./repository/record.ts";
+import { type DataKey, readRecord, type Repository } from "./repository/repository.ts";
+import { readObject } from "./repository/storage.ts";
+
+/** A backup's folder without a valid commit record: cut short, still running, or damaged. Restore never sees it. */
+export interface UnusableBackup {
+  readonly label: string;
+  readonly systemIdentifier: string;
+  readonly reason: "incomplete" | "damaged";
+  readonly storedBytes: number;
+  /** When something was last written there, ISO 8601. */
+  readonly lastWrittenAt: string;
+}
+
+/** Everything a repository holds. */
+export interface Catalog {
+  /** Newest first. */
+  readonly backups: readonly BackupInfo[];
+  readonly unusable: readonly UnusableBackup[];
+}
+
+/** How deep a backup was verified and when. */
+export interface VerificationMark {
+  readonly label: string;
+  readonly depth: "checksums" | "deep";
+  /** ISO 8601. */
+  readonly verifiedAt: string;
+}
+
+/** Reads what the repository holds; needs no key. */
+export async function readCatalog(
+  repository: Repository,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Catalog> {
+  const folders = new Map<
+    string,
+    { systemIdentifier: string; label: string; names: Set<string>; bytes: number; at: number }
+  >();
+  for await (const object of repository.storage.list("", options)) {
+    const parsed = parseBackupKey(object.key);
+    if (!parsed) continue;
+    const { systemIdentifier, label, name } = parsed;
+    const id = backupPrefix(systemIdentifier, label);
+    const folder = folders.get(id) ?? { systemIdentifier, label, names: new Set(), bytes: 0, at: 0 };
+    folder.names.add(name);
+    folder.bytes += object.sizeBytes;
+    folder.at = Math.max(folder.at, object.modifiedAt);
+    folders.set(id, folder);
+  }
+  const backups: BackupInfo[] = [];
+  const unusable: UnusableBackup[] = [];
+  for (const [prefix, folder] of folders) {
+    const { systemIdentifier, label } = folder;
+    const fail = (reason: UnusableBackup["reason"]): void => {
+      const lastWrittenAt = new Date(folder.at).toISOString();
+      unusable.push({ label, systemIdentifier, reason, storedBytes: folder.bytes, lastWrittenAt });
+    };
+    if (!folder.names.has(manifestName)) {
+      // One that was verified had its record once.
+      fail(folder.names.has(verificationName) ? "damaged" : "incomplete");
+      continue;
+    }
+    try {
+      const manifest = await readRecord<BackupManifest>(repository.storage, prefix + manifestName, options.signal);
+      if (manifest.label !== label || manifest.systemIdentifier !== systemIdentifier) throw misplaced(prefix);
+      backups.push(backupInfo(manifest, await readVerifiedAt(repository, prefix, label, folder.names)));
+    } catch (error) {
+      if (!isDbError(error, "BACKUP_CORRUPT")) throw error;
+      fail("damaged");
+    }
+  }
+  // By position in WAL within a cluster's life, not by name: a clock may go back.
+  backups.sort((a, b) => (a.stoppedAt < b.stoppedAt ? 1 : a.stoppedAt > b.stoppedAt ? -1 : a.label < b.label ? 1 : -1));
+  return { backups, unusable };
+}
+
+/** Complete backups, newest first. Needs no key. */
+export async function listBackups(
+  repository: Repository,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<readonly BackupInfo[]> {
+  return (await readCatalog(repository, options)).backups;
+}
+
+/** A backup opened for reading. */
+export interface OpenedBackup {
+  readonly manifest: BackupManifest;
+  /** The backup's folder, with a closing slash. */
+  readonly prefix: string;
+  readonly dataKey: DataKey | undefined;
+}
+
+/**
+ * Reads one backup's commit record, opens its data key and checks that the record was written with it.
+ * @throws {BackupNotFoundError} @throws {CorruptObjectError} @throws {MissingKeyError}
+ */
+export async function openBackup(
+  repository: Repository,
+  found: { readonly systemIdentifier: string; readonly label: string },
+): Promise<OpenedBackup> {
+  const prefix = backupPrefix(found.systemIdentifier, found.label);
+  const raw = await readManifest(repository, prefix, found.label);
+  const manifest = decodeRecord<BackupManifest>(raw, prefix + manifestName);
+  if (manifest.dataKeyId === null) {
+    if (repository.identity?.encryption) throw new CorruptObjectError(prefix + manifestName, "is of a plain backup");
+    return { manifest, prefix, dataKey: undefined };
+  }
+  const dataKey = await repository.readDataKey(manifest.systemIdentifier, manifest.dataKeyId);
+  authenticateRecord(raw, prefix + manifestName, manifestMacKey(dataKey));
+  return { manifest, prefix, dataKey };
+}
+
+/** The key that authenticates a commit record. */
+export function manifestMacKey(dataKey: DataKey): Buffer {
+  return deriveKey(dataKey.bytes, Buffer.alloc(0), "manifest");
+}
+
+async function readManifest(repository: Repository, prefix: string, label: string): Promise<Buffer> {
+  try {
+    return await readObject(repository.storage, prefix + manifestName);
+  } catch (cause) {
+    if (!isDbError(cause, "BACKUP_OBJECT_NOT_FOUND")) throw cause;
+    throw new BackupNotFoundError(`no complete backup "${label}" in ${repository.location}`, {
+      cause,
+      hint: "List what is there: db backup list.",
+    });
+  }
+}
+
+async function readVerifiedAt(
+  repository: Repository,
+  prefix: string,
+  label: string,
+  names: ReadonlySet<string>,
+): Promise<string | null> {
+  if (!names.has(verificationName)) return null;
+  try {
+    const mark = await readRecord<VerificationMark>(repository.storage, prefix + verificationName);
+    return mark.label === label ? mark.verifiedAt : null;
+  } catch (error) {
+    // A broken mark only means: not known to be verified.
+    if (isDbError(error, "BACKUP_CORRUPT")) return null;
+    throw error;
+  }
+}
+
+function misplaced(prefix: string): CorruptObjectError {
+  return new CorruptObjectError(prefix + manifestName, "is the record of another backup");
+}

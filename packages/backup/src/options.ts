@@ -1,0 +1,120 @@
+import {
+  type Clock,
+  type Logger,
+  type Metrics,
+  noLogger,
+  noMetrics,
+  noProgress,
+  type OnProgress,
+  systemClock,
+} from "@db/core";
+import { InvalidBackupOptionsError } from "./errors.ts";
+import type { Repository } from "./repository/repository.ts";
+import { type Compression, zstdAvailable } from "./repository/sealed-object.ts";
+
+/** What every long job of this package takes beside its own options. */
+export interface JobOptions {
+  readonly onProgress?: OnProgress | undefined;
+  readonly logger?: Logger | undefined;
+  readonly metrics?: Metrics | undefined;
+  readonly clock?: Clock | undefined;
+  /** Ends the job: it throws `CORE_ABORTED` and leaves nothing that lists as good. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What to back up, where to, and how. */
+export interface BackupOptions extends JobOptions {
+  /** `postgres://` URL of a role with REPLICATION, on a primary or a standby. Two connections are made. */
+  readonly url: string;
+  readonly repository: Repository;
+  /** Begin at once (`fast`, default) or spread the checkpoint over the server's usual time. */
+  readonly checkpoint?: "fast" | "spread" | undefined;
+  /** Most bytes per second the server sends, 32 KiB to 1 GiB. Default `Infinity`. */
+  readonly maxRateBytes?: number | undefined;
+  /** Default zstd level 1 where this Node has it (22.15 and newer), else gzip level 1. */
+  readonly compression?: Partial<Compression> | undefined;
+  /** Longest wait for a connection. Default 10 000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Longest wait, after the files, for the WAL they need. Default 60 000. */
+  readonly walTimeoutMs?: number | undefined;
+}
+
+/** The defaults of `BackupOptions`. */
+export const backupDefaults: {
+  readonly checkpoint: "fast";
+  readonly maxRateBytes: number;
+  readonly connectTimeoutMs: number;
+  readonly walTimeoutMs: number;
+} = Object.freeze({
+  checkpoint: "fast",
+  maxRateBytes: Number.POSITIVE_INFINITY,
+  connectTimeoutMs: 10_000,
+  walTimeoutMs: 60_000,
+});
+
+/** Job options with every collaborator in place. */
+export interface ResolvedJobOptions {
+  readonly onProgress: OnProgress;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly signal: AbortSignal | undefined;
+}
+
+export function resolveJobOptions(options: JobOptions): ResolvedJobOptions {
+  return {
+    onProgress: options.onProgress ?? noProgress,
+    logger: options.logger ?? noLogger,
+    metrics: options.metrics ?? noMetrics,
+    clock: options.clock ?? systemClock,
+    signal: options.signal,
+  };
+}
+
+/** Backup options with nothing left open. */
+export interface ResolvedBackupOptions extends ResolvedJobOptions {
+  readonly url: string;
+  readonly repository: Repository;
+  readonly checkpoint: "fast" | "spread";
+  readonly maxRateBytes: number | undefined;
+  readonly compression: Compression;
+  readonly connectTimeoutMs: number;
+  readonly walTimeoutMs: number;
+}
+
+/** @throws {InvalidBackupOptionsError} naming every problem at once */
+export function resolveBackupOptions(options: BackupOptions): ResolvedBackupOptions {
+  const problems: string[] = [];
+  const compression = resolveCompression(options.compression ?? {}, problems);
+  const maxRate = options.maxRateBytes ?? backupDefaults.maxRateBytes;
+  if (maxRate !== Number.POSITIVE_INFINITY && !(maxRate >= 32 * 1024 && maxRate <= 1024 ** 3)) {
+    problems.push(`maxRateBytes must be 32 KiB to 1 GiB or Infinity, not ${maxRate}`);
+  }
+  const connectTimeoutMs = options.connectTimeoutMs ?? backupDefaults.connectTimeoutMs;
+  const walTimeoutMs = options.walTimeoutMs ?? backupDefaults.walTimeoutMs;
+  if (!(connectTimeoutMs > 0)) problems.push("connectTimeoutMs must be above zero");
+  if (!(walTimeoutMs > 0)) problems.push("walTimeoutMs must be above zero");
+  if (!/^postgres(ql)?:\/\//.test(options.url)) problems.push("url must begin with postgres://");
+  if (problems.length > 0) throw new InvalidBackupOptionsError(problems.join("; "));
+  return {
+    ...resolveJobOptions(options),
+    url: options.url,
+    repository: options.repository,
+    checkpoint: options.checkpoint ?? backupDefaults.checkpoint,
+    maxRateBytes: maxRate === Number.POSITIVE_INFINITY ? undefined : maxRate,
+    compression,
+    connectTimeoutMs,
+    walTimeoutMs,
+  };
+}
+
+function resolveCompression(asked: Partial<Compression>, problems: string[]): Compression {
+  const algorithm = asked.algorithm ?? (zstdAvailable ? "zstd" : "gzip");
+  const level = asked.level ?? 1;
+  const highest = algorithm === "zstd" ? 19 : 9;
+  if (algorithm === "zstd" && !zstdAvailable) problems.push("compression zstd needs Node 22.15 or newer");
+  if (algorithm !== "none" && !(Number.isInteger(level) && level >= 1 && level <= highest)) {
+    problems.push(`compression.level of ${algorithm} must be 1 to ${highest}, not ${level}`);
+  }
+  return { algorithm, level: algorithm === "none" ? 0 : level };
+}

@@ -1,0 +1,148 @@
+import { formatLsn, parseLsn, walSegmentName } from "@db/core";
+import { ReplicationProtocolError, type ReplicationServerError, WalGapError } from "../errors.ts";
+import { type ReplicationSession, serverError } from "./session.ts";
+
+/** Receives WAL in order, cut at segment boundaries. A returned promise holds the server back. */
+export interface WalSink {
+  /** Bytes of `segment` beginning at `offset`. */
+  data(segment: string, offset: number, chunk: Buffer): Promise<void>;
+  /** The segment is full; resolves when it is durable, and only then the server is told it may forget it. */
+  endSegment(segment: string): Promise<void>;
+}
+
+/** What to stream. */
+export interface WalStreamRequest {
+  /** Any position; the stream begins at its segment's first byte. */
+  readonly startLsn: string;
+  readonly timeline: number;
+  readonly segmentBytes: number;
+  /** A physical slot that holds the WAL; undefined to go without. */
+  readonly slot?: string | undefined;
+  /** Milliseconds between two reports to the server. */
+  readonly statusIntervalMs?: number;
+}
+
+/** The WAL stream's own time zero, 2000-01-01, in milliseconds. */
+const epochMs = 946_684_800_000;
+
+/**
+ * One stream of WAL on one timeline. `run` reads until the server ends the timeline, `stop` is called, or the
+ * connection goes; what is acknowledged is only what the sink made durable.
+ * @see https://www.postgresql.org/docs/current/protocol-replication.html#PROTOCOL-REPLICATION-START-REPLICATION
+ */
+export class WalStream {
+  readonly #session: ReplicationSession;
+  readonly #request: WalStreamRequest;
+  readonly #sink: WalSink;
+  #position: bigint;
+  #durable: bigint;
+  #waiting: { readonly lsn: bigint; readonly resolve: () => void } | undefined;
+
+  constructor(session: ReplicationSession, request: WalStreamRequest, sink: WalSink) {
+    this.#session = session;
+    this.#request = request;
+    this.#sink = sink;
+    const start = parseLsn(request.startLsn);
+    this.#position = start - (start % BigInt(request.segmentBytes));
+    this.#durable = this.#position;
+  }
+
+  /** The first byte not received yet. */
+  get position(): bigint {
+    return this.#position;
+  }
+
+  /**
+   * Returns when the server ended the timeline.
+   * @throws {WalGapError} when the server no longer has the WAL
+   */
+  async run(): Promise<void> {
+    const { slot, timeline } = this.#request;
+    const slotClause = slot === undefined ? "" : `SLOT ${slot} `;
+    this.#session.sendQuery(
+      `START_REPLICATION ${slotClause}PHYSICAL ${formatLsn(this.#position)} TIMELINE ${timeline}`,
+    );
+    const timer = setInterval(() => this.#report(), this.#request.statusIntervalMs ?? 10_000);
+    timer.unref();
+    try {
+      await this.#read();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** Resolves when the stream has everything before `lsn`, or when `signal` fires. */
+  reached(lsn: bigint, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#position >= lsn || signal.aborted) return resolve();
+      this.#waiting = { lsn, resolve };
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+
+  async #read(): Promise<void> {
+    let failure: ReplicationServerError | undefined;
+    for (;;) {
+      const { type, body } = await this.#session.next();
+      if (type === "d") await this.#message(body);
+      else if (type === "c") this.#session.sendCopyDone();
+      else if (type === "E") failure = serverError(body);
+      else if (type === "Z") {
+        if (failure?.sqlState === "58P01") throw gap(failure);
+        if (failure) throw failure;
+        return;
+      }
+    }
+  }
+
+  async #message(body: Buffer): Promise<void> {
+    const kind = String.fromCharCode(body[0] ?? 0);
+    if (kind === "k") {
+      if (body[17] === 1) this.#report();
+      return;
+    }
+    if (kind !== "w") throw new ReplicationProtocolError(`unknown message "${kind}" in the WAL stream`);
+    const start = body.readBigUInt64BE(1);
+    if (start !== this.#position) {
+      throw new WalGapError(`the WAL stream jumped from ${formatLsn(this.#position)} to ${formatLsn(start)}`, {
+        hint: "Take the backup again.",
+      });
+    }
+    await this.#store(body.subarray(25));
+    if (this.#waiting && this.#position >= this.#waiting.lsn) this.#waiting.resolve();
+  }
+
+  async #store(payload: Buffer): Promise<void> {
+    const segmentBytes = BigInt(this.#request.segmentBytes);
+    let at = 0;
+    while (at < payload.length) {
+      const segment = walSegmentName(this.#request.timeline, this.#position, this.#request.segmentBytes);
+      const offset = Number(this.#position % segmentBytes);
+      const length = Math.min(this.#request.segmentBytes - offset, payload.length - at);
+      await this.#sink.data(segment, offset, payload.subarray(at, at + length));
+      this.#position += BigInt(length);
+      at += length;
+      if (this.#position % segmentBytes === 0n) {
+        await this.#sink.endSegment(segment);
+        this.#durable = this.#position;
+        this.#report();
+      }
+    }
+  }
+
+  #report(): void {
+    const body = Buffer.alloc(34);
+    body.write("r", "latin1");
+    body.writeBigUInt64BE(this.#position, 1);
+    body.writeBigUInt64BE(this.#durable, 9);
+    body.writeBigInt64BE(BigInt(Date.now() - epochMs) * 1000n, 25);
+    this.#session.sendCopyData(body);
+  }
+}
+
+function gap(cause: ReplicationServerError): WalGapError {
+  return new WalGapError("the server has already removed WAL this backup needs", {
+    cause,
+    hint: "Take the backup again; raise max_slot_wal_keep_size if it repeats.",
+  });
+}

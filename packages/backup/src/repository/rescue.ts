@@ -1,0 +1,162 @@
+/** Stored beside the first backup: how to get the data back without this package. */
+export const readmeText: string = `This directory holds physical backups of PostgreSQL clusters.
+
+To restore with nothing but Node 22.15 or newer:
+
+    BACKUP_ENCRYPTION_KEY=... node rescue.mjs list
+    BACKUP_ENCRYPTION_KEY=... node rescue.mjs restore <label> <empty directory>
+
+then start PostgreSQL of the same major version on that directory, as its owner (chmod 0700, chown).
+Recovery runs by itself and ends at the moment the backup was complete.
+
+What is here (format db-backup/1):
+
+    repository.json                         identity; "id" is the salt of a passphrase
+    <cluster>/keys/<id>.json                data keys, wrapped by the repository's key
+    <cluster>/backups/<label>/manifest.json record of a complete backup, written last; without it there is none
+    <cluster>/backups/<label>/data/*        the contents of all files, one after the other, cut into packs
+    <cluster>/backups/<label>/files.sealed  one JSON line per file: path, size, position in the packs, CRC-32C
+    <cluster>/backups/<label>/wal/*         the WAL segments the backup needs
+
+Repository key: 32 bytes in hexadecimal or base64 as they are, anything else is a passphrase:
+scrypt(passphrase, salt = id as bytes, N 32768, r 8, p 1, 32 bytes).
+Data key: AES-256-GCM under the repository key; "wrapped" is nonce (12), ciphertext (32), tag (16);
+additional data is "keyId|dataKeyId".
+Sealed object: header of 44 bytes ("DBBK", 1, compression 0 none 1 zstd 2 gzip, encryption 0 or 1, 0, frame size
+u32 LE, salt 32), frames, SHA-256 of everything before. A frame is u32 LE length (highest bit: last frame) and the
+bytes, compressed, then encrypted: key HKDF-SHA256(data key, salt, "db-backup/v1|" + path of the object here),
+nonce 8 zero bytes and the frame's number u32 BE, additional data SHA-256(header), number u32 BE, 1 if last else 0,
+the tag last.
+`;
+
+/** Stored too: the reader of this format as one script without dependencies. Kept in plain words, no templates. */
+export const rescueScript: string = `// Restores backups of the format db-backup/1 with nothing but Node 22.15 or newer. See README.txt.
+import { createDecipheriv, createHash, createHmac, hkdfSync, scryptSync } from "node:crypto";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, symlinkSync,
+  writeFileSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
+
+const root = import.meta.dirname;
+const [command, label, target] = process.argv.slice(2);
+const fail = (message) => { console.error(message); process.exit(1); };
+const json = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
+const backups = readdirSync(root).filter((name) => /^[0-9]+$/.test(name)).flatMap((cluster) =>
+  readdirSync(join(root, cluster, "backups")).filter((name) =>
+    existsSync(join(root, cluster, "backups", name, "manifest.json"))).map((name) => ({ cluster, name })));
+
+if (command === "list") {
+  for (const { cluster, name } of backups) {
+    const { stoppedAt, serverVersion, bytes } = json(cluster + "/backups/" + name + "/manifest.json");
+    console.log([name, stoppedAt, "PostgreSQL " + Math.floor(serverVersion / 10000), bytes + " bytes"].join("  "));
+  }
+  process.exit(0);
+}
+if (command !== "restore" || !target) fail("usage: node rescue.mjs list | restore <label> <empty directory>");
+const found = backups.find(({ name }) => name === label) ?? fail("no complete backup " + label);
+if (existsSync(target) && readdirSync(target).length > 0) fail(target + " is not empty");
+
+const prefix = found.cluster + "/backups/" + label + "/";
+const manifest = json(prefix + "manifest.json");
+const dataKey = manifest.dataKeyId === null ? undefined : openDataKey();
+
+function openDataKey() {
+  const text = (process.env.BACKUP_ENCRYPTION_KEY ?? fail("set BACKUP_ENCRYPTION_KEY")).trim();
+  const key = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, "hex")
+    : /^[A-Za-z0-9+/_-]{43}=?$/.test(text) ? Buffer.from(text, "base64")
+    : scryptSync(process.env.BACKUP_ENCRYPTION_KEY, Buffer.from(json("repository.json").id, "hex"), 32,
+        { N: 32768, r: 8, p: 1, maxmem: 2 ** 26 });
+  const { wrapped, keyId, dataKeyId } = json(found.cluster + "/keys/" + manifest.dataKeyId + ".json");
+  if (createHmac("sha256", key).update("db-backup/v1|key-id").digest("hex").slice(0, 16) !== keyId) fail("wrong key");
+  const sealed = Buffer.from(wrapped, "hex");
+  const opener = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12));
+  opener.setAAD(Buffer.from(keyId + "|" + dataKeyId)).setAuthTag(sealed.subarray(44));
+  return Buffer.concat([opener.update(sealed.subarray(12, 44)), opener.final()]);
+}
+
+function* frames(name) {
+  const object = [...manifest.packs, ...manifest.objects].find((candidate) => candidate.name === name);
+  const raw = readFileSync(join(root, prefix + name));
+  const body = raw.subarray(0, -32);
+  const digest = createHash("sha256").update(body).digest("hex");
+  if (digest !== raw.subarray(-32).toString("hex") || digest !== object.sha256) fail(name + " is damaged");
+  const header = body.subarray(0, 44);
+  const headerDigest = createHash("sha256").update(header).digest();
+  const key = dataKey && Buffer.from(hkdfSync("sha256", dataKey, header.subarray(12), "db-backup/v1|" + prefix + name, 32));
+  for (let at = 44, index = 0; at < body.length; index++) {
+    const mark = body.readUInt32LE(at);
+    const last = mark >= 0x80000000;
+    let frame = body.subarray(at + 4, at + 4 + (mark % 0x80000000));
+    at += 4 + frame.length;
+    if (key) {
+      const nonce = Buffer.alloc(12);
+      nonce.writeUInt32BE(index, 8);
+      const aad = Buffer.concat([headerDigest, nonce.subarray(8), Buffer.from([last ? 1 : 0])]);
+      const opener = createDecipheriv("aes-256-gcm", key, nonce).setAAD(aad).setAuthTag(frame.subarray(-16));
+      frame = Buffer.concat([opener.update(frame.subarray(0, -16)), opener.final()]);
+    }
+    if (frame.length > 0) yield header[5] === 1 ? zstdDecompressSync(frame) : header[5] === 2 ? gunzipSync(frame) : frame;
+  }
+}
+
+function crc32c(data, crc) {
+  crc = ~crc;
+  for (const byte of data) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
+
+function place(path) {
+  if (path.startsWith("/") || /[\\\\\\0]/.test(path) || path.split("/").includes("..")) fail("unsafe path in the index");
+  // Tablespaces go beside the data directory.
+  const [, oid, rest] = /^pg_tblspc\\/([0-9]+)\\/(.+)$/.exec(path) ?? [];
+  return oid && spaces.has(oid) ? join(spaces.get(oid), rest) : join(target, path);
+}
+
+function* content() {
+  for (const { name } of manifest.packs) yield* frames(name);
+}
+
+const spaces = new Map(manifest.tablespaces.filter(({ location }) => location.startsWith("/"))
+  .map(({ oid }) => [oid, target.replace(/[/]+$/, "") + "-tablespace-" + oid]));
+for (const directory of [target, ...spaces.values()]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+const lines = Buffer.concat([...frames("files.sealed")]).toString("utf8").split("\\n").filter(Boolean).map(JSON.parse);
+mkdirSync(join(target, "pg_wal/archive_status"), { recursive: true, mode: 0o700 });
+for (const { path, type } of lines) {
+  if (type === "directory") mkdirSync(place(path), { recursive: true, mode: 0o700 });
+  else if (type === "link") symlinkSync(spaces.get(path.split("/")[1]), join(target, path));
+}
+const control = join(target, "global/pg_control");
+const source = content();
+let rest = Buffer.alloc(0);
+for (const { path, sizeBytes, crc32c: expected } of lines.filter(({ type }) => type === "file")) {
+  const file = path === "global/pg_control" ? control + ".unfinished" : place(path);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const handle = openSync(file, "wx", 0o600);
+  let crc = 0;
+  for (let left = sizeBytes; left > 0;) {
+    if (rest.length === 0) rest = source.next().value ?? fail("the packs end too early");
+    const part = rest.subarray(0, left);
+    writeSync(handle, part);
+    crc = crc32c(part, crc);
+    left -= part.length;
+    rest = rest.subarray(part.length);
+  }
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(crc);
+  if (bytes.toString("hex") !== expected) fail(path + " is damaged");
+  fsyncSync(handle);
+  closeSync(handle);
+}
+for (const { segment } of manifest.wal) {
+  writeFileSync(join(target, "pg_wal", segment), Buffer.concat([...frames("wal/" + segment + ".sealed")]), { mode: 0o600 });
+}
+const settings = ["restore_command = 'exit 1'", "recovery_target = 'immediate'", "recovery_target_action = 'promote'",
+  "archive_mode = 'off'"];
+writeFileSync(join(target, "postgresql.auto.conf"), "\\n" + settings.join("\\n") + "\\n", { flag: "a", mode: 0o600 });
+writeFileSync(join(target, "recovery.signal"), "", { mode: 0o600 });
+renameSync(control + ".unfinished", control);
+console.log("restored " + label + " into " + target);
+`;

@@ -1,0 +1,364 @@
+import { createCipheriv, createDecipheriv, createHash, type Hash, randomBytes } from "node:crypto";
+import { promisify } from "node:util";
+import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from "node:zlib";
+import { CorruptObjectError } from "../errors.ts";
+import { deriveKey } from "./key.ts";
+import type { ObjectWriter, Storage } from "./storage.ts";
+
+/** How frames are made smaller before they are encrypted. */
+export interface Compression {
+  readonly algorithm: "zstd" | "gzip" | "none";
+  /** zstd 1-19, gzip 1-9; ignored for none. */
+  readonly level: number;
+}
+
+/** What a sealed object turned out to be, once written. */
+export interface SealedSummary {
+  readonly plainBytes: number;
+  readonly storedBytes: number;
+  /** The SHA-256 at the object's end: of every stored byte before it. */
+  readonly sha256: string;
+}
+
+// A sealed object: 44 bytes header, frames, 32 bytes SHA-256 of all before.
+//   header  "DBBK", version 1, compression (0 none, 1 zstd, 2 gzip), encryption (0 none, 1 AES-256-GCM), 0,
+//           frame size (u32 LE, plain bytes), salt (32 bytes; zeros when not encrypted)
+//   frame   u32 LE: length of what follows, its highest bit set on the last frame; then the frame, compressed first,
+//           encrypted second (ciphertext and 16 bytes tag). Every frame but the last holds exactly the frame size.
+// The object key is HKDF-SHA256(data key, salt, "db-backup/v1|" + path in the repository); the nonce counts frames; the
+// additional data is SHA-256(header), frame number and last mark. So no frame can be cut, moved, or swapped.
+const magic = Buffer.from("DBBK");
+const headerBytes = 44;
+const digestBytes = 32;
+const tagBytes = 16;
+const lastMark = 0x8000_0000;
+const framesInFlight = 3;
+const algorithms = ["none", "zstd", "gzip"] as const;
+
+/** Plain bytes per frame. */
+export const frameBytes: number = 1024 * 1024;
+
+/** Writes one object in frames; holds at most a few frames in memory. */
+export class SealedWriter {
+  readonly #writer: ObjectWriter;
+  readonly #compression: Compression;
+  readonly #hash: Hash = createHash("sha256");
+  readonly #header: Buffer;
+  readonly #cipher: FrameCipher | undefined;
+  readonly #pending: Promise<Buffer>[] = [];
+  #buffer: Buffer = Buffer.allocUnsafe(frameBytes);
+  #used = 0;
+  #frames = 0;
+  #plainBytes = 0;
+  #storedBytes = 0;
+
+  private constructor(writer: ObjectWriter, key: string, dataKey: Uint8Array | undefined, compression: Compression) {
+    this.#writer = writer;
+    this.#compression = compression;
+    const salt = dataKey ? randomBytes(32) : Buffer.alloc(32);
+    this.#header = Buffer.concat([magic, Buffer.alloc(8), salt]);
+    this.#header[4] = 1;
+    this.#header[5] = algorithms.indexOf(compression.algorithm);
+    this.#header[6] = dataKey ? 1 : 0;
+    this.#header.writeUInt32LE(frameBytes, 8);
+    this.#cipher = dataKey ? new FrameCipher(deriveKey(dataKey, salt, key), this.#header) : undefined;
+  }
+
+  static async create(
+    storage: Storage,
+    key: string,
+    options: {
+      readonly dataKey: Uint8Array | undefined;
+      readonly compression: Compression;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<SealedWriter> {
+    const writer = await storage.create(key, { signal: options.signal });
+    const sealed = new SealedWriter(writer, key, options.dataKey, options.compression);
+    try {
+      await sealed.#store(sealed.#header);
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+    return sealed;
+  }
+
+  /** Plain bytes taken so far. */
+  get plainBytes(): number {
+    return this.#plainBytes;
+  }
+
+  /** Takes bytes; a returned promise asks the caller to wait before giving more. The chunk is copied at once. */
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    let at = 0;
+    while (at < chunk.length) {
+      // Made lazily: a full buffer is sealed only when there is a byte for the next, so the last frame is known.
+      if (this.#used === frameBytes) this.#seal();
+      const length = Math.min(frameBytes - this.#used, chunk.length - at);
+      this.#buffer.set(chunk.subarray(at, at + length), this.#used);
+      this.#used += length;
+      at += length;
+    }
+    this.#plainBytes += chunk.length;
+    return this.#pending.length >= framesInFlight ? this.#drain(framesInFlight - 1) : undefined;
+  }
+
+  /** Seals the last frame and makes the object durable. */
+  async finish(): Promise<SealedSummary> {
+    this.#seal();
+    await this.#drain(1);
+    await this.#emit(await this.#pending.shift()!, true);
+    const digest = this.#hash.digest();
+    await this.#writer.write(digest);
+    await this.#writer.commit();
+    const storedBytes = this.#storedBytes + digestBytes;
+    return { plainBytes: this.#plainBytes, storedBytes, sha256: digest.toString("hex") };
+  }
+
+  async abort(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+    await this.#writer.abort();
+  }
+
+  #seal(): void {
+    const frame = compress(this.#buffer.subarray(0, this.#used), this.#compression);
+    // A failure is taken by the drain that awaits it; until then it must not count as unhandled.
+    frame.catch(() => undefined);
+    this.#pending.push(frame);
+    this.#buffer = Buffer.allocUnsafe(frameBytes);
+    this.#used = 0;
+  }
+
+  async #drain(limit: number): Promise<void> {
+    while (this.#pending.length > limit) await this.#emit(await this.#pending.shift()!, false);
+  }
+
+  async #emit(frame: Buffer, last: boolean): Promise<void> {
+    const body = this.#cipher ? this.#cipher.seal(frame, this.#frames, last) : [frame];
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE((body.reduce((sum, part) => sum + part.length, 0) | (last ? lastMark : 0)) >>> 0);
+    this.#frames++;
+    await this.#store(Buffer.concat([length, ...body]));
+  }
+
+  async #store(bytes: Buffer): Promise<void> {
+    this.#hash.update(bytes);
+    this.#storedBytes += bytes.length;
+    await this.#writer.write(bytes);
+  }
+}
+
+/**
+ * Reads a sealed object frame by frame; each frame is checked before it is given. Nothing after the last one is
+ * trusted to be absent: the object must end there.
+ * @param expectedSha256 the digest the backup's manifest has for the object, where it has one
+ * @throws {CorruptObjectError}
+ */
+export async function* readSealed(
+  storage: Storage,
+  key: string,
+  options: {
+    readonly dataKey: Uint8Array | undefined;
+    readonly expectedSha256?: string | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
+): AsyncGenerator<Buffer> {
+  const input = new ExactReader(storage.read(key, { signal: options.signal }), key);
+  try {
+    const header = await input.take(headerBytes);
+    const { compression, encrypted, frameSize } = parseHeader(header, key);
+    if (encrypted && !options.dataKey) throw new CorruptObjectError(key, "is encrypted, its backup is not");
+    if (!encrypted && options.dataKey) throw new CorruptObjectError(key, "is not encrypted, its backup is");
+    const cipher = options.dataKey
+      ? new FrameCipher(deriveKey(options.dataKey, header.subarray(12), key), header)
+      : undefined;
+    for (let index = 0, last = false; !last; index++) {
+      const mark = (await input.take(4)).readUInt32LE();
+      last = mark >= lastMark;
+      const length = mark % lastMark;
+      if (length > frameSize * 2 + 1024) throw new CorruptObjectError(key, `frame ${index} has an impossible length`);
+      const body = await input.take(length);
+      const opened = cipher ? cipher.open(body, index, last, key) : body;
+      const plain = await decompress(opened, compression, frameSize, key);
+      if (!last && plain.length !== frameSize) throw new CorruptObjectError(key, `frame ${index} is too short`);
+      if (plain.length > 0 && !last) yield plain;
+      if (last) {
+        await input.finish(options.expectedSha256);
+        if (plain.length > 0) yield plain;
+      }
+    }
+  } finally {
+    await input.close();
+  }
+}
+
+/**
+ * Checks a stored object without any key: its digest, and that it is the one its backup names.
+ * @returns the stored bytes read
+ * @throws {CorruptObjectError} @throws {ObjectNotFoundError}
+ */
+export async function checkSealed(
+  storage: Storage,
+  key: string,
+  expected: { readonly sha256?: string; readonly storedBytes?: number },
+  signal?: AbortSignal,
+): Promise<number> {
+  const hash = createHash("sha256");
+  let tail: Buffer = Buffer.alloc(0);
+  let length = 0;
+  for await (const chunk of storage.read(key, { signal })) {
+    length += chunk.length;
+    const joined = Buffer.concat([tail, chunk]);
+    const cut = Math.max(0, joined.length - digestBytes);
+    hash.update(joined.subarray(0, cut));
+    tail = joined.subarray(cut);
+  }
+  if (expected.storedBytes !== undefined && length !== expected.storedBytes) {
+    throw new CorruptObjectError(key, `has ${length} bytes instead of ${expected.storedBytes}`);
+  }
+  const digest = hash.digest("hex");
+  if (tail.toString("hex") !== digest || (expected.sha256 !== undefined && expected.sha256 !== digest)) {
+    throw new CorruptObjectError(key, "does not match its checksum");
+  }
+  return length;
+}
+
+class FrameCipher {
+  readonly #key: Buffer;
+  readonly #headerDigest: Buffer;
+
+  constructor(key: Buffer, header: Buffer) {
+    this.#key = key;
+    this.#headerDigest = createHash("sha256").update(header).digest();
+  }
+
+  seal(frame: Buffer, index: number, last: boolean): Buffer[] {
+    const { nonce, aad } = this.#parameters(index, last);
+    const cipher = createCipheriv("aes-256-gcm", this.#key, nonce).setAAD(aad);
+    return [cipher.update(frame), cipher.final(), cipher.getAuthTag()];
+  }
+
+  open(body: Buffer, index: number, last: boolean, key: string): Buffer {
+    const { nonce, aad } = this.#parameters(index, last);
+    const cut = body.length - tagBytes;
+    try {
+      const decipher = createDecipheriv("aes-256-gcm", this.#key, nonce, { authTagLength: tagBytes });
+      decipher.setAAD(aad).setAuthTag(body.subarray(Math.max(0, cut)));
+      const plain = decipher.update(body.subarray(0, Math.max(0, cut)));
+      decipher.final();
+      return plain;
+    } catch (cause) {
+      throw new CorruptObjectError(key, `frame ${index} does not authenticate`, { cause });
+    }
+  }
+
+  #parameters(index: number, last: boolean): { nonce: Buffer; aad: Buffer } {
+    const nonce = Buffer.alloc(12);
+    nonce.writeUInt32BE(index, 8);
+    const aad = Buffer.alloc(37);
+    this.#headerDigest.copy(aad);
+    aad.writeUInt32BE(index, 32);
+    aad[36] = last ? 1 : 0;
+    return { nonce, aad };
+  }
+}
+
+/** Hands out exactly the bytes asked for, hashing them. */
+class ExactReader {
+  readonly #iterator: AsyncIterator<Uint8Array>;
+  readonly #key: string;
+  readonly #hash: Hash = createHash("sha256");
+  #chunks: Buffer[] = [];
+  #available = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>, key: string) {
+    this.#iterator = source[Symbol.asyncIterator]();
+    this.#key = key;
+  }
+
+  async take(length: number): Promise<Buffer> {
+    const bytes = await this.#read(length);
+    this.#hash.update(bytes);
+    return bytes;
+  }
+
+  /** The digest follows, and nothing after it. */
+  async finish(expected: string | undefined): Promise<void> {
+    const digest = this.#hash.digest("hex");
+    const stored = (await this.#read(digestBytes)).toString("hex");
+    if (stored !== digest || (expected !== undefined && expected !== digest)) {
+      throw new CorruptObjectError(this.#key, "does not match its checksum");
+    }
+    if (this.#available > 0 || !(await this.#iterator.next()).done) {
+      throw new CorruptObjectError(this.#key, "goes on after its end");
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#iterator.return?.();
+  }
+
+  async #read(length: number): Promise<Buffer> {
+    while (this.#available < length) {
+      const { value, done } = await this.#iterator.next();
+      if (done) throw new CorruptObjectError(this.#key, "is cut short");
+      this.#chunks.push(Buffer.from(value.buffer, value.byteOffset, value.length));
+      this.#available += value.length;
+    }
+    const first = this.#chunks[0];
+    const all = first && first.length >= length ? first : Buffer.concat(this.#chunks);
+    if (all !== first) this.#chunks = [all];
+    this.#chunks[0] = all.subarray(length);
+    if (this.#chunks[0].length === 0) this.#chunks.shift();
+    this.#available -= length;
+    return all.subarray(0, length);
+  }
+}
+
+function parseHeader(
+  header: Buffer,
+  key: string,
+): { compression: (typeof algorithms)[number]; encrypted: boolean; frameSize: number } {
+  const compression = algorithms[header[5]!];
+  const frameSize = header.readUInt32LE(8);
+  const known = header.subarray(0, 4).equals(magic) && header[4] === 1 && header[6]! <= 1 && header[7] === 0;
+  if (!known || !compression || frameSize < 4096 || frameSize > 64 * 1024 * 1024) {
+    throw new CorruptObjectError(key, "is not an object of this format");
+  }
+  return { compression, encrypted: header[6] === 1, frameSize };
+}
+
+const zstdCompressAsync = typeof zstdCompress === "function" ? promisify(zstdCompress) : undefined;
+const zstdDecompressAsync = typeof zstdDecompress === "function" ? promisify(zstdDecompress) : undefined;
+const gzipAsync = promisify(gzip);
+const gunzipAsync = promisify(gunzip);
+
+/** True where this Node (22.15 and newer) has zstd. */
+export const zstdAvailable: boolean = zstdCompressAsync !== undefined;
+
+async function compress(frame: Buffer, { algorithm, level }: Compression): Promise<Buffer> {
+  if (algorithm === "none" || frame.length === 0) return frame;
+  if (algorithm === "gzip") return gzipAsync(frame, { level });
+  return zstdCompressAsync!(frame, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+}
+
+async function decompress(
+  frame: Buffer,
+  algorithm: (typeof algorithms)[number],
+  limit: number,
+  key: string,
+): Promise<Buffer> {
+  if (algorithm === "none" || frame.length === 0) return frame;
+  if (algorithm === "zstd" && !zstdDecompressAsync) {
+    throw new CorruptObjectError(key, "is compressed with zstd, which this Node does not have", {
+      hint: "Restore with Node 22.15 or newer.",
+    });
+  }
+  try {
+    // The limit keeps a forged frame from filling memory.
+    return await (algorithm === "gzip" ? gunzipAsync : zstdDecompressAsync!)(frame, { maxOutputLength: limit });
+  } catch (cause) {
+    throw new CorruptObjectError(key, "a frame does not decompress", { cause });
+  }
+}

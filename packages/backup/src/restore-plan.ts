@@ -1,0 +1,238 @@
+import { resolve, sep } from "node:path";
+import { type Finding, parseLsn } from "@db/core";
+import { listBackups, openBackup } from "./catalog.ts";
+import {
+  BackupNotFoundError,
+  InvalidBackupOptionsError,
+  TargetUnreachableError,
+  WrongMajorVersionError,
+} from "./errors.ts";
+import { type BackupInfo, backupInfo, formatServerVersion } from "./manifest.ts";
+import { checkRecoveryTarget, type RecoveryAction, recoverySettings, type RecoveryTarget } from "./recovery-target.ts";
+import type { Repository } from "./repository/repository.ts";
+import { checkTargetDirectory } from "./restore-target-directory.ts";
+import { inventoryWal, type PlannedSegment, type WalInventory } from "./wal-inventory.ts";
+
+/** What to restore, how far, and where to. */
+export interface RestorePlanOptions {
+  readonly repository: Repository;
+  /** Absolute; absent or empty. */
+  readonly directory: string;
+  /** Default: the newest backup from which the target can be reached, complete ones before suspect ones. */
+  readonly label?: string | undefined;
+  /** Default `immediate`. */
+  readonly target?: RecoveryTarget | undefined;
+  /** What the server does at the target. Default `promote`. */
+  readonly action?: RecoveryAction | undefined;
+  /** New directories of tablespaces, by their oid or their directory on the server. Default: the same directories. */
+  readonly tablespaces?: Readonly<Record<string, string>> | undefined;
+  /** More server settings to write, for instance `port`. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** True leaves `archive_mode` as the backup has it. Default false: a copy must not write into the same archive. */
+  readonly keepArchiving?: boolean | undefined;
+  /** The major version of the server that will run the files; another one than the backup's is refused. */
+  readonly serverMajor?: number | undefined;
+}
+
+/** Where a tablespace goes. */
+export interface PlannedTablespace {
+  readonly oid: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Everything a restore will do, decided before anything is touched. Plain JSON. */
+export interface RestorePlan {
+  readonly repository: string;
+  readonly backup: BackupInfo;
+  /** The backups to combine, the full one first. */
+  readonly chain: readonly string[];
+  readonly target: RecoveryTarget;
+  readonly action: RecoveryAction;
+  readonly directory: string;
+  readonly tablespaces: readonly PlannedTablespace[];
+  readonly timeline: number;
+  readonly wal: readonly PlannedSegment[];
+  /** Bytes to write, WAL included. */
+  readonly bytes: number;
+  /** Written at the end of postgresql.auto.conf. */
+  readonly settings: Readonly<Record<string, string>>;
+  readonly signalFile: "recovery.signal";
+  /** Everything committed after this moment is not in the restored cluster; null when the target decides. */
+  readonly losesAfter: string | null;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Plans a restore: which backup, which WAL, which settings, what will be lost. Reads only.
+ * @throws {BackupNotFoundError} @throws {DirectoryNotEmptyError} @throws {WrongMajorVersionError}
+ * @throws {InvalidRecoveryTargetError} @throws {TargetUnreachableError} @throws {MissingKeyError}
+ * @throws {CorruptObjectError}
+ */
+export async function planRestore(options: RestorePlanOptions): Promise<RestorePlan> {
+  const { repository } = options;
+  const target = options.target ?? { type: "immediate" };
+  checkRecoveryTarget(target);
+  repository.requireKey();
+  const chosen = await chooseBackup(repository, options.label, target);
+  const backup = await openBackup(repository, chosen);
+  const { manifest } = backup;
+  const major = Math.floor(manifest.serverVersion / 10_000);
+  if (options.serverMajor !== undefined && options.serverMajor !== major) {
+    throw new WrongMajorVersionError(
+      `backup ${manifest.label} is of PostgreSQL ${major}, the server to run it is ${options.serverMajor}`,
+      { hint: `Use PostgreSQL ${major}; move to another major version by dump and restore or pg_upgrade.` },
+    );
+  }
+  const inventory = await inventoryWal(repository, backup);
+  const findings = checkReach(chosen, target, inventory);
+  const directory = resolve(options.directory);
+  await checkTargetDirectory(options.directory);
+  const tablespaces = planTablespaces(chosen, directory, options.tablespaces ?? {});
+  for (const { to } of tablespaces) await checkTargetDirectory(to);
+  const action = options.action ?? "promote";
+  const wal = neededWal(inventory, chosen, target, manifest.walSegmentBytes);
+  return {
+    repository: repository.location,
+    backup: backupInfo(manifest, chosen.verifiedAt),
+    chain: [manifest.label],
+    target,
+    action,
+    directory,
+    tablespaces,
+    timeline: manifest.timeline,
+    wal,
+    bytes: manifest.bytes + wal.length * manifest.walSegmentBytes,
+    settings: {
+      ...(options.keepArchiving === true ? {} : { archive_mode: "off" }),
+      ...options.settings,
+      ...recoverySettings(target, manifest.timeline, action),
+    },
+    signalFile: "recovery.signal",
+    losesAfter: lossOf(chosen, target, inventory),
+    findings,
+  };
+}
+
+/**
+ * The newest backup that ended before the target, complete ones before suspect ones; or the one that is named.
+ * @throws {BackupNotFoundError} @throws {TargetUnreachableError}
+ */
+export async function chooseBackup(
+  repository: Repository,
+  label: string | undefined,
+  target: RecoveryTarget = { type: "immediate" },
+): Promise<BackupInfo> {
+  const backups = await listBackups(repository);
+  const { location } = repository;
+  const hint = "List what is there: db backup list.";
+  if (label !== undefined) {
+    const found = backups.find((backup) => backup.label === label);
+    if (!found) throw new BackupNotFoundError(`no complete backup "${label}" in ${location}`, { hint });
+    return found;
+  }
+  if (backups.length === 0) throw new BackupNotFoundError(`no complete backup in ${location}`, { hint });
+  const early = backups.filter((backup) => endsBefore(backup, target));
+  const oldest = backups.at(-1)!;
+  if (early.length === 0) throw tooEarly(oldest, target);
+  return early.find(({ status }) => status === "complete") ?? early[0]!;
+}
+
+function endsBefore(backup: BackupInfo, target: RecoveryTarget): boolean {
+  if (target.type === "time") return Date.parse(backup.stoppedAt) <= Date.parse(target.time);
+  if (target.type === "lsn") return parseLsn(backup.stopLsn) <= parseLsn(target.lsn);
+  return true;
+}
+
+function tooEarly(backup: BackupInfo, target: RecoveryTarget): TargetUnreachableError {
+  const asked = target.type === "time" ? target.time : target.type === "lsn" ? target.lsn : target.type;
+  return new TargetUnreachableError(
+    `recovery target ${asked} lies before the end of backup ${backup.label} (${backup.stoppedAt}, ${backup.stopLsn})`,
+    { hint: "Choose an older backup, or a later target." },
+  );
+}
+
+function checkReach(backup: BackupInfo, target: RecoveryTarget, wal: WalInventory): Finding[] {
+  if (!endsBefore(backup, target)) throw tooEarly(backup, target);
+  const beyond = (asked: string): never => {
+    throw new TargetUnreachableError(
+      `recovery target ${asked} lies beyond the stored WAL, which ends at ${wal.endLsn} (${wal.coveredUntil})`,
+      { hint: "Choose an earlier target, or restore to latest." },
+    );
+  };
+  if (target.type === "time" && Date.parse(target.time) > Date.parse(wal.coveredUntil)) beyond(target.time);
+  if (target.type === "lsn" && parseLsn(target.lsn) > parseLsn(wal.endLsn)) beyond(target.lsn);
+  const findings: Finding[] = [];
+  if (backup.status === "suspect") {
+    findings.push({
+      id: "RESTORE-SUSPECT",
+      severity: "warn",
+      title: `backup ${backup.label} holds pages the server found broken`,
+      subject: backup.label,
+      hint: "Restore an older backup if the damaged table matters.",
+    });
+  }
+  if (target.type === "time" || target.type === "xid" || target.type === "name") {
+    findings.push({
+      id: "RESTORE-TARGET-UNPROVEN",
+      severity: "info",
+      title: `whether the stored WAL holds the ${target.type} target is known only when it is replayed`,
+      hint: "The server refuses to start when it does not find it; then restore to an earlier target.",
+    });
+  }
+  return findings;
+}
+
+/** Immediate needs the backup's own WAL; the others what reaches their target. */
+function neededWal(
+  wal: WalInventory,
+  backup: BackupInfo,
+  target: RecoveryTarget,
+  segmentBytes: number,
+): readonly PlannedSegment[] {
+  const until = target.type === "immediate" ? backup.stopLsn : target.type === "lsn" ? target.lsn : wal.endLsn;
+  const size = BigInt(segmentBytes);
+  // A position at a segment's first byte needs that segment, except as the end of everything.
+  const last = parseLsn(until) === parseLsn(wal.endLsn) ? parseLsn(until) - 1n : parseLsn(until);
+  const count = Number(last / size - parseLsn(backup.startLsn) / size) + 1;
+  return wal.segments.slice(0, count);
+}
+
+function lossOf(backup: BackupInfo, target: RecoveryTarget, wal: WalInventory): string | null {
+  if (target.type === "immediate") return backup.stoppedAt;
+  if (target.type === "latest") return wal.coveredUntil;
+  return target.type === "time" ? new Date(target.time).toISOString() : null;
+}
+
+function planTablespaces(
+  backup: BackupInfo,
+  directory: string,
+  map: Readonly<Record<string, string>>,
+): PlannedTablespace[] {
+  const known = new Set(backup.tablespaces.flatMap(({ oid, location }) => [oid, location]));
+  const unknown = Object.keys(map).filter((name) => !known.has(name));
+  if (unknown.length > 0) {
+    throw new InvalidBackupOptionsError(`backup ${backup.label} has no tablespace ${unknown.join(", ")}`, {
+      hint: `It has: ${backup.tablespaces.map(({ oid, location }) => `${oid} (${location})`).join(", ") || "none"}.`,
+    });
+  }
+  const planned = backup.tablespaces
+    // An in-place tablespace lies inside the data directory and goes with it.
+    .filter(({ location }) => !location.startsWith("pg_tblspc/"))
+    .map(({ oid, location }) => ({ oid, from: location, to: resolve(map[oid] ?? map[location] ?? location) }));
+  const places = [directory, ...planned.map(({ to }) => to)];
+  for (const [index, place] of places.entries()) {
+    if (places.some((other, at) => at !== index && `${other}${sep}`.startsWith(`${place}${sep}`))) {
+      throw new InvalidBackupOptionsError(`the directory ${place} would hold another one of the restore`, {
+        hint: "Give the data directory and every tablespace a directory of its own, none inside another.",
+      });
+    }
+  }
+  return planned;
+}
+
+/** One line for people: what a plan does. */
+export function describeRestorePlan(plan: RestorePlan): string {
+  const { backup, target, directory } = plan;
+  return `restore ${backup.label} (PostgreSQL ${formatServerVersion(backup.serverVersion)}) to ${target.type} into ${directory}`;
+}

@@ -1,0 +1,125 @@
+import { ReplicationProtocolError } from "./errors.ts";
+import { safeRelativePath } from "./safe-path.ts";
+
+/** One entry of a tar archive, as PostgreSQL writes them. */
+export interface TarEntry {
+  readonly path: string;
+  readonly type: "file" | "directory" | "link";
+  readonly sizeBytes: number;
+  readonly mode: number;
+  /** Seconds since the epoch. */
+  readonly mtime: number;
+  /** Where a link points; empty for the others. */
+  readonly target: string;
+}
+
+/** Receives an archive's entries in order. A returned promise holds the archive back. */
+export interface TarSink {
+  entry(entry: TarEntry): void;
+  data(chunk: Buffer): void | Promise<void>;
+  /** The entry's last byte was given. Called for entries without data too. */
+  endEntry(): void;
+}
+
+const block = 512;
+
+/**
+ * Takes a ustar archive in pieces of any size. Handles what PostgreSQL sends: sizes in octal or base 256, padding to
+ * 512 bytes, and an end with two zero blocks (15 and newer) or without (12-14).
+ * @see https://github.com/postgres/postgres/blob/master/src/port/tar.c
+ */
+export class TarReader {
+  readonly #sink: TarSink;
+  readonly #name: string;
+  #header: Buffer = Buffer.alloc(block);
+  #headerLength = 0;
+  #fileLeft = 0;
+  #paddingLeft = 0;
+  #zeroBlocks = 0;
+
+  constructor(name: string, sink: TarSink) {
+    this.#name = name;
+    this.#sink = sink;
+  }
+
+  /** @throws {ReplicationProtocolError} when a header is not one; @throws {UnsafePathError} */
+  async write(chunk: Buffer): Promise<void> {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#fileLeft > 0) {
+        const length = Math.min(this.#fileLeft, chunk.length - at);
+        const held = this.#sink.data(chunk.subarray(at, at + length));
+        if (held) await held;
+        at += length;
+        this.#fileLeft -= length;
+        if (this.#fileLeft === 0) this.#sink.endEntry();
+      } else if (this.#paddingLeft > 0) {
+        const length = Math.min(this.#paddingLeft, chunk.length - at);
+        at += length;
+        this.#paddingLeft -= length;
+      } else {
+        const length = Math.min(block - this.#headerLength, chunk.length - at);
+        chunk.copy(this.#header, this.#headerLength, at, at + length);
+        at += length;
+        this.#headerLength += length;
+        if (this.#headerLength === block) this.#takeHeader();
+      }
+    }
+  }
+
+  /** @throws {ReplicationProtocolError} when the archive stops inside an entry */
+  end(): void {
+    if (this.#fileLeft > 0 || this.#paddingLeft > 0 || this.#headerLength > 0) {
+      throw new ReplicationProtocolError(`archive ${this.#name} ends inside an entry`);
+    }
+  }
+
+  #takeHeader(): void {
+    this.#headerLength = 0;
+    if (this.#header.every((byte) => byte === 0)) {
+      this.#zeroBlocks++;
+      return;
+    }
+    if (this.#zeroBlocks > 0) throw new ReplicationProtocolError(`archive ${this.#name} goes on after its end`);
+    const entry = parseTarHeader(this.#header, this.#name);
+    this.#sink.entry(entry);
+    this.#fileLeft = entry.sizeBytes;
+    this.#paddingLeft = (block - (entry.sizeBytes % block)) % block;
+    if (entry.sizeBytes === 0) this.#sink.endEntry();
+  }
+}
+
+function parseTarHeader(header: Buffer, archive: string): TarEntry {
+  let sum = 0;
+  for (let i = 0; i < block; i++) sum += i >= 148 && i < 156 ? 32 : header[i]!;
+  if (tarNumber(header, 148, 8) !== sum) throw new ReplicationProtocolError(`archive ${archive} has a broken header`);
+  const flag = String.fromCharCode(header[156]!);
+  const type = flag === "0" || flag === "\0" ? "file" : flag === "5" ? "directory" : flag === "2" ? "link" : undefined;
+  if (type === undefined) throw new ReplicationProtocolError(`archive ${archive} holds an entry of unknown type`);
+  const prefix = tarText(header, 345, 155);
+  const name = tarText(header, 0, 100);
+  const sizeBytes = type === "file" ? tarNumber(header, 124, 12) : 0;
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+    throw new ReplicationProtocolError(`archive ${archive} has an entry of impossible size`);
+  }
+  return {
+    path: safeRelativePath(prefix === "" ? name : `${prefix}/${name}`, `archive ${archive}`),
+    type,
+    sizeBytes,
+    mode: tarNumber(header, 100, 8) & 0o7777,
+    mtime: tarNumber(header, 136, 12),
+    target: type === "link" ? tarText(header, 157, 100) : "",
+  };
+}
+
+function tarText(header: Buffer, at: number, length: number): string {
+  const field = header.subarray(at, at + length);
+  const end = field.indexOf(0);
+  return new TextDecoder("utf-8", { fatal: true }).decode(end < 0 ? field : field.subarray(0, end));
+}
+
+function tarNumber(header: Buffer, at: number, length: number): number {
+  const field = header.subarray(at, at + length);
+  if (field[0] === 0x80) return Number(BigInt(`0x${field.subarray(1).toString("hex")}`));
+  return Number.parseInt(field.toString("latin1").replaceAll("\0", " ").trim() || "0", 8);
+}

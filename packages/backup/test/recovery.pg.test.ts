@@ -1,0 +1,124 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { createBackup, openRepository, planRestore, type RecoveryTarget, runRestoreDrill } from "@db/backup";
+import { startCluster, type TestCluster } from "@db/testkit";
+import { Client } from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { scratchDirectory, startRestored, restoredOwner } from "./restored-cluster.ts";
+
+let cluster: TestCluster<1>;
+let scratch: Awaited<ReturnType<typeof scratchDirectory>>;
+
+beforeAll(async () => {
+  cluster = await startCluster({ replicas: 1 });
+  scratch = await scratchDirectory();
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+  await scratch?.[Symbol.asyncDispose]();
+});
+
+async function rowsOf(client: Client, sql: string): Promise<number[]> {
+  const { rows } = await client.query<{ n: number }>(sql);
+  return rows.map(({ n }) => n);
+}
+
+test("restores an older backup up to an LSN or to the latest WAL that later backups brought", async () => {
+  const client = await cluster.connect();
+  const repository = await openRepository(join(scratch.path, "lsn"));
+  await client.query("create table ledger (n int)");
+  const { label } = await createBackup({ url: cluster.primary.url, repository });
+  const marks: string[] = [];
+  for (const n of [1, 2, 3]) {
+    await client.query("insert into ledger values ($1)", [n]);
+    const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_insert_lsn()::text as lsn");
+    marks.push(rows[0]!.lsn);
+  }
+  // Its WAL begins in the segment after the first backup's, so together they have no gap.
+  await createBackup({ url: cluster.primary.url, repository });
+  const restoredRows = async (target: RecoveryTarget): Promise<number[]> => {
+    let found: number[] = [];
+    const verify = async (db: { query: Client["query"] }): Promise<[]> => {
+      found = await rowsOf(db as Client, "select n from ledger order by n");
+      return [];
+    };
+    const owner = await restoredOwner();
+    const report = await runRestoreDrill({
+      repository,
+      label,
+      target,
+      startCluster: startRestored,
+      owner,
+      verify: verify as never,
+    });
+    expect(report.findings).toEqual([]);
+    return found;
+  };
+  await expect(restoredRows({ type: "immediate" })).resolves.toEqual([]);
+  await expect(restoredRows({ type: "lsn", lsn: marks[1]! })).resolves.toEqual([1, 2]);
+  await expect(restoredRows({ type: "latest" })).resolves.toEqual([1, 2, 3]);
+  await client.end();
+});
+
+test("takes a backup from a standby, whose last WAL segment is not whole yet", async () => {
+  const client = await cluster.connect();
+  await client.query("create table from_standby as select generate_series(1, 100) as n");
+  await client.query("checkpoint");
+  const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_flush_lsn()::text as lsn");
+  const standby = await cluster.replicas[0].connect();
+  for (;;) {
+    const caught = await standby.query("select 1 where pg_last_wal_replay_lsn() >= $1::pg_lsn", [rows[0]!.lsn]);
+    if (caught.rowCount === 1) break;
+  }
+  const repository = await openRepository(join(scratch.path, "standby"), { encryptionKey: "correct horse battery" });
+  const backup = await createBackup({ url: cluster.replicas[0].url, repository });
+  expect(backup.fromStandby).toBe(true);
+  const report = await runRestoreDrill({
+    repository,
+    startCluster: startRestored,
+    owner: await restoredOwner(),
+    compareWith: client,
+  });
+  expect(report.findings).toEqual([]);
+  expect(report.comparison?.tables.find(({ table }) => table === "from_standby")).toMatchObject({ restoredRows: 100 });
+  await client.end();
+  await standby.end();
+});
+
+test("the rescue script in the repository restores without this package", async () => {
+  const client = await cluster.connect();
+  await client.query("create table rescued as select generate_series(1, 1000) as n");
+  const encryptionKey = "correct horse battery";
+  const repository = await openRepository(join(scratch.path, "rescue"), { encryptionKey });
+  const { label } = await createBackup({ url: cluster.primary.url, repository });
+  const script = join(repository.location, "rescue.mjs");
+  const data = join(scratch.path, "rescued", "data");
+  const environment = { env: { ...process.env, BACKUP_ENCRYPTION_KEY: encryptionKey } };
+  const { stdout } = await promisify(execFile)(process.execPath, [script, "list"], environment);
+  expect(stdout).toContain(label);
+  await promisify(execFile)(process.execPath, [script, "restore", label, data], environment);
+  await promisify(execFile)("chmod", ["-R", "go+x", scratch.path]);
+  const server = await startRestored(data, { major: 18, signal: undefined });
+  const restored = new Client({ connectionString: server.url });
+  await restored.connect();
+  await expect(rowsOf(restored, "select count(*)::int as n from rescued")).resolves.toEqual([1000]);
+  await restored.end();
+  await server.stop();
+  await client.end();
+});
+
+test("plans a time beyond the stored WAL as unreachable, and picks the backup before a time by itself", async () => {
+  const repository = await openRepository(join(scratch.path, "lsn"));
+  const directory = join(scratch.path, "never");
+  const target = { type: "time", time: new Date(Date.now() + 3_600_000).toISOString() } as const;
+  await expect(planRestore({ repository, directory, target })).rejects.toMatchObject({
+    code: "BACKUP_TARGET_UNREACHABLE",
+  });
+  const early = { type: "time", time: "2020-01-01T00:00:00Z" } as const;
+  await expect(planRestore({ repository, directory, target: early })).rejects.toMatchObject({
+    code: "BACKUP_TARGET_UNREACHABLE",
+    message: expect.stringContaining("before the end of backup"),
+  });
+});
