@@ -14,7 +14,7 @@ type Operation = () => Promise<unknown>;
  */
 export class Breaker {
   readonly #server: string;
-  readonly #circuit: CircuitBreaker<[Operation], unknown> | undefined;
+  readonly #circuit: CircuitBreaker<[Operation]> | undefined;
   #lastFailure: unknown;
 
   constructor(

@@ -65,8 +65,13 @@ const unreachableCodes: ReadonlySet<unknown> = new Set([
  */
 export class Connections {
   readonly counters: ConnectionCounters = {
-    ...{ opened: 0, closed: 0, openFailed: 0, acquireTimeouts: 0 },
-    ...{ createMs: new Histogram(), waitMs: new Histogram(), useMs: new Histogram() },
+    opened: 0,
+    closed: 0,
+    openFailed: 0,
+    acquireTimeouts: 0,
+    createMs: new Histogram(),
+    waitMs: new Histogram(),
+    useMs: new Histogram(),
   };
   readonly #server: string;
   readonly #options: ResolvedPoolOptions;
@@ -81,7 +86,7 @@ export class Connections {
   #openFailures = 0;
   #reopenTimer: NodeJS.Timeout | undefined;
   #closing: { readonly promise: Promise<void>; resolve(): void } | undefined;
-  /** Set by the first use or by `warmUp`: a pool nobody uses opens nothing. */
+  /** Set by `warmUp`. Without it `min` only spares idle connections, as in pg. */
   #keepMin = false;
 
   constructor(of: Omit<OpenOptions, "generation"> & { readonly listener: ConnectionsListener }) {
@@ -131,7 +136,6 @@ export class Connections {
   acquire(request: AcquireRequest): Promise<Connection> {
     if (this.#closing) return Promise.reject(new PoolClosedError());
     if (request.signal?.aborted) return Promise.reject(aborted(request.signal));
-    this.#keepMin = true;
     if (this.#waiters.length === 0) {
       const connection = this.#takeIdle();
       if (connection) {
@@ -158,7 +162,7 @@ export class Connections {
     this.#listener.released(error, client);
     if (error || this.#mustRetire(connection)) this.destroy(connection);
     else if (connection.busy) this.#settle(connection);
-    else if (connection.inTransaction) this.#rollBack(connection);
+    else if (connection.inTransaction) void this.#rollBack(connection);
     else this.#offer(connection);
   }
 
@@ -256,7 +260,8 @@ export class Connections {
       this.counters.waitMs.observeMs(performance.now() - since);
     };
     const waiter: Waiter = {
-      ...{ request, since },
+      request,
+      since,
       resolve: (connection) => (settle(), resolve(connection)),
       reject: (error) => (settle(), reject(error)),
     };
@@ -340,21 +345,22 @@ export class Connections {
   #settle(connection: Connection): void {
     connection.client.once("drain", () => {
       if (!this.#live.has(connection)) return;
-      if (connection.inTransaction) this.#rollBack(connection);
+      if (connection.inTransaction) void this.#rollBack(connection);
       else this.#offer(connection);
     });
   }
 
-  #rollBack(connection: Connection): void {
+  async #rollBack(connection: Connection): Promise<void> {
     this.#listener.leftOpen(connection);
     const deadline = setTimeout(() => connection.destroySocket(), this.#options.cancelTimeoutMs);
-    connection.client
-      .query("rollback")
-      .then(
-        () => this.#offer(connection),
-        () => this.destroy(connection),
-      )
-      .finally(() => clearTimeout(deadline));
+    try {
+      await connection.client.query("rollback");
+      this.#offer(connection);
+    } catch {
+      this.destroy(connection);
+    } finally {
+      clearTimeout(deadline);
+    }
   }
 
   #grow(): void {
@@ -370,29 +376,30 @@ export class Connections {
     // often serves the queue sooner than a new one would.
     const limit = this.#live.size === 0 && this.#openFailures === 0 ? Infinity : this.#options.connectConcurrency;
     if (this.#reopenTimer && this.#live.size > 0) return;
-    while (this.#connecting.size < Math.min(wanted, limit) && !this.#isFull) this.#openOne();
+    while (this.#connecting.size < Math.min(wanted, limit) && !this.#isFull) void this.#openOne();
   }
 
-  #openOne(again = false): void {
+  async #openOne(again = false): Promise<void> {
     const started = performance.now();
+    this.#options.pg.log?.("connecting new client");
     const { client, opened } = openConnection({ ...this.#open, generation: this.#generation });
     this.#connecting.add(client);
-    opened.then(
-      (connection) => {
-        this.#connecting.delete(client);
-        this.#openFailures = 0;
-        this.counters.opened += 1;
-        this.counters.createMs.observeMs(performance.now() - started);
-        this.#adopt(connection);
-      },
-      (error: unknown) => {
-        this.#connecting.delete(client);
-        this.counters.openFailed += 1;
-        // A password function may hand out a new one after a rotation: ask it once more.
-        if (!again && this.#open.refreshesPassword && sqlStateOf(error) === "28P01") this.#openOne(true);
-        else this.#openFailed(error);
-      },
-    );
+    let connection: Connection;
+    try {
+      connection = await opened;
+    } catch (error) {
+      this.#connecting.delete(client);
+      this.counters.openFailed += 1;
+      // A password function may hand out a new one after a rotation: ask it once more.
+      if (!again && this.#open.refreshesPassword && sqlStateOf(error) === "28P01") void this.#openOne(true);
+      else this.#openFailed(error, started);
+      return;
+    }
+    this.#connecting.delete(client);
+    this.#openFailures = 0;
+    this.counters.opened += 1;
+    this.counters.createMs.observeMs(performance.now() - started);
+    this.#adopt(connection);
   }
 
   #adopt(connection: Connection): void {
@@ -414,7 +421,7 @@ export class Connections {
     this.#offer(connection);
   }
 
-  #openFailed(error: unknown): void {
+  #openFailed(error: unknown, startedAt: number): void {
     this.#openFailures += 1;
     if (this.#live.size > 0 || this.#waiters.length === 0) {
       if (this.#closing) return this.#finishDrain();
@@ -427,7 +434,12 @@ export class Connections {
       return;
     }
     const everyone = unreachableCodes.has((error as { code?: unknown }).code);
-    for (const waiter of this.#waiters.splice(0, everyone ? Infinity : 1)) waiter.reject(error);
+    // Who came after this attempt began has a claim to one of its own.
+    const concerned = this.#waiters.filter(({ since }) => since <= startedAt).slice(0, everyone ? Infinity : 1);
+    for (const waiter of concerned) {
+      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+      waiter.reject(error);
+    }
     this.#grow();
   }
 
@@ -456,8 +468,13 @@ export class Connections {
     const now = performance.now();
     const oldest = this.lent.sort((a, b) => a.checkout!.since - b.checkout!.since)[0]?.checkout;
     return new AcquireTimeoutError({
-      ...{ server: this.#server, waitedMs, max: this.#options.max, checkedOut: this.checkedOut, idle: this.idle },
-      ...{ connecting: this.connecting, waiting: this.#waiters.length },
+      server: this.#server,
+      waitedMs,
+      max: this.#options.max,
+      checkedOut: this.checkedOut,
+      idle: this.idle,
+      connecting: this.connecting,
+      waiting: this.#waiters.length,
       ...(oldest === undefined ? {} : { oldestHeldMs: now - oldest.since }),
       ...(oldest?.stack === undefined ? {} : { oldestStack: oldest.stack }),
     });

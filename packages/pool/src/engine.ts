@@ -33,9 +33,9 @@ export interface SessionOptions extends StatementOptions {
 
 /** What a caller adds to a job: which servers may serve it, and what to do before its connection goes back. */
 export interface JobExtras {
-  mayUse?(server: Server): boolean;
+  readonly mayUse?: (server: Server) => boolean;
   /** Runs on the connection that did the work, before it is lent again. */
-  afterward?(connection: Connection, server: Server): Promise<void>;
+  readonly afterward?: (connection: Connection, server: Server) => Promise<void>;
 }
 
 /** Everything behind the pool's face: servers, routing, sessions and transactions. */
@@ -83,7 +83,9 @@ export class Engine {
   ): Promise<{ connection: Connection; server: Server }> {
     this.#startProbing();
     return await this.#runner.run({
-      ...{ target: of.target, idempotent: true, signal: of.signal },
+      target: of.target,
+      idempotent: true,
+      signal: of.signal,
       work: async (server) => {
         const { signal, timeoutMs } = of;
         const connection = await server.connections.acquire({ borrowed: true, stack, signal, timeoutMs });
@@ -117,12 +119,17 @@ export class Engine {
     extras: JobExtras = {},
   ): Promise<T> {
     this.#startProbing();
+    const { mayUse = () => true } = extras;
     const { target = "primary", readOnly = false, retries } = options;
     using deadline = new Deadline(options.signal, options.timeoutMs);
     const { signal } = deadline;
     const job: Job<T> = {
-      ...{ target, readOnly, idempotent: true, signal, retries },
-      ...(extras.mayUse ? { mayUse: extras.mayUse } : {}),
+      target,
+      readOnly,
+      idempotent: true,
+      signal,
+      retries,
+      mayUse,
       work: async (server, attempt) => {
         const connection = await server.connections.acquire({ borrowed: true, stack, signal });
         const session = new SessionHandle(connection, server.statements, {

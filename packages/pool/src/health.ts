@@ -32,12 +32,14 @@ export function judgePool(
     if (replica.lagMs === undefined) continue;
     const late = replica.lagMs > of.maxReplicaLagMs;
     add(`${name}:lag`, late ? "warn" : "pass", {
-      ...{ observedValue: Math.round(replica.lagMs), observedUnit: "ms" },
+      observedValue: Math.round(replica.lagMs),
+      observedUnit: "ms",
       ...(late ? { output: "Reads are not sent there until it has caught up." } : {}),
     });
   }
   add("connections:utilization", stats.waiting > 0 && stats.utilization >= 1 ? "warn" : "pass", {
-    ...{ observedValue: Math.round(stats.utilization * 100), observedUnit: "percent" },
+    observedValue: Math.round(stats.utilization * 100),
+    observedUnit: "percent",
     ...(stats.waiting > 0 ? { output: `${stats.waiting} callers wait for a connection.` } : {}),
   });
   return { status: worstStatus(checks.map(({ status }) => status)), checks };

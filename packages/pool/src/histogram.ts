@@ -12,7 +12,7 @@ export interface HistogramSnapshot {
 
 /** Counts durations in fixed buckets. */
 export class Histogram {
-  readonly #buckets = new Array<number>(histogramBoundsS.length + 1).fill(0);
+  readonly #buckets = [...histogramBoundsS, Infinity].map(() => 0);
   #sum = 0;
   #count = 0;
 

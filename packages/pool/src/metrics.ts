@@ -39,13 +39,21 @@ export function collectPoolMetrics(pool: { stats(): PoolStats }): PoolMetric[] {
       return value === undefined ? [] : [{ labels: { ...labelsOf(server), ...more }, value }];
     });
   const gauge = (name: string, help: string, samples: ReturnType<typeof perServer>): PoolMetric => ({
-    ...{ name, help, type: "gauge", samples },
+    name,
+    help,
+    type: "gauge",
+    samples,
   });
   const counter = (name: string, help: string, value: number): PoolMetric => ({
-    ...{ name, help, type: "counter", samples: [{ labels: {}, value }] },
+    name,
+    help,
+    type: "counter",
+    samples: [{ labels: {}, value }],
   });
   const histogram = (name: string, help: string, of: (server: ServerStats) => HistogramSnapshot): PoolMetric => ({
-    ...{ name, help, type: "histogram" },
+    name,
+    help,
+    type: "histogram",
     samples: stats.servers.map((server) => histogramSample(labelsOf(server), of(server))),
   });
   return [
@@ -77,15 +85,21 @@ export function collectPoolMetrics(pool: { stats(): PoolStats }): PoolMetric[] {
     histogram("db_client_connection_wait_time_seconds", "Time waited for a connection.", (server) => server.waitTime),
     histogram("db_client_connection_use_time_seconds", "Time a connection was held.", (server) => server.useTime),
     {
-      ...{ name: "db_client_connection_timeouts_total", help: "Acquires that timed out.", type: "counter" },
+      name: "db_client_connection_timeouts_total",
+      help: "Acquires that timed out.",
+      type: "counter",
       samples: perServer(({ acquireTimeouts }) => acquireTimeouts),
     },
     {
-      ...{ name: "db_client_connection_failures_total", help: "Connections that could not be made.", type: "counter" },
+      name: "db_client_connection_failures_total",
+      help: "Connections that could not be made.",
+      type: "counter",
       samples: perServer(({ connectionsFailed }) => connectionsFailed),
     },
     {
-      ...{ name: "db_client_operation_duration_seconds", help: "Time of statements.", type: "histogram" },
+      name: "db_client_operation_duration_seconds",
+      help: "Time of statements.",
+      type: "histogram",
       samples: [histogramSample({}, stats.queryTime)],
     },
     counter("db_pool_query_failures_total", "Statements that failed.", stats.failedQueries),

@@ -46,7 +46,7 @@ export interface PoolOptions {
 
   /** Most connections per server. Default 10. */
   readonly max?: number;
-  /** Connections kept open per server once the pool is started or used. Default 0. */
+  /** Connections `start()` opens per server and the pool then keeps open. Default 0. */
   readonly min?: number;
   /** Connections opened at the same time per server while others work; twice that while none does. Default 2. */
   readonly connectConcurrency?: number;
@@ -80,7 +80,10 @@ export interface PoolOptions {
   /** Report a connection checked out for longer. Default `false`; on, each checkout captures a stack. */
   readonly leakThresholdMs?: number | false;
 
-  /** Pause between two probes of a server, on a connection of their own. Default 500. */
+  /**
+   * Pause between two probes of a server, on a connection of their own. Default 500; for a pool made with pg's names
+   * alone `false`, so that it opens no connection pg would not have opened.
+   */
   readonly probeIntervalMs?: number | false;
   /** A probe without an answer fails after this. Default 500. */
   readonly probeTimeoutMs?: number;
@@ -162,7 +165,10 @@ export interface ResolvedPoolOptions extends Readonly<
   readonly circuitBreaker: Required<CircuitBreakerOptions> | false;
   readonly retry: Required<RetryOptions> | false;
   /** pg's hooks and its client class, kept as they were given. */
-  readonly pg: Pick<pg.PoolConfig, "Client" | "onConnect" | "verify" | "log">;
+  readonly pg: Pick<pg.PoolConfig, "Client" | "verify" | "log"> & {
+    /** pg awaits it, whatever its types say. */
+    readonly onConnect?: ((client: pg.ClientBase) => void | Promise<void>) | undefined;
+  };
 }
 
 /**
@@ -173,7 +179,9 @@ export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
   const problems: string[] = [];
   const given = { ...readPgNames(config, problems), ...withoutUndefined(config) } as PoolConfig & Partial<PoolOptions>;
   const { circuitBreaker, retry, ...flat } = given;
-  const merged = { ...poolDefaults, ...flat };
+  // A pool made with pg's names alone opens no connection pg would not have opened.
+  const probed = config.primaryUrl !== undefined || (config.replicaUrls?.length ?? 0) > 0;
+  const merged = { ...poolDefaults, ...(probed ? {} : { probeIntervalMs: false }), ...flat };
   const { Client, onConnect, verify, log } = config;
   const resolved: ResolvedPoolOptions = {
     ...pickKnown(merged),

@@ -22,7 +22,10 @@ export function outcomeResolver(server: Server, clock: Clock, timeoutMs: number)
         if ("observation" in outcome) {
           if (outcome.observation.inRecovery || outcome.observation.timeline !== timeline) return "unknown";
           const { rows } = await server.executor.execute({
-            ...{ config: statusSql, values: [transactionId], signal: undefined, timeoutMs: 5_000 },
+            config: statusSql,
+            values: [transactionId],
+            signal: undefined,
+            timeoutMs: 5_000,
           });
           const status = (rows[0] as { status: string | null }).status;
           if (status === "committed" || status === "aborted") return status;

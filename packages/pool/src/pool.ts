@@ -1,6 +1,8 @@
 import { inspect } from "node:util";
 import type { Database, Service, ServiceHealth } from "@db/core";
-import pg from "pg";
+import { Pool as PgPool } from "pg";
+import type pg from "pg";
+import { answer } from "./callback.ts";
 import { drainPool, type DrainReport } from "./drain.ts";
 import { Engine, type QueryOptions, type SessionOptions } from "./engine.ts";
 import { DoubleReleaseError, PoolClosedError } from "./errors.ts";
@@ -25,7 +27,7 @@ export interface AcquireOptions {
   readonly timeoutMs?: number;
 }
 
-type QueryCallback = (error: Error | undefined, result?: pg.QueryResult) => void;
+type QueryCallback = (error: Error | undefined, result: pg.QueryResult | undefined) => void;
 type ConnectCallback = (
   error: Error | undefined,
   client: pg.PoolClient | undefined,
@@ -38,7 +40,7 @@ type ConnectCallback = (
  *
  * Nothing is opened before the first use or `start()`.
  */
-export class Pool extends pg.Pool implements Database, Service {
+export class Pool extends PgPool implements Database, Service {
   readonly name = "pool";
   /** Sends everything to the primary: what the pool itself does by default. */
   readonly primary: PoolView;
@@ -97,10 +99,7 @@ export class Pool extends pg.Pool implements Database, Service {
     const callback = [first, second, third].find((each) => typeof each === "function") as QueryCallback | undefined;
     const result = this.#query(first, typeof second === "function" ? undefined : second, callback ? undefined : third);
     if (!callback) return result;
-    result.then(
-      (value) => callInTurn(callback, undefined, value),
-      (error: Error) => callInTurn(callback, error),
-    );
+    void answer(result, callback);
     return undefined;
   }
 
@@ -111,11 +110,10 @@ export class Pool extends pg.Pool implements Database, Service {
    * forget to.
    */
   override connect(first?: AcquireOptions | ConnectCallback): Promise<pg.PoolClient> | undefined {
-    const stack = this.#engine.leaks.captureStack(this.connect);
+    const stack = this.#engine.leaks.captureStack();
     if (typeof first !== "function") return this.#connect(first ?? {}, stack);
-    this.#connect({}, stack).then(
-      (client) => callInTurn(first, undefined, client, client.release),
-      (error: Error) => callInTurn(first, error, undefined, () => undefined),
+    void answer(this.#connect({}, stack), (error, client) =>
+      first(error, client, client ? (reason) => client.release(reason) : () => undefined),
     );
     return undefined;
   }
@@ -124,7 +122,7 @@ export class Pool extends pg.Pool implements Database, Service {
    * Runs `use` on one connection: what it sets, locks, prepares or listens to is undone afterwards, in one round trip.
    */
   withSession<T>(use: (session: SessionHandle) => Promise<T>, options: SessionOptions = {}): Promise<T> {
-    const stack = this.#engine.leaks.captureStack(this.withSession);
+    const stack = this.#engine.leaks.captureStack();
     return this.#engine.withSession(use, options, stack);
   }
 
@@ -134,7 +132,7 @@ export class Pool extends pg.Pool implements Database, Service {
    * @throws {TransactionOutcomeUnknownError} when COMMIT was sent and its answer was lost
    */
   withTransaction<T>(use: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    const stack = this.#engine.leaks.captureStack(this.withTransaction);
+    const stack = this.#engine.leaks.captureStack();
     return this.#engine.withTransaction(use, options, stack);
   }
 
@@ -193,10 +191,7 @@ export class Pool extends pg.Pool implements Database, Service {
       ? Promise.reject(new PoolClosedError("called end on pool more than once"))
       : this.drain({ timeoutMs: Infinity }).then(() => undefined);
     if (!callback) return ended;
-    ended.then(
-      () => callInTurn(callback),
-      (error: Error) => callInTurn(callback, error),
-    );
+    void answer(ended, callback);
     return undefined;
   }
 
@@ -286,7 +281,7 @@ export function createPool(options: PoolOptions): Pool {
 /** What `pool.options` shows, in pg's names, for libraries that look there. Secrets do not show when it is printed. */
 function facadeOptions(config: PoolConfig, options: ReturnType<typeof resolvePoolOptions>): pg.PoolConfig {
   const { max, min, maxUses, idleTimeoutMs, allowExitOnIdle } = options;
-  const facade: pg.PoolConfig = { ...config, ...{ max, min, maxUses, allowExitOnIdle } };
+  const facade: pg.PoolConfig = { ...config, max, min, maxUses, allowExitOnIdle };
   facade.idleTimeoutMillis = idleTimeoutMs === false ? 0 : idleTimeoutMs;
   const connectionString = config.primaryUrl ?? config.connectionString;
   if (connectionString !== undefined) facade.connectionString = connectionString;
@@ -305,9 +300,4 @@ function releaseOnce(connection: Connection, server: Server): (error?: Error | b
     released = true;
     server.connections.release(connection, error);
   };
-}
-
-/** Calls back outside the promise, so that what a callback throws is the process's to see, as in pg. */
-function callInTurn<Args extends unknown[]>(callback: (...args: Args) => void, ...args: Args): void {
-  process.nextTick(() => callback(...args));
 }

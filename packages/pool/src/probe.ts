@@ -123,7 +123,8 @@ async function readRow(client: pg.Client, sql: string): Promise<Omit<Observation
   const { rows } = await client.query<Record<keyof Observation, never>>(sql);
   const { inRecovery, serverVersion, systemIdentifier, timeline, lsn } = rows[0]!;
   return {
-    ...{ inRecovery, serverVersion },
+    inRecovery,
+    serverVersion,
     systemIdentifier: systemIdentifier ?? undefined,
     timeline: timeline ?? undefined,
     lsn: lsn ?? undefined,

@@ -64,7 +64,9 @@ export class Runner {
       if (!retry) return await attempt(1);
       this.#budget?.earn();
       return await withRetries(attempt, {
-        ...{ options: { ...retry, retries: job.retries ?? retry.retries }, clock: this.#clock, signal: job.signal },
+        options: { ...retry, retries: job.retries ?? retry.retries },
+        clock: this.#clock,
+        signal: job.signal,
         decide: (error, number) => this.#decide(error, number, job, trail),
         retried: (error, number) => {
           const { kind, sqlState } = verdictOf(error);

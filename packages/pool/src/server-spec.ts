@@ -1,4 +1,4 @@
-import pg from "pg";
+import { Client, type ClientConfig } from "pg";
 import { address, readAddresses, type ServerAddress } from "./address.ts";
 import type { PoolConfig, PoolOptions } from "./options.ts";
 
@@ -9,18 +9,20 @@ export interface ServerSpec {
   /** True when the password comes from a function that may answer differently the next time. */
   readonly refreshesPassword: boolean;
   /** A new client, not connected. A function, so that no secret is ever printed with the spec. */
-  newClient(Client?: ClientConstructor): pg.Client;
+  newClient(Class?: ClientConstructor): Client;
 }
 
 /** pg's client class, or the one given in its place. */
-export type ClientConstructor = new (config?: pg.ClientConfig) => pg.Client;
+export type ClientConstructor = new (config?: ClientConfig) => Client;
 
 /** Options of the pool that mean nothing to a client, or that the pool does itself. */
-const poolOnly: ReadonlySet<string> = new Set([
-  ...["max", "min", "maxUses", "poolSize", "idleTimeoutMillis", "maxLifetimeSeconds", "connectionTimeoutMillis"],
-  ...["query_timeout", "log", "verify", "onConnect", "Client", "Promise", "allowExitOnIdle"],
-  ...["connectionString", "primaryUrl", "replicaUrls", "applicationName", "logger", "clock", "retry", "circuitBreaker"],
-]);
+const poolOnly: ReadonlySet<string> = new Set(
+  (
+    "max min maxUses poolSize idleTimeoutMillis maxLifetimeSeconds connectionTimeoutMillis query_timeout log verify " +
+    "onConnect Client Promise allowExitOnIdle connectionString primaryUrl replicaUrls applicationName logger clock " +
+    "retry circuitBreaker"
+  ).split(" "),
+);
 
 /** Finds the servers in the options; adds what is wrong with them to `problems`. */
 export function resolveServers(
@@ -47,7 +49,7 @@ function readAll(option: string, url: string | undefined, problems: string[]): r
   if (url === undefined) return [];
   // pg also takes a bare socket directory, and leaves it to pg-connection-string.
   if (url.startsWith("/") || url.startsWith("socket:")) {
-    const { host, port, database } = new pg.Client(url);
+    const { host, port, database } = new Client(url);
     return [address({ host, port, database, url })];
   }
   const reading = readAddresses(url);
@@ -55,13 +57,13 @@ function readAll(option: string, url: string | undefined, problems: string[]): r
   return reading.addresses;
 }
 
-function spec(at: ServerAddress, configuredRole: "primary" | "replica", base: pg.ClientConfig): ServerSpec {
+function spec(at: ServerAddress, configuredRole: "primary" | "replica", base: ClientConfig): ServerSpec {
   return {
     address: at,
     configuredRole,
     refreshesPassword: typeof base.password === "function",
-    newClient: (Client = pg.Client) => {
-      const client = new Client(at.url === "" ? { ...base } : { ...base, connectionString: at.url });
+    newClient: (Class = Client) => {
+      const client = new Class(at.url === "" ? { ...base } : { ...base, connectionString: at.url });
       // In pg a connection string replaces the other options whole, so a password given beside it would be lost.
       if (at.url !== "" && base.password !== undefined) Object.assign(client, { password: base.password });
       return client;
@@ -70,19 +72,19 @@ function spec(at: ServerAddress, configuredRole: "primary" | "replica", base: pg
 }
 
 /** Without a URL, pg takes the server from its options and the environment; asking a client says what it found. */
-function unnamedServer(base: pg.ClientConfig): ServerAddress {
-  const { host, port, database } = new pg.Client({ ...base });
+function unnamedServer(base: ClientConfig): ServerAddress {
+  const { host, port, database } = new Client({ ...base });
   return address({ host, port, database, url: "" });
 }
 
-function clientBase(config: PoolConfig, keepAliveMs: number | false): pg.ClientConfig {
+function clientBase(config: PoolConfig, keepAliveMs: number | false): ClientConfig {
   const entries = Object.entries(config).filter(
     ([key, value]) =>
       value !== undefined &&
       !poolOnly.has(key) &&
       !/(Ms|Bytes|Threshold|Fallback|Concurrency|Jitter|Waiting)$/.test(key),
   );
-  const base = Object.fromEntries(entries) as pg.ClientConfig;
+  const base = Object.fromEntries(entries) as ClientConfig;
   if (config.applicationName !== undefined) base.application_name = config.applicationName;
   if (keepAliveMs !== false) Object.assign(base, { keepAlive: true, keepAliveInitialDelayMillis: keepAliveMs });
   // Passwords of a config may have been made non-enumerable, as pg does itself.

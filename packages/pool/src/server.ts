@@ -51,7 +51,10 @@ export class Server {
     this.breaker = new Breaker(this.name, options.circuitBreaker, (state) => listener.breakerChanged(this, state));
     this.probe = new Probe(spec, options.probeTimeoutMs);
     this.connections = new Connections({
-      ...{ server: this.name, options, listener, refreshesPassword: spec.refreshesPassword },
+      server: this.name,
+      options,
+      listener,
+      refreshesPassword: spec.refreshesPassword,
       newClient: (Client) => spec.newClient(Client),
     });
     this.statements = {
@@ -79,8 +82,12 @@ export class Server {
 
   get view(): ServerView {
     return {
-      ...{ name: this.name, configuredRole: this.spec.configuredRole, reachable: this.#reachable },
-      ...{ observation: this.observation, wasStandby: this.#wasStandby, failure: this.failure },
+      name: this.name,
+      configuredRole: this.spec.configuredRole,
+      reachable: this.#reachable,
+      observation: this.observation,
+      wasStandby: this.#wasStandby,
+      failure: this.failure,
     };
   }
 

@@ -77,8 +77,14 @@ export interface PoolCounters {
 
 export function newPoolCounters(): PoolCounters {
   return {
-    ...{ failedQueries: 0, slowQueries: 0, retries: 0, queryTimeouts: 0, queryAborts: 0 },
-    ...{ leftOpen: 0, idleFailures: 0, queryMs: new Histogram() },
+    failedQueries: 0,
+    slowQueries: 0,
+    retries: 0,
+    queryTimeouts: 0,
+    queryAborts: 0,
+    leftOpen: 0,
+    idleFailures: 0,
+    queryMs: new Histogram(),
   };
 }
 
@@ -94,7 +100,11 @@ export function gatherStats(
   const checkedOut = sum((server) => server.checkedOut);
   const { queryMs, ...counts } = counters;
   return {
-    ...{ max, min, checkedOut, leaks, ...counts },
+    max,
+    min,
+    checkedOut,
+    leaks,
+    ...counts,
     total: sum((server) => server.total),
     idle: sum((server) => server.idle),
     connecting: sum((server) => server.connecting),
@@ -115,9 +125,21 @@ function serverStats(server: Server, elected: boolean): ServerStats {
   const { name, state, breaker, connections, observation, lag } = server;
   const { total, idle, checkedOut, connecting, waiting, counters } = connections;
   return {
-    ...{ name, role, state, breaker: breaker.state, reason: server.refusal?.seen ?? server.failure },
-    ...{ total, idle, checkedOut, connecting, waiting, lagMs: lag?.lagMs, lagBytes: lag?.lagBytes },
-    ...{ timeline: observation?.timeline, lsn: observation?.lsn, serverVersion: observation?.serverVersion },
+    name,
+    role,
+    state,
+    breaker: breaker.state,
+    reason: server.refusal?.seen ?? server.failure,
+    total,
+    idle,
+    checkedOut,
+    connecting,
+    waiting,
+    lagMs: lag?.lagMs,
+    lagBytes: lag?.lagBytes,
+    timeline: observation?.timeline,
+    lsn: observation?.lsn,
+    serverVersion: observation?.serverVersion,
     probedAt: observation && new Date(observation.at).toISOString(),
     probeMs: observation?.tookMs,
     connectionsOpened: counters.opened,

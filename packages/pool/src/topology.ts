@@ -81,16 +81,7 @@ export class Topology {
   /** Begins probing, once, in the background. */
   begin(): void {
     if (this.#intervalMs === false) return;
-    this.#firstRound ??= this.#ask().then(() => {
-      // Nobody is elected before everybody was asked: the first to answer need not be the right one.
-      this.#asked = true;
-      this.#elect();
-      if (this.#primary) this.#measure(this.#primary);
-      for (const server of this.servers) {
-        this.#measure(server);
-        this.#reportChange(server, "up");
-      }
-    });
+    this.#firstRound ??= this.#askFirst();
   }
 
   get started(): boolean {
@@ -114,16 +105,16 @@ export class Topology {
     signal: AbortSignal | undefined;
   }): Promise<Server | undefined> {
     const askedAt = this.#clock.now();
-    let over = false;
+    const over = new AbortController();
     const giveUp = (): void => {
-      over = true;
+      over.abort();
       for (const wake of this.#electionWaiters) wake();
     };
     const timer = Number.isFinite(of.timeoutMs) ? setTimeout(giveUp, of.timeoutMs) : undefined;
     of.signal?.addEventListener("abort", giveUp, { once: true });
     void this.recheck();
     try {
-      while (!over && !this.#ended && !of.signal?.aborted) {
+      while (!over.signal.aborted && !this.#ended && !of.signal?.aborted) {
         const { primary } = this;
         // The one that failed counts again only when a probe made since then found it well.
         const back = primary !== of.failed || (primary?.state === "up" && (primary.observation?.at ?? 0) >= askedAt);
@@ -144,6 +135,18 @@ export class Topology {
     for (const wake of this.#electionWaiters) wake();
     await Promise.all(this.servers.map((server) => server.probe.end()));
     for (const { breaker } of this.servers) breaker.shutdown();
+  }
+
+  async #askFirst(): Promise<void> {
+    await this.#ask();
+    // Nobody is elected before everybody was asked: the first to answer need not be the right one.
+    this.#asked = true;
+    this.#elect();
+    if (this.#primary) this.#measure(this.#primary);
+    for (const server of this.servers) {
+      this.#measure(server);
+      this.#reportChange(server, "up");
+    }
   }
 
   async #ask(): Promise<void> {

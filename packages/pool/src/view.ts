@@ -27,7 +27,7 @@ export class PoolView implements Database {
     use: (session: SessionHandle) => Promise<T>,
     options: Omit<SessionOptions, "target"> = {},
   ): Promise<T> {
-    const stack = this.#engine.leaks.captureStack(this.withSession);
+    const stack = this.#engine.leaks.captureStack();
     return this.#engine.withSession(use, { ...options, target: this.target }, stack);
   }
 
@@ -36,7 +36,7 @@ export class PoolView implements Database {
     use: (tx: Transaction) => Promise<T>,
     options: Omit<TransactionOptions, "target"> = {},
   ): Promise<T> {
-    const stack = this.#engine.leaks.captureStack(this.withTransaction);
+    const stack = this.#engine.leaks.captureStack();
     const readOnly = this.target === "primary" ? options.readOnly : true;
     const mode = readOnly === undefined ? {} : { readOnly };
     return this.#engine.withTransaction(use, { ...options, ...mode, target: this.target }, stack);
