@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { AbortedError, type Clock, type Queryable } from "@db/core";
+import { MigrationLockTimeoutError, TransactionPoolerError } from "./errors.ts";
+import type { MigrationEvent } from "./event.ts";
+import type { History } from "./history.ts";
+
+/** Who holds the lock of a history just now. */
+export interface LockHolder {
+  readonly pid: number;
+  readonly application: string;
+  /** ISO 8601. */
+  readonly connectedAt: string;
+}
+
+interface Waiting {
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: MigrationEvent) => void;
+}
+
+const firstPauseMs = 20;
+const longestPauseMs = 500;
+
+/**
+ * Runs `use` while this session alone holds the history's advisory lock. The lock is polled for and never waited
+ * on: a blocked `pg_advisory_lock` holds a snapshot, which CREATE INDEX CONCURRENTLY in the holder would wait for.
+ * @returns what `use` gave; it is told how long the wait was and which server process holds the lock
+ */
+export async function withAdvisoryLock<T>(
+  session: Queryable,
+  history: History,
+  waiting: Waiting,
+  use: (lock: { readonly waitedMs: number; readonly pid: number }) => Promise<T>,
+): Promise<T> {
+  const key = lockKey(history);
+  const began = waiting.clock.now();
+  const tryLock = (): Promise<number | null> => tryAdvisoryLock(session, key);
+  let pid = await tryLock();
+  for (let pauseMs = firstPauseMs; pid === null; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {
+    const waitedMs = waiting.clock.now() - began;
+    if (waitedMs >= waiting.timeoutMs) {
+      const holder = await findLockHolder(session, history);
+      throw new MigrationLockTimeoutError(`another runner held the migration lock for ${Math.round(waitedMs)} ms`, {
+        hint: holder
+          ? `Wait for server process ${holder.pid} (${holder.application || "unnamed"}), or end it with pg_terminate_backend.`
+          : "Try again.",
+      });
+    }
+    waiting.onEvent({ type: "lock-waiting", waitedMs });
+    // Spread out, so that many runners do not ask at once.
+    await waiting.clock.sleep(Math.min(pauseMs * (0.75 + Math.random() / 2), waiting.timeoutMs), waiting.signal);
+    pid = await tryLock();
+  }
+  const waitedMs = waiting.clock.now() - began;
+  waiting.onEvent({ type: "lock-acquired", waitedMs });
+  try {
+    if (waiting.signal.aborted) throw new AbortedError("the migration was aborted", { cause: waiting.signal.reason });
+    await refuseTransactionPooler(session, pid);
+    return await use({ waitedMs, pid });
+  } finally {
+    // A session that is gone has let go of it already.
+    await session.query("select pg_advisory_unlock($1::bigint)", [key]).catch(() => undefined);
+  }
+}
+
+/** The session that holds the history's lock; null when nobody does. */
+export async function findLockHolder(session: Queryable, history: History): Promise<LockHolder | null> {
+  const { rows } = await session.query<{ pid: number; application: string | null; since: number | null }>(holderSql, [
+    lockKey(history),
+  ]);
+  const [row] = rows;
+  return row
+    ? { pid: row.pid, application: row.application ?? "", connectedAt: new Date(row.since ?? 0).toISOString() }
+    : null;
+}
+
+const holderSql = /* sql */ `
+  select l.pid, a.application_name as application, (extract(epoch from a.backend_start) * 1000)::float8 as since
+    from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid
+   where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+     and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
+     and (l.classid::bigint << 32) | l.objid::bigint = $1::bigint
+   limit 1`;
+
+async function tryAdvisoryLock(session: Queryable, key: string): Promise<number | null> {
+  const { rows } = await session.query<{ locked: boolean; pid: number }>(
+    "select pg_try_advisory_lock($1::bigint) as locked, pg_backend_pid() as pid",
+    [key],
+  );
+  return rows[0]?.locked ? rows[0].pid : null;
+}
+
+async function refuseTransactionPooler(session: Queryable, pid: number): Promise<void> {
+  const { rows } = await session.query<{ pid: number }>("select pg_backend_pid() as pid");
+  if (rows[0]?.pid !== pid) throw transactionPoolerError();
+}
+
+export function transactionPoolerError(): TransactionPoolerError {
+  return new TransactionPoolerError("the session changes its server process between statements", {
+    hint: "Connect past the pooler, or to one in session mode: a lock and a setting must stay on one session.",
+  });
+}
+
+/** One key per history, the same in every runner. Advisory locks are per database already. */
+function lockKey(history: History): string {
+  const digest = createHash("sha256").update(`db_migrate:${history.schema}.${history.table}`).digest();
+  // Cleared top bit: the two halves then add up in pg_locks without a sign.
+  return (digest.readBigUInt64BE(0) >> 1n).toString();
+}

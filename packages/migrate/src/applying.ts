@@ -1,0 +1,279 @@
+import { AbortedError, type DatabaseLike, isDbError, type Queryable, sqlStateOf, toDatabase } from "@db/core";
+import { withAdvisoryLock } from "./advisory-lock.ts";
+import { collectCatalog, fingerprintCatalog } from "./catalog.ts";
+import { MigrationFailedError, MigrationOptionsError, MigrationsRefusedError, StalePlanError } from "./errors.ts";
+import { readMigrationFolder } from "./folder.ts";
+import { History } from "./history.ts";
+import { type ApplyOptions, resolveApplyOptions, type ResolvedApplyOptions } from "./options.ts";
+import type { AdoptedMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
+import { type Reconciliation, reconcile } from "./reconciliation.ts";
+import { rehearse } from "./rehearsal.ts";
+import type { MigrationFailure, MigrationReport, MigrationRun } from "./report.ts";
+import { historyRecord, newRunId, type RunContext } from "./run-context.ts";
+import { readServer, requireWritable } from "./server.ts";
+import { round, serverMessage, StatementError } from "./statement-run.ts";
+import { runStepwise } from "./stepwise-run.ts";
+import { toolVersion } from "./tool-version.ts";
+import { CommitUnknownError, runTransactional } from "./transactional-run.ts";
+
+/**
+ * Applies a plan: one runner at a time, each migration in its own transaction or, where that cannot be, statement by
+ * statement with a journal. Run again after any interruption, it goes on where it stopped.
+ * @throws {MigrationsRefusedError} when the plan is blocked, {@link StalePlanError} when something moved since
+ * @throws {MigrationLockTimeoutError} {@link UnsupportedServerError} {@link UncertainStatementError}
+ * @throws {MigrationFailedError} with the report of what was done before the failure
+ */
+export async function applyMigrations(
+  db: DatabaseLike,
+  plan: MigrationPlan,
+  options: ApplyOptions = {},
+): Promise<MigrationReport> {
+  const resolved = resolveApplyOptions(options);
+  if (plan.format !== 1) {
+    throw new MigrationOptionsError(`the plan has format ${String(plan.format)}, this version reads format 1`, {
+      hint: "Plan again with this version.",
+    });
+  }
+  if (plan.blocked && !resolved.allowBlocked) {
+    throw new MigrationsRefusedError(plan.findings.filter((finding) => finding.blocks));
+  }
+  const report = new ReportBuilder(plan, resolved);
+  if (plan.migrations.length === 0 && plan.adopt.length === 0) return report.finish();
+  if (resolved.checkFiles && plan.direction !== "down") await refuseChangedFiles(plan);
+  return toDatabase(db).withSession(async (session) => {
+    requireWritable(await readServer(session));
+    const history = new History(plan.history);
+    const { clock, signal, onEvent, advisoryLockTimeoutMs: timeoutMs } = resolved;
+    return withAdvisoryLock(session, history, { timeoutMs, clock, signal, onEvent }, async (lock) => {
+      report.lockWaitMs = lock.waitedMs;
+      const now = (await history.read(session)) ?? [];
+      const due = reconcile(plan, now);
+      const entries = new Map(now.map((entry) => [entry.id, entry]));
+      const context: RunContext = {
+        session,
+        history,
+        plan,
+        options: resolved,
+        runId: report.runId,
+        entries,
+        pid: lock.pid,
+      };
+      report.skipped = due.skipped;
+      if (due.migrations.length === 0 && due.adopt.length === 0) return report.finish();
+      if (resolved.checkCatalog && due.unchanged) await refuseChangedCatalog(session, plan);
+      if (resolved.execute === "rollback") return rehearseDue(context, due, report);
+      await resolved.beforeApply(plan);
+      await history.ensure(session);
+      await adoptAll(context, due.adopt);
+      report.adopted = due.adopt.map((migration) => migration.id);
+      await runAll(context, due.migrations, report);
+      return report.finish();
+    });
+  });
+}
+
+async function rehearseDue(context: RunContext, due: Reconciliation, report: ReportBuilder): Promise<MigrationReport> {
+  try {
+    const { runs, remaining } = await rehearse(context, due.migrations);
+    report.applied.push(...runs);
+    report.remaining = remaining;
+    return report.finish();
+  } catch (error) {
+    const failed =
+      due.migrations.find((one) => error instanceof StatementError && owns(one, error)) ?? due.migrations[0];
+    throw failed && error instanceof StatementError ? failure(failed, error, report, [], false) : error;
+  }
+}
+
+async function runAll(
+  context: RunContext,
+  migrations: readonly PlannedMigration[],
+  report: ReportBuilder,
+): Promise<void> {
+  const { options, session, history } = context;
+  const total = migrations.length;
+  for (const [position, migration] of migrations.entries()) {
+    options.onProgress({ phase: "migrate", current: position, total, unit: "steps", message: migration.id });
+    let run: MigrationRun;
+    try {
+      if (options.signal.aborted) throw new AbortedError("the migration was aborted", { cause: options.signal.reason });
+      run = await (isStepwise(context, migration)
+        ? runStepwise(context, migration)
+        : runTransactional(context, migration));
+    } catch (error) {
+      await recordFailure(context, migration, error);
+      throw failure(migration, error, report, migrations.slice(position + 1), isStepwise(context, migration));
+    }
+    report.applied.push(run);
+    options.onEvent({ type: "migration-finished", migration: migration.id, durationMs: run.durationMs });
+    options.metrics.count("db_migrate_applied_total", { direction: context.plan.direction });
+    options.metrics.observe("db_migrate_duration_seconds", run.durationMs / 1_000);
+    options.logger.info({ migration: migration.id, durationMs: run.durationMs }, `migrated ${context.plan.direction}`);
+  }
+  options.onProgress({ phase: "migrate", current: total, total, unit: "steps" });
+  const last = report.applied.at(-1);
+  if (last && context.plan.direction === "up") {
+    const fingerprint = fingerprintCatalog(await collectCatalog(session, history.schema));
+    await history.setFingerprint(session, last.id, fingerprint);
+    report.catalogFingerprint = fingerprint;
+  }
+}
+
+/** One begun step by step goes on that way, even if what is left of it could be a transaction. */
+function isStepwise({ entries, plan }: RunContext, migration: PlannedMigration): boolean {
+  if (!migration.transactional || plan.direction === "down") return !migration.transactional;
+  const entry = entries.get(migration.id);
+  return entry !== undefined && !entry.transactional && (entry.state === "running" || entry.state === "failed");
+}
+
+async function adoptAll(
+  { session, history, options, runId }: RunContext,
+  adopted: readonly AdoptedMigration[],
+): Promise<void> {
+  if (adopted.length === 0) return;
+  await session.query("begin");
+  try {
+    for (const { appliedAt, ...facts } of adopted) {
+      await history.write(session, {
+        ...facts,
+        state: "applied",
+        transactional: true,
+        statementsDone: facts.statements,
+        startedAt: appliedAt,
+        finishedAt: appliedAt,
+        durationMs: null,
+        appliedBy: options.appliedBy,
+        runId,
+        toolVersion,
+        error: null,
+        catalogFingerprint: null,
+      });
+    }
+    await session.query("commit");
+  } catch (error) {
+    await session.query("rollback").catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Leaves the truth in the history, as far as the connection still allows. */
+async function recordFailure(context: RunContext, migration: PlannedMigration, error: unknown): Promise<void> {
+  const { session, history, options, plan } = context;
+  const message = messageOfFailure(error);
+  options.onEvent({ type: "migration-failed", migration: migration.id, message });
+  options.metrics.count("db_migrate_failed_total", { direction: plan.direction });
+  options.logger.error({ migration: migration.id, sqlState: stateOf(error) }, "migration failed");
+  // What was applied stays recorded as applied when its undoing fails; the lost COMMIT is for the history to answer.
+  if (plan.direction === "down" || error instanceof CommitUnknownError || isDbError(error)) return;
+  const done = !isStepwise(context, migration)
+    ? 0
+    : (await history.readJournal(session, migration.id, "up").catch(() => [])).filter((one) => one.state === "done")
+        .length;
+  const startedAt = new Date(options.clock.now()).toISOString();
+  const record = historyRecord(context, migration, "failed", { done, startedAt, durationMs: null, error: message });
+  await history.write(session, record).catch(() => undefined);
+}
+
+function failure(
+  migration: PlannedMigration,
+  error: unknown,
+  report: ReportBuilder,
+  after: readonly PlannedMigration[],
+  stepwise: boolean,
+): Error {
+  // A decision for the caller, a stale history, an abort: those say themselves what they are.
+  if (isDbError(error)) return error;
+  const at = error instanceof StatementError ? error : null;
+  const failed: MigrationFailure = {
+    id: migration.id,
+    file: at?.statement.file ?? migration.file,
+    line: at?.statement.line ?? null,
+    statement: at?.index ?? null,
+    sqlState: stateOf(error) ?? null,
+    message: messageOfFailure(error),
+    outcome: error instanceof CommitUnknownError ? "unknown" : stepwise ? "partial" : "rolled-back",
+  };
+  report.failed = failed;
+  report.remaining = after.map((one) => one.id);
+  const place = at ? `${failed.file}:${at.statement.line}: ${at.statement.kind}` : failed.file;
+  const sqlState = failed.sqlState === null ? "" : ` [${failed.sqlState}]`;
+  return new MigrationFailedError(`${place} failed: ${failed.message}${sqlState}`, report.finish(), {
+    cause: at ? at.cause : error,
+    hint: hints[failed.outcome],
+  });
+}
+
+const hints: Readonly<Record<MigrationFailure["outcome"], string>> = {
+  "rolled-back": "Nothing of this migration stays; correct it and apply again.",
+  partial: "What ran before the failure stays; correct what is left and apply again: it goes on from there.",
+  unknown: "Ask for the status: the history knows whether the transaction was committed.",
+};
+
+function messageOfFailure(error: unknown): string {
+  return error instanceof StatementError ? error.message : serverMessage(error);
+}
+
+function stateOf(error: unknown): string | undefined {
+  return sqlStateOf(error instanceof StatementError ? error.cause : error);
+}
+
+function owns(migration: PlannedMigration, error: StatementError): boolean {
+  return migration.statements.includes(error.statement) || migration.verify.includes(error.statement);
+}
+
+async function refuseChangedFiles(plan: MigrationPlan): Promise<void> {
+  const folder = await readMigrationFolder(plan.directory);
+  const files = new Map(folder.migrations.map((file) => [file.id, file]));
+  const changes: string[] = [];
+  for (const { id, checksum } of [...plan.adopt, ...plan.migrations]) {
+    const file = files.get(id);
+    if (!file) changes.push(`${id} is no longer in ${plan.directory}`);
+    else if (file.checksum !== checksum) changes.push(`${file.file} was edited since the plan was made`);
+  }
+  if (changes.length > 0) throw new StalePlanError(changes);
+}
+
+async function refuseChangedCatalog(session: Queryable, plan: MigrationPlan): Promise<void> {
+  if (plan.catalogFingerprint === null) return;
+  const now = fingerprintCatalog(await collectCatalog(session, plan.history.schema));
+  if (now !== plan.catalogFingerprint) throw new StalePlanError(["the catalog is not the one the plan was made for"]);
+}
+
+/** Grows while a plan is applied; `finish` takes what is there. */
+class ReportBuilder {
+  readonly runId: string = newRunId();
+  adopted: readonly string[] = [];
+  readonly applied: MigrationRun[] = [];
+  skipped: readonly string[] = [];
+  remaining: readonly string[] = [];
+  failed: MigrationFailure | null = null;
+  lockWaitMs = 0;
+  catalogFingerprint: string | null = null;
+  readonly #plan: MigrationPlan;
+  readonly #options: ResolvedApplyOptions;
+  readonly #startedAt: number;
+  readonly #began: number = performance.now();
+
+  constructor(plan: MigrationPlan, options: ResolvedApplyOptions) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#startedAt = options.clock.now();
+  }
+
+  finish(): MigrationReport {
+    return {
+      direction: this.#plan.direction,
+      execute: this.#options.execute,
+      runId: this.runId,
+      startedAt: new Date(this.#startedAt).toISOString(),
+      durationMs: round(performance.now() - this.#began),
+      lockWaitMs: this.lockWaitMs,
+      adopted: this.adopted,
+      applied: this.applied,
+      skipped: this.skipped,
+      failed: this.failed,
+      remaining: this.remaining,
+      catalogFingerprint: this.catalogFingerprint,
+    };
+  }
+}

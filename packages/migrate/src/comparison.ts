@@ -1,0 +1,252 @@
+import type { DrizzleHistory } from "./drizzle-history.ts";
+import { UnknownMigrationError } from "./errors.ts";
+import type { MigrationFinding } from "./finding.ts";
+import { compareVersions, type MigrationFolder } from "./folder.ts";
+import type { HistoryEntry } from "./history.ts";
+import type { MigrationFile } from "./migration-file.ts";
+import type { FindingPolicy } from "./options.ts";
+
+/**
+ * Where a migration stands, folder and history held side by side. `changed`: applied, and its file edited since.
+ * `missing`: applied, without a file. `interrupted`: begun outside a transaction and not ended. `outdated`: a
+ * repeatable to run again.
+ */
+export type MigrationState =
+  | "applied"
+  | "pending"
+  | "changed"
+  | "missing"
+  | "out-of-order"
+  | "failed"
+  | "interrupted"
+  | "reverted"
+  | "outdated";
+
+/** One migration of the folder, the history or both. */
+export interface ComparedMigration {
+  readonly id: string;
+  readonly state: MigrationState;
+  readonly file: MigrationFile | null;
+  readonly entry: HistoryEntry | null;
+  /** Applied by drizzle and not yet in the history: the time is the journal's. */
+  readonly adopted: { readonly when: number; readonly sameHash: boolean } | null;
+}
+
+/** Folder and history side by side. */
+export interface Comparison {
+  /** In folder order, then what only the history has. */
+  readonly migrations: readonly ComparedMigration[];
+  readonly findings: readonly MigrationFinding[];
+}
+
+/** What to do about each kind of difference. */
+export interface ComparisonPolicy {
+  readonly outOfOrder: FindingPolicy;
+  readonly changed: FindingPolicy;
+  readonly missing: FindingPolicy;
+}
+
+/** Holds a folder against a history. Pure. */
+export function compareHistory(
+  folder: MigrationFolder,
+  history: readonly HistoryEntry[],
+  drizzle: DrizzleHistory | null,
+  policy: ComparisonPolicy,
+): Comparison {
+  const findings: MigrationFinding[] = [];
+  const report = reporter(findings);
+  const entries = new Map(history.map((entry) => [entry.id, entry]));
+  const matched = new Set<string>();
+  const isFirst = history.length === 0;
+  const adoptable = folder.format === "drizzle" && drizzle ? new DrizzleMatcher(drizzle) : null;
+  const fileIds = new Set(folder.migrations.map((file) => file.id));
+  const renamed = history.filter((entry) => !fileIds.has(entry.id) && entry.state === "applied");
+
+  const compared = folder.migrations.map((file): ComparedMigration => {
+    const entry = entries.get(file.id) ?? findRenamed(file, renamed);
+    if (entry) {
+      matched.add(entry.id);
+      if (entry.id !== file.id) {
+        report("warn", "MIGRATE-RENAMED", file, `${entry.id} is applied and its file is now called ${file.file}`, {
+          hint: "Give the file its old name back, or leave it: its SQL is the same and will not run again.",
+        });
+      }
+      return { id: file.id, state: stateOf(file, entry), file, entry, adopted: null };
+    }
+    const adopted = adoptable?.match(file) ?? null;
+    if (adopted) {
+      if (!adopted.sameHash) {
+        report("warn", "MIGRATE-ADOPTED-CHANGED", file, `${file.file} is not the text that drizzle applied`, {
+          hint: "Compare it with version control; the history takes over the file as it is now.",
+        });
+      }
+      return { id: file.id, state: "applied", file, entry: null, adopted };
+    }
+    return { id: file.id, state: "pending", file, entry: null, adopted: null };
+  });
+  const missing = history
+    .filter((entry) => !matched.has(entry.id) && entry.state !== "reverted")
+    .map((entry): ComparedMigration => {
+      const state = entry.state === "applied" ? "missing" : entry.state === "failed" ? "failed" : "interrupted";
+      return { id: entry.id, state, file: null, entry, adopted: null };
+    });
+
+  const newestApplied = compared.findLastIndex(
+    (one) => one.file?.kind === "versioned" && (one.state === "applied" || one.state === "changed"),
+  );
+  const migrations = compared.map((one, index) =>
+    one.state === "pending" && one.file?.kind === "versioned" && index < newestApplied
+      ? { ...one, state: "out-of-order" as const }
+      : one,
+  );
+  const newest = compared[newestApplied];
+  for (const { state, file, entry } of migrations) {
+    if (!file) continue;
+    if (state === "changed") {
+      report(policy.changed, "MIGRATE-CHANGED", file, `${file.file} was edited after it ran`, {
+        hint: "Restore the file from version control and put the change in a new migration.",
+      });
+    } else if (state === "out-of-order") {
+      const silent = adoptable ? ", so drizzle would skip it without a word" : "";
+      report(
+        policy.outOfOrder,
+        "MIGRATE-OUT-OF-ORDER",
+        file,
+        `${file.file} is older than ${newest?.id}, which is applied${silent}`,
+        {
+          hint: "Give it a later version, or allow it with outOfOrder once you know the order does not matter.",
+        },
+      );
+    } else if (state === "failed") {
+      report("warn", "MIGRATE-FAILED", file, `${file.file} failed last time: ${entry?.error ?? "no message"}`, {
+        hint: "Correct the cause; it is run again from where it stopped.",
+      });
+    } else if (state === "interrupted") {
+      const done = `${entry?.statementsDone ?? 0} of ${entry?.statements ?? 0} statements`;
+      report("warn", "MIGRATE-INTERRUPTED", file, `${file.file} was cut short after ${done}`, {
+        hint: "Apply again: it goes on where it stopped.",
+      });
+    }
+  }
+  for (const { id, state } of missing) {
+    if (state !== "missing") continue;
+    report(
+      policy.missing,
+      "MIGRATE-MISSING",
+      { id, file: null },
+      `${id} is applied and has no file: the database is ahead of the folder`,
+      {
+        hint: "Use the folder of the newer release, or restore the file.",
+      },
+    );
+  }
+  if (isFirst) {
+    for (const row of adoptable?.unmatched() ?? []) {
+      const at = new Date(row.createdAt).toISOString();
+      report(
+        policy.missing,
+        "MIGRATE-MISSING",
+        { id: null, file: null },
+        `drizzle applied a migration of ${at} that has no file`,
+        {
+          hint: "Restore the file and its journal entry, or go on if it is meant to be gone.",
+        },
+      );
+    }
+  }
+  reportGaps(folder, report);
+  return { migrations: [...migrations, ...missing], findings };
+}
+
+/** The migration a name stands for: an id, a file name or a version. @throws {UnknownMigrationError} */
+export function resolveMigration<T extends { readonly id: string; readonly version: string }>(
+  name: string,
+  migrations: readonly T[],
+): T {
+  const stem = name.replace(/\.sql$/, "");
+  const found =
+    migrations.find((one) => one.id === stem) ??
+    (/^\d+$/.test(stem)
+      ? migrations.find((one) => compareVersions(one.version, stem) === 0 && one.version !== "R")
+      : undefined);
+  if (found) return found;
+  throw new UnknownMigrationError(`no migration is called "${name}"`, {
+    hint: `Give an id or a version, such as ${migrations.at(-1)?.id ?? "0001_init"}.`,
+  });
+}
+
+function stateOf(file: MigrationFile, entry: HistoryEntry): MigrationState {
+  if (entry.state === "failed") return "failed";
+  if (entry.state === "running") return "interrupted";
+  if (entry.state === "reverted") return "reverted";
+  if (entry.checksum === file.checksum) return "applied";
+  return file.kind === "repeatable" ? "outdated" : "changed";
+}
+
+function findRenamed(file: MigrationFile, candidates: readonly HistoryEntry[]): HistoryEntry | undefined {
+  return candidates.find(
+    (entry) => entry.kind === file.kind && entry.version === file.version && entry.checksum === file.checksum,
+  );
+}
+
+/** Matches files with drizzle's rows: by hash first, then by the journal's time. */
+class DrizzleMatcher {
+  readonly #left: DrizzleHistory["rows"][number][];
+
+  constructor(history: DrizzleHistory) {
+    this.#left = [...history.rows];
+  }
+
+  match(file: MigrationFile): { readonly when: number; readonly sameHash: boolean } | null {
+    if (!file.drizzle) return null;
+    const { hash, when } = file.drizzle;
+    const byHash = this.#left.findIndex((row) => row.hash === hash);
+    const index = byHash === -1 ? this.#left.findIndex((row) => row.createdAt === when) : byHash;
+    const [row] = index === -1 ? [] : this.#left.splice(index, 1);
+    return row ? { when: row.createdAt, sameHash: row.hash === hash } : null;
+  }
+
+  unmatched(): readonly DrizzleHistory["rows"][number][] {
+    return this.#left;
+  }
+}
+
+type Report = (
+  policy: FindingPolicy | "info",
+  id: string,
+  about: { readonly id: string | null; readonly file: string | null },
+  title: string,
+  extra: { readonly hint: string },
+) => void;
+
+function reporter(findings: MigrationFinding[]): Report {
+  return (policy, id, about, title, { hint }) => {
+    if (policy === "allow") return;
+    findings.push({
+      id,
+      severity: policy === "error" ? "critical" : policy,
+      title,
+      hint,
+      migration: about.id,
+      rule: null,
+      file: about.file,
+      line: null,
+      column: null,
+      blocks: policy === "error",
+      safer: null,
+    });
+  };
+}
+
+/** Names holes in a row of short numbers; timestamps have no holes. */
+function reportGaps(folder: MigrationFolder, report: Report): void {
+  const numbered = folder.migrations.filter((file) => file.kind === "versioned" && file.version.length <= 6);
+  if (folder.format !== "sql") return;
+  numbered.forEach((file, index) => {
+    const previous = numbered[index - 1];
+    if (!previous || Number(file.version) <= Number(previous.version) + 1) return;
+    report("info", "MIGRATE-GAP", file, `there is nothing between ${previous.file} and ${file.file}`, {
+      hint: "Look whether a file was left out of the commit.",
+    });
+  });
+}

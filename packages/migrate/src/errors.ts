@@ -1,0 +1,107 @@
+import { DbError, type DbErrorOptions } from "@db/core";
+import type { FileProblem } from "./file-problem.ts";
+import type { MigrationFinding } from "./finding.ts";
+import type { MigrationReport } from "./report.ts";
+
+/** The options given contradict each other or are out of range. */
+export class MigrationOptionsError extends DbError {
+  override readonly code = "MIGRATE_OPTIONS";
+}
+
+/** The folder cannot be read. */
+export class MigrationFolderError extends DbError {
+  override readonly code = "MIGRATE_FOLDER";
+}
+
+/** One or more migration files cannot be used; every problem found is in `problems`. */
+export class MigrationFilesError extends DbError {
+  override readonly code = "MIGRATE_FILES";
+  readonly problems: readonly FileProblem[];
+
+  constructor(problems: readonly FileProblem[]) {
+    const [first] = problems;
+    const where = first ? `${first.file}${first.line === null ? "" : `:${first.line}:${first.column}`}` : "";
+    const more = problems.length > 1 ? `, and ${problems.length - 1} more` : "";
+    super(`${where}: ${first?.message ?? "unusable migration files"}${more}`, first ? { hint: first.hint } : {});
+    this.problems = problems;
+  }
+}
+
+/** A name or version that stands for no migration of the folder or the history. */
+export class UnknownMigrationError extends DbError {
+  override readonly code = "MIGRATE_UNKNOWN_MIGRATION";
+}
+
+/** The server is one this package does not run against: older than PostgreSQL 12, or unable to write. */
+export class UnsupportedServerError extends DbError {
+  override readonly code = "MIGRATE_UNSUPPORTED_SERVER";
+}
+
+/** The history table cannot be read or is not the shape this version knows. */
+export class HistoryError extends DbError {
+  override readonly code = "MIGRATE_HISTORY";
+}
+
+/** The catalog could not be read because a table stays locked exclusively. */
+export class CatalogBusyError extends DbError {
+  override readonly code = "MIGRATE_CATALOG_BUSY";
+  override readonly retryable = true;
+}
+
+/** The plan has findings its policy does not let through; nothing was run. */
+export class MigrationsRefusedError extends DbError {
+  override readonly code = "MIGRATE_REFUSED";
+  readonly findings: readonly MigrationFinding[];
+
+  constructor(findings: readonly MigrationFinding[]) {
+    const [first] = findings;
+    const more = findings.length > 1 ? `, and ${findings.length - 1} more` : "";
+    super(
+      `the plan is blocked: ${first?.title ?? "no reason recorded"}${more}`,
+      first?.hint ? { hint: first.hint } : {},
+    );
+    this.findings = findings;
+  }
+}
+
+/** A file, the history or the catalog moved between the plan and its application; nothing was run. */
+export class StalePlanError extends DbError {
+  override readonly code = "MIGRATE_STALE_PLAN";
+  /** What moved, one sentence each. */
+  readonly changes: readonly string[];
+
+  constructor(changes: readonly string[]) {
+    super(`the plan is stale: ${changes.join("; ")}`, { hint: "Plan again, look at the difference, then apply." });
+    this.changes = changes;
+  }
+}
+
+/** Another runner held the advisory lock for the whole of `advisoryLockTimeoutMs`. */
+export class MigrationLockTimeoutError extends DbError {
+  override readonly code = "MIGRATE_LOCK_TIMEOUT";
+  override readonly retryable = true;
+}
+
+/** Two statements of one session reached different server processes: a transaction pooler stands between. */
+export class TransactionPoolerError extends DbError {
+  override readonly code = "MIGRATE_TRANSACTION_POOLER";
+}
+
+/**
+ * A statement outside a transaction was under way when its runner died, and the catalog cannot tell whether it
+ * took effect. Nothing more is run until the caller decides.
+ */
+export class UncertainStatementError extends DbError {
+  override readonly code = "MIGRATE_UNCERTAIN";
+}
+
+/** A migration failed; `report` tells what was applied before it and where it stopped. */
+export class MigrationFailedError extends DbError {
+  override readonly code = "MIGRATE_FAILED";
+  readonly report: MigrationReport;
+
+  constructor(message: string, report: MigrationReport, options: DbErrorOptions) {
+    super(message, options);
+    this.report = report;
+  }
+}

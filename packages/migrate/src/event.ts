@@ -1,0 +1,15 @@
+/** One step of an application, as it happens. */
+export type MigrationEvent =
+  | { readonly type: "lock-waiting"; readonly waitedMs: number }
+  | { readonly type: "lock-acquired"; readonly waitedMs: number }
+  | { readonly type: "migration-started"; readonly migration: string; readonly attempt: number }
+  | {
+      readonly type: "statement-finished";
+      readonly migration: string;
+      readonly statement: number;
+      readonly durationMs: number;
+      readonly rows: number | null;
+    }
+  | { readonly type: "lock-retry"; readonly migration: string; readonly attempt: number; readonly pauseMs: number }
+  | { readonly type: "migration-finished"; readonly migration: string; readonly durationMs: number }
+  | { readonly type: "migration-failed"; readonly migration: string; readonly message: string };

@@ -1,0 +1,172 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf } from "@db/core";
+import { sha256 } from "./checksum.ts";
+import { type DrizzleJournalEntry, readDrizzleJournal } from "./drizzle-journal.ts";
+import { MigrationFilesError, MigrationFolderError } from "./errors.ts";
+import type { FileProblem } from "./file-problem.ts";
+import { type MigrationFile, readSections, sectionChecksum, splitAtBreakpoints } from "./migration-file.ts";
+
+/** Every migration of a folder, in the order they run. */
+export interface MigrationFolder {
+  /** As given. */
+  readonly directory: string;
+  /** `drizzle` when `meta/_journal.json` orders the files. */
+  readonly format: "sql" | "drizzle";
+  readonly migrations: readonly MigrationFile[];
+}
+
+/**
+ * Reads a folder of `<version>_<name>.sql` files, or one written by drizzle-kit (0.x journal). Nothing is parsed.
+ * @throws {MigrationFolderError} when the folder cannot be read
+ * @throws {MigrationFilesError} with every problem of every file
+ */
+export async function readMigrationFolder(directory: string): Promise<MigrationFolder> {
+  let names: string[];
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    names = entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
+    names.sort();
+  } catch (error) {
+    throw new MigrationFolderError(`cannot read the migrations folder ${directory}: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Give the folder that holds the .sql files, or make it with createMigrationFile.",
+    });
+  }
+  const problems: FileProblem[] = [];
+  const journal = await readDrizzleJournal(directory, problems);
+  const reader = new FileReader(directory, new Set(names), problems);
+  const migrations = journal ? await reader.readJournal(journal) : await reader.readNames(names);
+  if (problems.length > 0) throw new MigrationFilesError(problems);
+  return { directory, format: journal ? "drizzle" : "sql", migrations };
+}
+
+class FileReader {
+  readonly #directory: string;
+  readonly #names: ReadonlySet<string>;
+  readonly #problems: FileProblem[];
+
+  constructor(directory: string, names: ReadonlySet<string>, problems: FileProblem[]) {
+    this.#directory = directory;
+    this.#names = names;
+    this.#problems = problems;
+  }
+
+  async readNames(names: readonly string[]): Promise<MigrationFile[]> {
+    const stems = names.filter((name) => this.#isMigration(name));
+    const read = await Promise.all(stems.map((name) => this.#readFile(name, null)));
+    const migrations = read.filter((migration) => migration !== null);
+    this.#refuseDuplicates(migrations);
+    return migrations.sort(compareMigrations);
+  }
+
+  async readJournal(entries: readonly DrizzleJournalEntry[]): Promise<MigrationFile[]> {
+    const read = await Promise.all(
+      entries.map(async (entry) => {
+        if (this.#names.has(`${entry.tag}.sql`)) return this.#readFile(`${entry.tag}.sql`, entry.when);
+        this.#report("MIGRATE-JOURNAL", "meta/_journal.json", `entry ${entry.tag} has no file ${entry.tag}.sql`, {
+          hint: "Restore the file, or remove the entry with drizzle-kit drop.",
+        });
+        return null;
+      }),
+    );
+    return read.filter((migration) => migration !== null);
+  }
+
+  #isMigration(name: string): boolean {
+    if (name.endsWith(".down.sql")) return false;
+    if (/^\d+[_-].*\.(ts|mts|js|mjs)$/.test(name) && !name.endsWith(".d.ts")) {
+      this.#report("MIGRATE-FILE-NAME", name, "only .sql migrations can be run", {
+        hint: "Write the migration in SQL, or keep programs in another folder.",
+      });
+      return false;
+    }
+    if (!name.endsWith(".sql")) return false;
+    if (/^(\d{1,20}([_-].*)?|R__.+)\.sql$/.test(name)) return true;
+    this.#report("MIGRATE-FILE-NAME", name, "the name has no version before it", {
+      hint: "Name it <version>_<name>.sql, such as 0003_add_email.sql, or R__<name>.sql for a repeatable.",
+    });
+    return false;
+  }
+
+  async #readFile(name: string, drizzleWhen: number | null): Promise<MigrationFile | null> {
+    const bytes = await readFile(join(this.#directory, name));
+    const text = this.#decode(name, bytes);
+    if (text === null) return null;
+    const sections = readSections(name, text);
+    this.#problems.push(...sections.problems);
+    const id = name.replace(/(\.up)?\.sql$/, "");
+    const isRepeatable = drizzleWhen === null && id.startsWith("R__");
+    const version = isRepeatable ? "R" : (/^\d+/.exec(id)?.[0] ?? "");
+    const up = drizzleWhen === null ? sections.up : splitAtBreakpoints(sections.up);
+    return {
+      id,
+      version,
+      name: id.replace(/^(R__|\d+[_-]?)/, "") || id,
+      kind: isRepeatable ? "repeatable" : "versioned",
+      file: name,
+      checksum: sectionChecksum(up),
+      up,
+      down: sections.down ?? (await this.#readDownFile(`${id}.down.sql`)),
+      verify: sections.verify,
+      allowances: sections.allowances,
+      drizzle: drizzleWhen === null ? null : { hash: sha256(bytes), when: drizzleWhen },
+    };
+  }
+
+  async #readDownFile(name: string): Promise<MigrationFile["down"]> {
+    if (!this.#names.has(name)) return null;
+    const text = this.#decode(name, await readFile(join(this.#directory, name)));
+    if (text === null) return null;
+    const sections = readSections(name, text.replace(/^([ \t]*--[ \t]*migrate:)[ \t]*down/m, "$1up"));
+    this.#problems.push(...sections.problems);
+    return sections.up;
+  }
+
+  #decode(name: string, bytes: Uint8Array): string | null {
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch {
+      const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+      this.#report("MIGRATE-ENCODING", name, `the file is ${isUtf16 ? "UTF-16" : "not valid UTF-8"}`, {
+        hint: "Save it as UTF-8.",
+      });
+      return null;
+    }
+  }
+
+  #refuseDuplicates(migrations: readonly MigrationFile[]): void {
+    const seen = new Map<string, string>();
+    for (const migration of migrations) {
+      const key = migration.kind === "repeatable" ? migration.id : migration.version.replace(/^0+(?=\d)/, "");
+      const first = seen.get(key);
+      if (first === undefined) seen.set(key, migration.file);
+      else {
+        this.#report("MIGRATE-DUPLICATE", migration.file, `version ${migration.version} is also that of ${first}`, {
+          hint: "Give one of the two files a later version.",
+        });
+      }
+    }
+  }
+
+  #report(code: FileProblem["code"], file: string, message: string, { hint }: { hint: string }): void {
+    this.#problems.push({ code, file, line: null, column: null, message, excerpt: null, hint });
+  }
+}
+
+/** Versioned ones by the number before their name, then repeatables by name. */
+export function compareMigrations(
+  a: Pick<MigrationFile, "kind" | "version" | "id">,
+  b: Pick<MigrationFile, "kind" | "version" | "id">,
+): number {
+  if (a.kind !== b.kind) return a.kind === "versioned" ? -1 : 1;
+  return compareVersions(a.version, b.version) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}
+
+/** Compares two strings of digits as numbers, of any length. */
+export function compareVersions(a: string, b: string): number {
+  const left = a.replace(/^0+/, "");
+  const right = b.replace(/^0+/, "");
+  if (left.length !== right.length) return left.length - right.length;
+  return left < right ? -1 : left > right ? 1 : 0;
+}

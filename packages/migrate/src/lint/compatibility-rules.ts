@@ -1,0 +1,121 @@
+import type { LintRule, LintSubject } from "./rule.ts";
+import { existingTable } from "./rule.ts";
+import { commandRule } from "./constraint-rules.ts";
+import { relationOf } from "../working-catalog.ts";
+
+const rewriting: Readonly<Record<string, string>> = {
+  AT_SetLogged: "SET LOGGED",
+  AT_SetUnLogged: "SET UNLOGGED",
+  AT_SetAccessMethod: "SET ACCESS METHOD",
+  AT_SetTableSpace: "SET TABLESPACE",
+};
+
+const droppable: Readonly<Record<string, string>> = {
+  OBJECT_TABLE: "table",
+  OBJECT_SCHEMA: "schema",
+  OBJECT_VIEW: "view",
+  OBJECT_MATVIEW: "materialized view",
+  OBJECT_TYPE: "type",
+  OBJECT_SEQUENCE: "sequence",
+  OBJECT_FUNCTION: "function",
+  OBJECT_EXTENSION: "extension",
+};
+
+/** Rules on changes that lose data or that the application still running does not know of. */
+export const compatibilityRules: readonly LintRule[] = [
+  commandRule(
+    {
+      id: "set-storage-rewrite",
+      severity: "critical",
+      grows: true,
+      hint: "Make a new table with the property and move the rows in batches.",
+    },
+    ({ table, command }, { effects }) => {
+      const words = rewriting[command.subtype ?? ""];
+      return words && effects.rewrites.includes(table)
+        ? { title: `${words} copies all of ${table} under an exclusive lock` }
+        : null;
+    },
+  ),
+  commandRule(
+    {
+      id: "drop-column",
+      severity: "warn",
+      grows: false,
+      hint: "Stop using the column in one release and drop it in the next; the data is gone for good.",
+    },
+    ({ table, command }) =>
+      command.subtype === "AT_DropColumn"
+        ? { title: `dropping ${command.name} of ${table} loses its data and breaks code that reads it` }
+        : null,
+  ),
+  {
+    id: "drop-object",
+    severity: "warn",
+    grows: false,
+    hint: "Rename it first and drop it in a later release, when nothing has asked for it.",
+    *check(subject) {
+      const { node } = subject.statement;
+      if (!("DropStmt" in node)) return;
+      const kind = droppable[node.DropStmt.removeType ?? ""];
+      if (!kind) return;
+      for (const object of node.DropStmt.objects ?? []) {
+        if (kind === "table" || kind === "view" || kind === "materialized view") {
+          const table = existingTable(subject, relationOf(object));
+          if (!table || (node.DropStmt.missing_ok && isUnknown(subject, table.known))) continue;
+          yield {
+            title: `dropping ${kind} ${table.qualified}${kind === "table" ? " loses its rows and" : ""} breaks code that uses it`,
+          };
+        } else yield { title: `dropping a ${kind} breaks code that uses it` };
+      }
+    },
+  },
+  {
+    id: "truncate",
+    severity: "warn",
+    grows: false,
+    hint: "Delete in batches, or say why all rows may go.",
+    *check({ statement: { node }, effects }) {
+      if (!("TruncateStmt" in node)) return;
+      for (const table of effects.rewrites) yield { title: `TRUNCATE empties ${table} under an exclusive lock` };
+    },
+  },
+  {
+    id: "rename",
+    severity: "warn",
+    grows: false,
+    hint: "Keep the old name for the code still running: a view for a table, a second column for a column.",
+    *check(subject) {
+      const { node } = subject.statement;
+      if (!("RenameStmt" in node)) return;
+      const { renameType, relation, subname, newname } = node.RenameStmt;
+      const table = existingTable(subject, relation);
+      if (!table) return;
+      if (renameType === "OBJECT_COLUMN") {
+        yield { title: `renaming ${subname} of ${table.qualified} to ${newname} breaks code that uses the old name` };
+      } else if (renameType === "OBJECT_TABLE" || renameType === "OBJECT_VIEW") {
+        yield { title: `renaming ${table.qualified} to ${newname} breaks code that uses the old name` };
+      }
+    },
+  },
+  {
+    id: "set-schema",
+    severity: "warn",
+    grows: false,
+    hint: "Leave a view of the old name in the old schema until no code uses it.",
+    *check(subject) {
+      const { node } = subject.statement;
+      if (!("AlterObjectSchemaStmt" in node) || !/TABLE|VIEW/.test(node.AlterObjectSchemaStmt.objectType ?? "")) return;
+      const table = existingTable(subject, node.AlterObjectSchemaStmt.relation);
+      if (table)
+        yield {
+          title: `moving ${table.qualified} to ${node.AlterObjectSchemaStmt.newschema} breaks code that uses the old name`,
+        };
+    },
+  },
+];
+
+/** True when a catalog was read and the relation is not in it: DROP … IF EXISTS then drops nothing. */
+function isUnknown(subject: LintSubject, known: unknown): boolean {
+  return known === undefined && subject.catalog.tables.size > 0;
+}

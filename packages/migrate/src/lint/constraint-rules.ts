@@ -1,0 +1,212 @@
+import type { AlterTableCmd, Constraint } from "libpg-query";
+import { alterCommands } from "../effects.ts";
+import { coversNotNull } from "../not-null-proof.ts";
+import { sqlTypeOf } from "../sql-type.ts";
+import { stringsOf, type WorkingTable } from "../working-catalog.ts";
+import { existingTable, type LintRule, type LintSubject, type RuleHit, sqlName } from "./rule.ts";
+
+interface Command {
+  readonly table: string;
+  readonly known: WorkingTable | undefined;
+  readonly command: AlterTableCmd;
+  /** True when the statement holds nothing else, so that its text can be built upon. */
+  readonly alone: boolean;
+}
+
+function* commandsOf(subject: LintSubject): Generator<Command> {
+  const { node } = subject.statement;
+  if (!("AlterTableStmt" in node)) return;
+  const table = existingTable(subject, node.AlterTableStmt.relation);
+  if (!table) return;
+  const commands = alterCommands(node.AlterTableStmt);
+  for (const command of commands) {
+    yield { table: table.qualified, known: table.known, command, alone: commands.length === 1 };
+  }
+}
+
+/** A rule asked once for each command of an ALTER TABLE on an existing table. */
+export function commandRule(
+  rule: Omit<LintRule, "check">,
+  check: (command: Command, subject: LintSubject) => Omit<RuleHit, "table"> | null,
+): LintRule {
+  return {
+    ...rule,
+    *check(subject) {
+      for (const command of commandsOf(subject)) {
+        const hit = check(command, subject);
+        if (hit) yield { ...hit, table: command.table };
+      }
+    },
+  };
+}
+
+function constraintRule(
+  rule: Omit<LintRule, "check">,
+  check: (constraint: Constraint, command: Command, subject: LintSubject) => Omit<RuleHit, "table"> | null,
+): LintRule {
+  return commandRule(rule, (command, subject) => {
+    const { subtype, def } = command.command;
+    if (subtype !== "AT_AddConstraint" || !def || !("Constraint" in def)) return null;
+    return check(def.Constraint, command, subject);
+  });
+}
+
+function notValidThenValidate(
+  constraint: Constraint,
+  { table, alone }: Command,
+  subject: LintSubject,
+): Pick<RuleHit, "safer"> {
+  if (!alone || !constraint.conname) return {};
+  const validate = `alter table ${sqlName(...table.split("."))} validate constraint ${sqlName(constraint.conname)};`;
+  return { safer: `${subject.statement.sql} not valid;\n-- in a later migration:\n${validate}` };
+}
+
+/** Rules on constraints, NOT NULL and column types. */
+export const constraintRules: readonly LintRule[] = [
+  commandRule(
+    {
+      id: "set-not-null",
+      severity: "critical",
+      grows: true,
+      hint: "Add CHECK (column IS NOT NULL) NOT VALID, validate it, set NOT NULL, drop the check.",
+    },
+    ({ table, known, command }) => {
+      if (command.subtype !== "AT_SetNotNull" || coversNotNull(known, command.name ?? "")) return null;
+      const target = `alter table ${sqlName(...table.split("."))}`;
+      const check = sqlName(`${command.name}_not_null`);
+      return {
+        title: `setting ${command.name} NOT NULL reads all of ${table} under an exclusive lock`,
+        safer: [
+          `${target} add constraint ${check} check (${sqlName(command.name ?? "")} is not null) not valid;`,
+          "-- in a later migration:",
+          `${target} validate constraint ${check};`,
+          `${target} alter column ${sqlName(command.name ?? "")} set not null;`,
+          `${target} drop constraint ${check};`,
+        ].join("\n"),
+      };
+    },
+  ),
+  commandRule(
+    {
+      id: "change-type-rewrite",
+      severity: "critical",
+      grows: true,
+      hint: "Add a column of the new type, fill it in batches, then switch over.",
+    },
+    ({ table, known, command }, { effects, catalog }) => {
+      const { subtype, def, name } = command;
+      if (subtype !== "AT_AlterColumnType" || !def || !("ColumnDef" in def) || !effects.rewrites.includes(table))
+        return null;
+      const from = known?.columns.find((column) => column.name === name)?.type.name ?? "its type";
+      const to = sqlTypeOf(def.ColumnDef.typeName, catalog).name;
+      return { title: `changing ${name} from ${from} to ${to} rewrites ${table} under an exclusive lock` };
+    },
+  ),
+  constraintRule(
+    {
+      id: "add-check-valid",
+      severity: "critical",
+      grows: true,
+      hint: "Add it as NOT VALID, then VALIDATE CONSTRAINT in a later migration, which lets reads and writes go on.",
+    },
+    (constraint, command, subject) => {
+      if (constraint.skip_validation || constraint.is_enforced === false) return null;
+      if (constraint.contype === "CONSTR_NOTNULL") {
+        if (coversNotNull(command.known, stringsOf(constraint.keys)[0] ?? "")) return null;
+      } else if (constraint.contype !== "CONSTR_CHECK") return null;
+      return {
+        title: `adding a validated CHECK or NOT NULL reads all of ${command.table} under an exclusive lock`,
+        ...notValidThenValidate(constraint, command, subject),
+      };
+    },
+  ),
+  constraintRule(
+    {
+      id: "add-fk-valid",
+      severity: "critical",
+      grows: true,
+      hint: "Add it as NOT VALID, then VALIDATE CONSTRAINT in a later migration.",
+    },
+    (constraint, command, subject) => {
+      if (constraint.contype !== "CONSTR_FOREIGN" || constraint.skip_validation) return null;
+      if (constraint.is_enforced === false) return null;
+      const parent = subject.catalog.qualify(constraint.pktable ?? {});
+      return {
+        title: `adding a validated foreign key stops writes to ${command.table} and ${parent} while every row is checked`,
+        ...notValidThenValidate(constraint, command, subject),
+      };
+    },
+  ),
+  constraintRule(
+    {
+      id: "add-unique-constraint",
+      severity: "critical",
+      grows: true,
+      hint: "Build the index with CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … UNIQUE USING INDEX.",
+    },
+    (constraint, { table }) => {
+      if (constraint.contype !== "CONSTR_UNIQUE" || constraint.indexname) return null;
+      const name = constraint.conname ?? `${table.split(".").at(-1)}_${stringsOf(constraint.keys).join("_")}_key`;
+      const keys = stringsOf(constraint.keys)
+        .map((key) => sqlName(key))
+        .join(", ");
+      const target = sqlName(...table.split("."));
+      return {
+        title: `adding a UNIQUE constraint builds its index while ${table} is locked`,
+        safer:
+          `create unique index concurrently ${sqlName(name)} on ${target} (${keys});\n-- in a later migration:\n` +
+          `alter table ${target} add constraint ${sqlName(name)} unique using index ${sqlName(name)};`,
+      };
+    },
+  ),
+  constraintRule(
+    {
+      id: "add-primary-key",
+      severity: "critical",
+      grows: true,
+      hint: "Make the columns NOT NULL and build a unique index concurrently first, then ADD PRIMARY KEY USING INDEX.",
+    },
+    (constraint, { table }, { effects }) => {
+      if (constraint.contype !== "CONSTR_PRIMARY") return null;
+      if (constraint.indexname === undefined) {
+        return { title: `adding a primary key builds its index while ${table} is locked` };
+      }
+      return effects.scans.includes(table)
+        ? { title: `adding the primary key reads all of ${table}: its columns are not yet NOT NULL` }
+        : null;
+    },
+  ),
+  constraintRule(
+    {
+      id: "add-exclusion",
+      severity: "critical",
+      grows: true,
+      hint: "There is no online way: use a quiet hour, or a new table filled in batches.",
+    },
+    (constraint, { table }) =>
+      constraint.contype === "CONSTR_EXCLUSION"
+        ? { title: `adding an exclusion constraint builds its index while ${table} is locked` }
+        : null,
+  ),
+  {
+    id: "validate-in-same-tx",
+    severity: "critical",
+    grows: true,
+    hint: "Validate in a later migration, so that the lock of the first step is gone by then.",
+    *check({ statement, effects, transactional, before, catalog }) {
+      const { node } = statement;
+      if (!transactional || !("AlterTableStmt" in node) || effects.scans.length === 0) return;
+      const commands = alterCommands(node.AlterTableStmt);
+      if (!commands.some((command) => command.subtype === "AT_ValidateConstraint")) return;
+      const table = catalog.qualify(node.AlterTableStmt.relation ?? {});
+      const held = before
+        .flatMap((earlier) => earlier.effects.locks)
+        .find((lock) => lock.relation === table && /^(AccessExclusive|ShareRowExclusive)$/.test(lock.mode));
+      if (held)
+        yield {
+          table,
+          title: `validating under the ${held.mode} lock already held on ${table} stops writes for the whole scan`,
+        };
+    },
+  },
+];

@@ -1,0 +1,131 @@
+import type { StatementEffects } from "./effect-collector.ts";
+import type { SectionSettings } from "./directive.ts";
+import type { FileProblem } from "./file-problem.ts";
+import type { HistoryState } from "./history.ts";
+import type { MigrationFile, MigrationSection } from "./migration-file.ts";
+import type { MigrationLimits } from "./options.ts";
+import type { SqlParser } from "./parser.ts";
+import type { PlannedMigration, PlannedStatement } from "./plan.ts";
+import { type MigrationStatement, parseSection, transactionNeed } from "./statement.ts";
+import { sqlName } from "./lint/rule.ts";
+import { settingsChangedBy } from "./session-settings.ts";
+import { stringsOf } from "./working-catalog.ts";
+
+/** A migration's section parsed, and whether it runs in one transaction. */
+export interface ParsedMigration {
+  readonly statements: readonly MigrationStatement[];
+  readonly verify: readonly MigrationStatement[];
+  readonly transactional: boolean;
+  readonly transactionReason: string | null;
+}
+
+/** Parses the section to run, and the verify section with it. Problems go to `problems`. */
+export function parseMigration(
+  parser: SqlParser,
+  section: MigrationSection,
+  verify: MigrationSection | null,
+  serverVersion: number,
+  problems: FileProblem[],
+): ParsedMigration {
+  const statements = parseSection(parser, section, problems);
+  const outside = statements.find((one) => transactionNeed(one.node, serverVersion) === "outside");
+  const { transaction } = section.settings;
+  const transactional = transaction === "always" || (transaction === "auto" && !outside);
+  const reason =
+    transaction === "never" ? "the section says transaction=false" : `${outside?.kind} cannot run in a transaction`;
+  return {
+    statements,
+    verify: verify ? parseSection(parser, verify, problems) : [],
+    transactional,
+    transactionReason: transactional ? null : reason,
+  };
+}
+
+/** Puts file, parse, effects and limits together. */
+export function plannedMigration(
+  file: Pick<MigrationFile, "id" | "version" | "name" | "kind" | "file" | "checksum" | "drizzle">,
+  parsed: ParsedMigration,
+  effects: readonly StatementEffects[],
+  context: {
+    readonly settings: SectionSettings;
+    readonly limits: MigrationLimits;
+    readonly serverVersion: number;
+    readonly chain: string | null;
+    readonly previousState: HistoryState | null;
+    readonly downSql: string | null;
+  },
+): PlannedMigration {
+  const { settings, limits, serverVersion, chain, previousState, downSql } = context;
+  const none: StatementEffects = { locks: [], rewrites: [], scans: [], indexBuilds: [], opaque: false };
+  return {
+    id: file.id,
+    version: file.version,
+    name: file.name,
+    kind: file.kind,
+    file: file.file,
+    checksum: file.checksum,
+    chain,
+    previousState,
+    transactional: parsed.transactional,
+    transactionReason: parsed.transactionReason,
+    lockTimeoutMs: settings.lockTimeoutMs === undefined ? limits.lockTimeoutMs : settings.lockTimeoutMs,
+    statementTimeoutMs:
+      settings.statementTimeoutMs === undefined ? limits.statementTimeoutMs : settings.statementTimeoutMs,
+    lockRetries: settings.retries ?? limits.lockRetries,
+    tags: settings.tags,
+    settings: settingsChangedBy(parsed.statements.map((one) => one.node)),
+    statements: parsed.statements.map((one, index) => plannedStatement(one, effects[index] ?? none, serverVersion)),
+    verify: parsed.verify.map((one) => plannedStatement(one, none, serverVersion)),
+    downSql,
+    drizzle: file.drizzle,
+  };
+}
+
+/** A down section as the history keeps it: readable as a migration file again. */
+export function downSqlOf(section: MigrationSection | null): string | null {
+  if (!section) return null;
+  const { transaction, lockTimeoutMs, statementTimeoutMs, retries } = section.settings;
+  const timeout = (ms: number | null): string => (ms === null ? "off" : `${ms}ms`);
+  const settings = [
+    transaction === "auto" ? "" : ` transaction=${transaction}`,
+    lockTimeoutMs === undefined ? "" : ` lock_timeout=${timeout(lockTimeoutMs)}`,
+    statementTimeoutMs === undefined ? "" : ` statement_timeout=${timeout(statementTimeoutMs)}`,
+    retries === undefined ? "" : ` retries=${retries}`,
+  ].join("");
+  const sql = section.pieces
+    .map((piece) => piece.sql.replaceAll("\r\n", "\n"))
+    .join("\n")
+    .trim();
+  return `-- migrate:down${settings}\n${sql}\n`;
+}
+
+function plannedStatement(
+  statement: MigrationStatement,
+  effects: StatementEffects,
+  serverVersion: number,
+): PlannedStatement {
+  return {
+    sql: statement.sql,
+    kind: statement.kind,
+    file: statement.file,
+    line: statement.line,
+    hash: statement.hash,
+    effects,
+    transactionNeed: transactionNeed(statement.node, serverVersion),
+    index: concurrentIndexOf(statement),
+  };
+}
+
+function concurrentIndexOf({ node }: MigrationStatement): PlannedStatement["index"] {
+  if ("IndexStmt" in node && node.IndexStmt.concurrent && node.IndexStmt.idxname) {
+    const { schemaname, relname = "" } = node.IndexStmt.relation ?? {};
+    const table = schemaname === undefined ? sqlName(relname) : sqlName(schemaname, relname);
+    return { name: sqlName(node.IndexStmt.idxname), table, action: "create" };
+  }
+  if ("DropStmt" in node && node.DropStmt.concurrent) {
+    const [object] = node.DropStmt.objects ?? [];
+    if (object && "List" in object)
+      return { name: sqlName(...stringsOf(object.List.items)), table: null, action: "drop" };
+  }
+  return null;
+}

@@ -1,0 +1,247 @@
+import { compareFindings, type DatabaseLike, type Queryable, toDatabase } from "@db/core";
+import { type Catalog, collectCatalog, fingerprintCatalog } from "./catalog.ts";
+import { chainOf } from "./checksum.ts";
+import { type ComparedMigration, compareHistory, type Comparison, resolveMigration } from "./comparison.ts";
+import { type DrizzleHistory, readDrizzleHistory } from "./drizzle-history.ts";
+import { MigrationFilesError, MigrationOptionsError } from "./errors.ts";
+import type { FileProblem } from "./file-problem.ts";
+import type { MigrationFinding } from "./finding.ts";
+import { type MigrationFolder, readMigrationFolder } from "./folder.ts";
+import { History, type HistoryEntry } from "./history.ts";
+import { lint, type LintMigration } from "./lint/lint.ts";
+import type { MigrationFile } from "./migration-file.ts";
+import { planDefaults, type PlanOptions, resolveLimits } from "./options.ts";
+import { loadParser } from "./parser.ts";
+import type { AdoptedMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
+import { downSqlOf, parseMigration, type ParsedMigration, plannedMigration } from "./planned-migration.ts";
+import { readServer, type ServerFacts } from "./server.ts";
+
+/** What a plan is made from, read and not yet judged. */
+export interface MigrationInputs {
+  readonly folder: MigrationFolder;
+  readonly server: ServerFacts;
+  readonly history: History;
+  /** Null when there is no history yet. */
+  readonly entries: readonly HistoryEntry[] | null;
+  readonly drizzle: DrizzleHistory | null;
+}
+
+/**
+ * Plans what is pending. Reads the folder and the database, writes nothing.
+ * @throws {MigrationFilesError} with every unusable file, syntax errors included
+ * @throws {MigrationFolderError} {@link HistoryError} {@link UnsupportedServerError} {@link UnknownMigrationError}
+ */
+export async function planMigrations(db: DatabaseLike, options: PlanOptions): Promise<MigrationPlan> {
+  const policy = { ...planDefaults, ...options };
+  const limits = resolveLimits(options);
+  const folder = await readMigrationFolder(options.directory);
+  return toDatabase(db).withSession(async (session) => {
+    const inputs = await readInputs(session, folder, options);
+    const comparison = compareHistory(folder, inputs.entries ?? [], inputs.drizzle, policy);
+    const pending = selectPending(comparison, folder, options.to);
+    const adopt = adoptionsOf(comparison, inputs.entries ?? []);
+    const findings = [...comparison.findings, ...dependencyFindings(pending, comparison)];
+    const catalog = pending.length > 0 ? await collectCatalog(session, inputs.history.schema) : null;
+    const { migrations, findings: lintFindings } = catalog
+      ? await planPending(pending, lastChain(inputs.entries ?? [], adopt), catalog, limits, policy.lintBlocks)
+      : { migrations: [], findings: [] };
+    return assemblePlan("up", inputs, { catalog, adopt, migrations, findings: [...findings, ...lintFindings] });
+  });
+}
+
+/**
+ * Plans to declare migrations applied without running them, for a database whose schema was made another way.
+ * @throws {MigrationOptionsError} when the history already has applied migrations
+ */
+export async function planBaseline(
+  db: DatabaseLike,
+  options: Pick<PlanOptions, "directory" | "schema" | "table"> & {
+    /** Last migration the database already has: id, file or version. */
+    readonly to: string;
+  },
+): Promise<MigrationPlan> {
+  const folder = await readMigrationFolder(options.directory);
+  const last = resolveMigration(options.to, folder.migrations);
+  return toDatabase(db).withSession(async (session) => {
+    const inputs = await readInputs(session, folder, options);
+    if (inputs.entries?.some((entry) => entry.state !== "reverted")) {
+      throw new MigrationOptionsError("the history is not empty: a baseline is its first entry", {
+        hint: "Use status to see what is applied.",
+      });
+    }
+    const chosen = folder.migrations.slice(0, folder.migrations.indexOf(last) + 1);
+    let chain: string | null = null;
+    const adopt = chosen.map((file): AdoptedMigration => {
+      chain = chainOf(chain, file.checksum);
+      return adopted(file, chain, "baseline", null);
+    });
+    return assemblePlan("baseline", inputs, { catalog: null, adopt, migrations: [], findings: [] });
+  });
+}
+
+/** Reads everything a plan needs but the catalog. */
+export async function readInputs(
+  session: Queryable,
+  folder: MigrationFolder,
+  options: Pick<PlanOptions, "schema" | "table">,
+): Promise<MigrationInputs> {
+  const server = await readServer(session);
+  const history = new History(options);
+  const entries = await history.read(session);
+  const drizzle = folder.format === "drizzle" ? await readDrizzleHistory(session) : null;
+  return { folder, server, history, entries, drizzle };
+}
+
+/** Puts a plan together. Pure but for the time. */
+export function assemblePlan(
+  direction: MigrationPlan["direction"],
+  inputs: MigrationInputs,
+  parts: {
+    readonly catalog: Catalog | null;
+    readonly adopt: readonly AdoptedMigration[];
+    readonly migrations: readonly PlannedMigration[];
+    readonly findings: readonly MigrationFinding[];
+  },
+): MigrationPlan {
+  const { folder, server, history, entries, drizzle } = inputs;
+  const findings = parts.findings.toSorted(compareFindings);
+  return {
+    format: 1,
+    direction,
+    createdAt: new Date().toISOString(),
+    directory: folder.directory,
+    folderFormat: folder.format,
+    server: { version: server.version, database: server.database },
+    history: {
+      schema: history.schema,
+      table: history.table,
+      exists: entries !== null,
+      known: (entries ?? []).map(({ id, state, checksum }) => ({ id, state, checksum })),
+      drizzleSchema: drizzle?.schema ?? null,
+    },
+    catalogFingerprint: parts.catalog ? fingerprintCatalog(parts.catalog) : null,
+    adopt: parts.adopt,
+    migrations: parts.migrations,
+    findings,
+    blocked: findings.some((finding) => finding.blocks),
+  };
+}
+
+interface Pending {
+  readonly file: MigrationFile;
+  readonly compared: ComparedMigration;
+}
+
+const runnable = new Set(["pending", "out-of-order", "failed", "interrupted", "reverted", "outdated"]);
+
+function selectPending(comparison: Comparison, folder: MigrationFolder, to: string | undefined): Pending[] {
+  const last = to === undefined ? folder.migrations.at(-1) : resolveMigration(to, folder.migrations);
+  const until = last ? folder.migrations.indexOf(last) : -1;
+  return comparison.migrations.flatMap((compared) => {
+    const { file } = compared;
+    if (!file || !runnable.has(compared.state) || folder.migrations.indexOf(file) > until) return [];
+    return [{ file, compared }];
+  });
+}
+
+async function planPending(
+  pending: readonly Pending[],
+  firstChain: string | null,
+  catalog: Catalog,
+  limits: ReturnType<typeof resolveLimits>,
+  lintBlocks: NonNullable<PlanOptions["lintBlocks"]>,
+): Promise<{ migrations: PlannedMigration[]; findings: readonly MigrationFinding[] }> {
+  const parser = await loadParser();
+  const problems: FileProblem[] = [];
+  const parsed = new Map<string, ParsedMigration>();
+  for (const { file } of pending) {
+    const migration = parseMigration(parser, file.up, file.verify, catalog.serverVersion, problems);
+    if (migration.statements.length === 0 && !problems.some((problem) => problem.file === file.file)) {
+      problems.push(emptyProblem(file));
+    }
+    // The down is parsed now so that its mistakes are known before it is needed.
+    if (file.down) parseMigration(parser, file.down, null, catalog.serverVersion, problems);
+    parsed.set(file.id, migration);
+  }
+  if (problems.length > 0) throw new MigrationFilesError(problems);
+  const subjects = pending.map(({ file }): LintMigration => ({
+    id: file.id,
+    statements: parsed.get(file.id)?.statements ?? [],
+    transactional: parsed.get(file.id)?.transactional ?? true,
+    allowances: file.allowances,
+  }));
+  const judged = lint(subjects, catalog, { blocks: lintBlocks, exempt: "plan" });
+  let chain = firstChain;
+  const migrations = pending.map(({ file, compared }) => {
+    chain = chainOf(chain, file.checksum);
+    return plannedMigration(file, parsed.get(file.id) as ParsedMigration, judged.effects.get(file.id) ?? [], {
+      settings: file.up.settings,
+      limits,
+      serverVersion: catalog.serverVersion,
+      chain,
+      previousState: compared.entry?.state ?? null,
+      downSql: downSqlOf(file.down),
+    });
+  });
+  return { migrations, findings: judged.findings };
+}
+
+function emptyProblem(file: MigrationFile): FileProblem {
+  return {
+    code: "MIGRATE-EMPTY",
+    file: file.file,
+    line: null,
+    column: null,
+    message: "there is no SQL to run",
+    excerpt: null,
+    hint: 'Write the SQL below "-- migrate:up", or remove the file.',
+  };
+}
+
+function adoptionsOf(comparison: Comparison, entries: readonly HistoryEntry[]): AdoptedMigration[] {
+  let chain = lastChain(entries, []);
+  return comparison.migrations.flatMap(({ file, adopted: match }) => {
+    if (!file || !match) return [];
+    chain = chainOf(chain, file.checksum);
+    return [adopted(file, chain, "drizzle", new Date(match.when).toISOString())];
+  });
+}
+
+function adopted(
+  file: MigrationFile,
+  chain: string | null,
+  source: AdoptedMigration["source"],
+  appliedAt: string | null,
+): AdoptedMigration {
+  const { id, version, name, kind, checksum } = file;
+  return { id, version, name, kind, checksum, chain, statements: 0, downSql: downSqlOf(file.down), source, appliedAt };
+}
+
+function lastChain(entries: readonly HistoryEntry[], adopt: readonly AdoptedMigration[]): string | null {
+  return adopt.at(-1)?.chain ?? entries.findLast((entry) => entry.state === "applied")?.chain ?? null;
+}
+
+function dependencyFindings(pending: readonly Pending[], comparison: Comparison): MigrationFinding[] {
+  const ready = new Set(comparison.migrations.filter(({ state }) => !runnable.has(state)).map(({ id }) => id));
+  const findings: MigrationFinding[] = [];
+  for (const { file } of pending) {
+    for (const needed of file.up.settings.depends) {
+      if (ready.has(needed)) continue;
+      findings.push({
+        id: "MIGRATE-DEPENDS",
+        severity: "critical",
+        title: `${file.file} depends on ${needed}, which is neither applied nor planned before it`,
+        hint: "Add the file it depends on, or correct its depends setting.",
+        migration: file.id,
+        rule: null,
+        file: file.file,
+        line: 1,
+        column: 1,
+        blocks: true,
+        safer: null,
+      });
+    }
+    ready.add(file.id);
+  }
+  return findings;
+}

@@ -1,0 +1,94 @@
+import { randomUUID } from "node:crypto";
+import type { Queryable } from "@db/core";
+import type { History, HistoryEntry, HistoryRecord, HistoryState, JournalRecord } from "./history.ts";
+import type { ResolvedApplyOptions } from "./options.ts";
+import type { MigrationPlan, PlannedMigration, PlannedStatement } from "./plan.ts";
+import type { StatementReport } from "./report.ts";
+import { toolVersion } from "./tool-version.ts";
+
+/** What running one plan shares among its migrations. */
+export interface RunContext {
+  readonly session: Queryable;
+  readonly history: History;
+  readonly plan: MigrationPlan;
+  readonly options: ResolvedApplyOptions;
+  readonly runId: string;
+  /** The history as read under the lock. */
+  readonly entries: ReadonlyMap<string, HistoryEntry>;
+  /** The server process that holds the lock. */
+  readonly pid: number;
+}
+
+export function newRunId(): string {
+  return randomUUID();
+}
+
+/** A migration's row of the history. */
+export function historyRecord(
+  context: RunContext,
+  migration: PlannedMigration,
+  state: HistoryState,
+  facts: {
+    readonly done: number;
+    readonly startedAt: string;
+    readonly durationMs: number | null;
+    readonly error?: string;
+  },
+): HistoryRecord {
+  return {
+    id: migration.id,
+    version: migration.version,
+    name: migration.name,
+    kind: migration.kind,
+    state,
+    source: "file",
+    checksum: migration.checksum,
+    chain: migration.chain,
+    transactional: migration.transactional,
+    statements: migration.statements.length,
+    statementsDone: facts.done,
+    startedAt: facts.startedAt,
+    finishedAt: null,
+    durationMs: facts.durationMs,
+    appliedBy: context.options.appliedBy,
+    runId: context.runId,
+    toolVersion,
+    error: facts.error ?? null,
+    downSql: migration.downSql,
+    catalogFingerprint: null,
+  };
+}
+
+/** A statement's row of the journal. */
+export function journalRecord(
+  context: RunContext,
+  migration: PlannedMigration,
+  statement: PlannedStatement,
+  position: number,
+  facts: { readonly state: JournalRecord["state"]; readonly report?: StatementReport; readonly error?: string },
+): JournalRecord {
+  return {
+    migration: migration.id,
+    direction: context.plan.direction === "down" ? "down" : "up",
+    position,
+    hash: statement.hash,
+    kind: statement.kind,
+    line: statement.line,
+    state: facts.state,
+    runId: context.runId,
+    durationMs: facts.report?.durationMs ?? null,
+    rows: facts.report?.rows ?? null,
+    error: facts.error ?? null,
+  };
+}
+
+/** Tells of a statement that ended. */
+export function announceStatement(context: RunContext, migration: PlannedMigration, report: StatementReport): void {
+  context.options.onEvent({
+    type: "statement-finished",
+    migration: migration.id,
+    statement: report.index,
+    durationMs: report.durationMs,
+    rows: report.rows,
+  });
+}

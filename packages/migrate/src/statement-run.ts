@@ -1,0 +1,76 @@
+import { AbortedError, type Queryable, sqlStateOf } from "@db/core";
+import type { PlannedStatement } from "./plan.ts";
+import type { StatementReport } from "./report.ts";
+
+/** A statement failed, or a verify query said no. Internal: callers see `MigrationFailedError`. */
+export class StatementError extends Error {
+  readonly statement: PlannedStatement;
+  readonly index: number;
+
+  constructor(statement: PlannedStatement, index: number, message: string, cause: unknown) {
+    super(message, { cause });
+    this.name = "StatementError";
+    this.statement = statement;
+    this.index = index;
+  }
+}
+
+/** Runs one statement and times it. @throws {StatementError} */
+export async function runStatement(
+  session: Queryable,
+  statement: PlannedStatement,
+  index: number,
+  signal: AbortSignal,
+): Promise<StatementReport> {
+  if (signal.aborted) throw new AbortedError("the migration was aborted", { cause: signal.reason });
+  const began = performance.now();
+  try {
+    const result = await session.query(statement.sql);
+    return {
+      index,
+      kind: statement.kind,
+      file: statement.file,
+      line: statement.line,
+      durationMs: round(performance.now() - began),
+      rows: rowsOf(result),
+      locks: null,
+    };
+  } catch (error) {
+    throw new StatementError(statement, index, serverMessage(error), error);
+  }
+}
+
+/** Runs the verify queries: each must succeed, and one that answers a single boolean must answer true. */
+export async function runVerify(session: Queryable, queries: readonly PlannedStatement[]): Promise<void> {
+  for (const [index, query] of queries.entries()) {
+    let rows: readonly object[];
+    try {
+      ({ rows } = await session.query(query.sql));
+    } catch (error) {
+      throw new StatementError(query, index, `verify failed: ${serverMessage(error)}`, error);
+    }
+    const values = rows.length === 1 ? Object.values(rows[0] ?? {}) : [];
+    if (values.length === 1 && values[0] === false) {
+      throw new StatementError(query, index, "verify failed: the query answered false", undefined);
+    }
+  }
+}
+
+/** What the server said, without the values it may quote. */
+export function serverMessage(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  // Class 22 (data exception) quotes the value it could not take.
+  return sqlStateOf(error)?.startsWith("22") ? message.replace(/"[^"]*"/g, '"…"') : message;
+}
+
+/** Milliseconds with microseconds. */
+export function round(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
+// pg says rowCount, PGlite affectedRows; a driver that says neither is not asked.
+function rowsOf(result: object): number | null {
+  const { rowCount, affectedRows } = result as { rowCount?: unknown; affectedRows?: unknown };
+  const rows = rowCount ?? affectedRows;
+  return typeof rows === "number" ? rows : null;
+}

@@ -1,0 +1,131 @@
+import { excerptOf, type FileProblem, placeOf } from "./file-problem.ts";
+import type { MigrationSection } from "./migration-file.ts";
+import { type Node, type ParsedStatement, type SqlParser, SqlSyntaxError, syntaxProblem } from "./parser.ts";
+
+/** A statement of a migration file. */
+export interface MigrationStatement extends ParsedStatement {
+  readonly file: string;
+  /** From 1, in the file. */
+  readonly line: number;
+  readonly column: number;
+  /** How PostgreSQL names it: `CREATE INDEX CONCURRENTLY`. */
+  readonly kind: string;
+  /** UTF-16 index of its end in the file. */
+  readonly fileEnd: number;
+}
+
+/** Parses a section; what it cannot use goes to `problems` and the rest is still returned. */
+export function parseSection(
+  parser: SqlParser,
+  section: MigrationSection,
+  problems: FileProblem[],
+): MigrationStatement[] {
+  const statements: MigrationStatement[] = [];
+  for (const piece of section.pieces) {
+    let parsed: ParsedStatement[];
+    try {
+      parsed = parser.parse(piece.sql);
+    } catch (error) {
+      if (!(error instanceof SqlSyntaxError)) throw error;
+      problems.push(syntaxProblem(error, section.file, section.text, piece.offset));
+      continue;
+    }
+    for (const statement of parsed) {
+      const index = piece.offset + statement.start;
+      const place = placeOf(section.text, index);
+      const refused = refusalOf(statement.node);
+      if (refused) {
+        const excerpt = excerptOf(section.text, place);
+        problems.push({ code: "MIGRATE-STATEMENT", file: section.file, ...place, excerpt, ...refused });
+      }
+      const kind = kindOf(statement);
+      statements.push({ ...statement, file: section.file, ...place, kind, fileEnd: index + statement.sql.length });
+    }
+  }
+  return statements;
+}
+
+function refusalOf(node: Node): { message: string; hint: string } | null {
+  if ("TransactionStmt" in node) {
+    const kind = node.TransactionStmt.kind ?? "";
+    if (/SAVEPOINT|RELEASE|ROLLBACK_TO/.test(kind)) return null;
+    return {
+      message: "a migration must not begin or end a transaction",
+      hint: "Remove it: each file runs in one transaction, unless its section says transaction=false.",
+    };
+  }
+  if ("CopyStmt" in node && node.CopyStmt.filename === undefined) {
+    return {
+      message: "COPY from or to the client cannot run in a migration",
+      hint: "Use INSERT, or load the data after the migration.",
+    };
+  }
+  return null;
+}
+
+function kindOf({ node, sql }: ParsedStatement): string {
+  const words = /^[A-Za-z]+(\s+[A-Za-z]+)?/.exec(sql)?.[0]?.toUpperCase().replace(/\s+/g, " ") ?? "";
+  const [first = "", second = ""] = words.split(" ");
+  if ("IndexStmt" in node) {
+    return ["CREATE", node.IndexStmt.unique && "UNIQUE", "INDEX", node.IndexStmt.concurrent && "CONCURRENTLY"]
+      .filter(Boolean)
+      .join(" ");
+  }
+  if ("DropStmt" in node && node.DropStmt.concurrent) return "DROP INDEX CONCURRENTLY";
+  if ("ViewStmt" in node) return "CREATE VIEW";
+  if ("CreateFunctionStmt" in node)
+    return node.CreateFunctionStmt.is_procedure ? "CREATE PROCEDURE" : "CREATE FUNCTION";
+  if ("CreateTrigStmt" in node) return "CREATE TRIGGER";
+  if ("CreateStmt" in node) return "CREATE TABLE";
+  const twoWords = ["ALTER", "CREATE", "DROP", "COMMENT", "REFRESH", "REINDEX", "LOCK"];
+  return twoWords.includes(first) && second ? `${first} ${second}` : first;
+}
+
+/**
+ * How a statement stands to transactions: `outside` cannot run in one, `own` may end one itself,
+ * `inside` runs in one.
+ */
+export function transactionNeed(node: Node, serverVersion = 180_000): "outside" | "own" | "inside" {
+  if ("CallStmt" in node || "DoStmt" in node) return "own";
+  return refusesTransaction(node, serverVersion) ? "outside" : "inside";
+}
+
+// PreventInTransactionBlock is called for exactly these (src/backend/tcop/utility.c and the commands themselves).
+function refusesTransaction(node: Node, serverVersion: number): boolean {
+  if ("IndexStmt" in node) return node.IndexStmt.concurrent === true;
+  if ("DropStmt" in node) return node.DropStmt.concurrent === true;
+  if ("VacuumStmt" in node) return node.VacuumStmt.is_vacuumcmd === true;
+  if ("ClusterStmt" in node) return node.ClusterStmt.relation === undefined;
+  if ("ReindexStmt" in node) {
+    const { kind, params = [] } = node.ReindexStmt;
+    const isConcurrent = hasOption(params, "concurrently");
+    return isConcurrent || !/INDEX$|TABLE$/.test(kind ?? "");
+  }
+  if ("AlterEnumStmt" in node) return serverVersion < 120_000 && node.AlterEnumStmt.newVal !== undefined;
+  if ("AlterTableStmt" in node) {
+    return (node.AlterTableStmt.cmds ?? []).some((command) => {
+      const def = "AlterTableCmd" in command ? command.AlterTableCmd.def : undefined;
+      return def !== undefined && "PartitionCmd" in def && def.PartitionCmd.concurrent === true;
+    });
+  }
+  if ("CreateSubscriptionStmt" in node || "DropSubscriptionStmt" in node) return true;
+  return [
+    "AlterSystemStmt",
+    "CreatedbStmt",
+    "DropdbStmt",
+    "CreateTableSpaceStmt",
+    "DropTableSpaceStmt",
+    "AlterDatabaseRefreshCollStmt",
+  ].some((name) => name in node);
+}
+
+/** Whether an option list such as `(concurrently, verbose)` has one switched on. */
+export function hasOption(options: readonly Node[], name: string): boolean {
+  return options.some((option) => {
+    if (!("DefElem" in option) || option.DefElem.defname !== name) return false;
+    const { arg } = option.DefElem;
+    if (arg === undefined) return true;
+    const value = "String" in arg ? arg.String.sval : "Integer" in arg ? String(arg.Integer.ival ?? 0) : "true";
+    return !["false", "off", "0"].includes(value ?? "true");
+  });
+}

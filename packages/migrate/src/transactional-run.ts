@@ -1,0 +1,109 @@
+import { isConnectionError, sqlStateOf } from "@db/core";
+import { transactionPoolerError } from "./advisory-lock.ts";
+import { deleteDrizzleRow, writeDrizzleRow } from "./drizzle-history.ts";
+import type { PlannedMigration } from "./plan.ts";
+import type { MigrationRun, StatementReport } from "./report.ts";
+import { withLockRetries } from "./retry.ts";
+import { announceStatement, historyRecord, journalRecord, type RunContext } from "./run-context.ts";
+import { readSettings, timeoutSettings, writeSettings } from "./session-settings.ts";
+import { round, runStatement, runVerify } from "./statement-run.ts";
+
+/** The answer to COMMIT was lost: the history, read again, knows whether it happened. Internal. */
+export class CommitUnknownError extends Error {
+  constructor(cause: unknown) {
+    super("the connection was lost while committing: whether it took effect is not known", { cause });
+    this.name = "CommitUnknownError";
+  }
+}
+
+/**
+ * Runs a migration, its verify queries and its history row in one transaction. A lock time-out rolls everything
+ * back before the pause, so that nothing is held while waiting.
+ */
+export async function runTransactional(context: RunContext, migration: PlannedMigration): Promise<MigrationRun> {
+  const { options } = context;
+  const { clock, signal } = options;
+  let attempts = 0;
+  const onRetry = (attempt: number, pauseMs: number): void => {
+    options.onEvent({ type: "lock-retry", migration: migration.id, attempt, pauseMs });
+    options.metrics.count("db_migrate_lock_retries_total");
+    options.logger.info({ migration: migration.id, attempt, pauseMs }, "lock not granted in time, trying again");
+  };
+  return withLockRetries(migration.lockRetries, { clock, signal, onRetry }, async (attempt) => {
+    attempts = attempt;
+    options.onEvent({ type: "migration-started", migration: migration.id, attempt });
+    const began = performance.now();
+    const startedAt = new Date(clock.now()).toISOString();
+    await context.session.query("begin");
+    let statements: StatementReport[];
+    try {
+      statements = await runInside(context, migration);
+      const durationMs = round(performance.now() - began);
+      await record(context, migration, statements, startedAt, durationMs);
+    } catch (error) {
+      // The first error is the one worth reading.
+      await context.session.query("rollback").catch(() => undefined);
+      throw error;
+    }
+    await commit(context);
+    const durationMs = round(performance.now() - began);
+    return { id: migration.id, transactional: true, durationMs, attempts, resumedAt: 0, statements };
+  });
+}
+
+/** The statements and verify queries, inside a transaction the caller has begun. */
+async function runInside(context: RunContext, migration: PlannedMigration): Promise<StatementReport[]> {
+  const { session, options } = context;
+  const before = await readSettings(session, migration.settings);
+  await writeSettings(session, timeoutSettings(migration.lockTimeoutMs, migration.statementTimeoutMs), "transaction");
+  const reports: StatementReport[] = [];
+  for (const [index, statement] of migration.statements.entries()) {
+    const report = await runStatement(session, statement, index, options.signal);
+    reports.push(report);
+    announceStatement(context, migration, report);
+  }
+  await runVerify(session, migration.verify);
+  await writeSettings(session, before, "session");
+  return reports;
+}
+
+async function record(
+  context: RunContext,
+  migration: PlannedMigration,
+  reports: readonly StatementReport[],
+  startedAt: string,
+  durationMs: number,
+): Promise<void> {
+  const { session, history, plan } = context;
+  if (plan.direction === "down") {
+    await history.markReverted(session, migration.id, context.runId);
+    await history.clearJournal(session, migration.id, "up");
+    if (plan.history.drizzleSchema !== null && migration.drizzle) {
+      await deleteDrizzleRow(session, plan.history.drizzleSchema, migration.drizzle);
+    }
+    return;
+  }
+  const pid = await history.write(
+    session,
+    historyRecord(context, migration, "applied", { done: reports.length, startedAt, durationMs }),
+  );
+  if (pid !== context.pid) throw transactionPoolerError();
+  const entries = migration.statements.map((statement, position) => {
+    const report = reports[position];
+    return journalRecord(context, migration, statement, position, { state: "done", ...(report ? { report } : {}) });
+  });
+  await history.writeJournal(session, entries);
+  if (plan.history.drizzleSchema !== null && migration.drizzle) {
+    await writeDrizzleRow(session, plan.history.drizzleSchema, migration.drizzle);
+  }
+}
+
+async function commit(context: RunContext): Promise<void> {
+  try {
+    await context.session.query("commit");
+  } catch (error) {
+    // A deferred constraint that fails here is an answer: nothing was committed. A lost connection is none.
+    if (isConnectionError(error) || sqlStateOf(error) === undefined) throw new CommitUnknownError(error);
+    throw error;
+  }
+}

@@ -1,0 +1,70 @@
+import type { Client } from "pg";
+
+/** What the server really did for a statement. */
+export interface Observation {
+  /** The strongest lock on each table of `public`, by qualified name. */
+  readonly locks: Readonly<Record<string, string>>;
+  /** Tables whose file changed. */
+  readonly rewrites: readonly string[];
+  /** Tables the server said it verified row by row. */
+  readonly scans: readonly string[];
+}
+
+const strength = [
+  "AccessShareLock",
+  "RowShareLock",
+  "RowExclusiveLock",
+  "ShareUpdateExclusiveLock",
+  "ShareLock",
+  "ShareRowExclusiveLock",
+  "ExclusiveLock",
+  "AccessExclusiveLock",
+];
+
+/** Runs `sql` in a transaction, looks at its locks, files and debug messages, and rolls it back. */
+export async function observe(client: Client, sql: string): Promise<Observation> {
+  const messages: string[] = [];
+  const listen = (notice: { message?: string | undefined }): void => void messages.push(notice.message ?? "");
+  const before = await fileNodes(client);
+  await client.query("begin");
+  try {
+    await client.query("set local client_min_messages = debug1");
+    client.on("notice", listen);
+    await client.query(sql);
+    await client.query("set local client_min_messages = warning");
+    const { rows } = await client.query<{ oid: number; mode: string }>(
+      `select l.relation::int as oid, l.mode from pg_locks l join pg_class c on c.oid = l.relation
+        where l.pid = pg_backend_pid() and l.locktype = 'relation' and c.relkind in ('r', 'p', 'm', 'v')`,
+    );
+    const locks: Record<string, string> = {};
+    for (const { oid, mode } of rows) {
+      const name = before.get(oid)?.name;
+      if (!name) continue;
+      const held = locks[name];
+      if (held === undefined || strength.indexOf(mode) > strength.indexOf(`${held}Lock`)) {
+        locks[name] = mode.replace(/Lock$/, "");
+      }
+    }
+    const after = await fileNodes(client);
+    const rewrites = [...before].filter(([oid, { node }]) => after.get(oid)?.node !== node && after.has(oid));
+    const scans = new Set<string>();
+    for (const message of messages) {
+      const verified = /^verifying table "(\w+)"/.exec(message)?.[1];
+      if (verified) scans.add(`public.${verified}`);
+      if (message.startsWith("validating foreign key")) scans.add("(foreign key)");
+    }
+    return { locks, rewrites: rewrites.map(([, { name }]) => name), scans: [...scans] };
+  } finally {
+    client.off("notice", listen);
+    await client.query("rollback");
+  }
+}
+
+async function fileNodes(client: Client): Promise<Map<number, { name: string; node: number }>> {
+  const { rows } = await client.query<{ oid: number; name: string; node: number }>(
+    `select c.oid::int, n.nspname || '.' || c.relname as name, coalesce(pg_relation_filenode(c.oid), 0)::int as node
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'm', 'p', 'v') and n.nspname = 'public'`,
+  );
+  return new Map(rows.map(({ oid, name, node }) => [oid, { name, node }]));
+}
