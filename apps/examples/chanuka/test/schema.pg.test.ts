@@ -1,5 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
-import path from "node:path";
+import { applyMigrations, planMigrations } from "@db/migrate";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { is, SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
@@ -15,10 +14,7 @@ let db: Pool;
 beforeAll(async () => {
   cluster = await startCluster();
   db = cluster.createPool({ connectionString: (await cluster.createDatabase()).url });
-  for (const file of (await readdir(chanuka.migrationsDirectory)).toSorted()) {
-    const text = await readFile(path.join(chanuka.migrationsDirectory, file), "utf8");
-    await db.query(text.split(/^-- migrate:.*$/m)[1]!);
-  }
+  await applyMigrations(db, await planMigrations(db, { directory: chanuka.migrationsDirectory }));
 });
 afterAll(async () => {
   await db.end();

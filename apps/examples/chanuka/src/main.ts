@@ -1,0 +1,4 @@
+import { runExampleProgram } from "@db/example-runner";
+import { chanuka } from "./chanuka.ts";
+
+await runExampleProgram(chanuka);

@@ -1,0 +1,4 @@
+import { runExampleProgram } from "@db/example-runner";
+import { learningAssistant } from "./learning-assistant.ts";
+
+await runExampleProgram(learningAssistant);

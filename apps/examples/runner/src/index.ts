@@ -1,0 +1,3 @@
+export { exampleText } from "./example-text.ts";
+export { runExampleProgram } from "./program.ts";
+export { type ExampleReport, type QueryComparison, runExample, type RunExampleOptions } from "./run-example.ts";

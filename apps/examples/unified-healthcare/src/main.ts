@@ -1,0 +1,4 @@
+import { runExampleProgram } from "@db/example-runner";
+import { unifiedHealthcare } from "./unified-healthcare.ts";
+
+await runExampleProgram(unifiedHealthcare);
