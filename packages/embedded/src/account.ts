@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { AccountError } from "./errors.ts";
 
@@ -27,6 +27,17 @@ export async function serverAccount(wanted?: string): Promise<Account | undefine
   throw new AccountError(`PostgreSQL refuses to run as root and there is no account named ${names.join(" or ")}`, {
     hint: "Name an account other than root for the server, or run as a user.",
   });
+}
+
+/**
+ * The account for the servers of a directory: root finds one that belongs to a user and runs its servers as that user,
+ * so that the user can go on with it.
+ */
+export async function accountFor(directory: string, fallback: Account | undefined): Promise<Account | undefined> {
+  if (fallback === undefined) return undefined;
+  const about = await stat(directory).catch(() => undefined);
+  if (about === undefined || about.uid === 0 || about.uid === fallback.uid) return fallback;
+  return { name: `uid ${about.uid}`, uid: about.uid, gid: about.gid };
 }
 
 async function fromPasswd(name: string): Promise<Account | undefined> {

@@ -1,6 +1,6 @@
 import { rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { type Account, serverAccount } from "./account.ts";
+import { type Account, accountFor, serverAccount } from "./account.ts";
 import type { CloneOptions, Cluster, CreateClusterOptions, OpenClusterOptions } from "./cluster.ts";
 import {
   chownTree,
@@ -31,7 +31,8 @@ host replication all ::1/128 scram-sha-256
  * @throws {DirectoryError | ClusterError | AccountError}
  */
 export async function createCluster(options: CreateClusterOptions): Promise<Cluster> {
-  const account = await serverAccount(options.account);
+  const parent = path.dirname(path.resolve(options.directory));
+  const account = await accountFor(parent, await serverAccount(options.account));
   const cluster = new LocalCluster(options, account, makeClone);
   await clearUnfinished(cluster);
   await initializeData(cluster.dataDirectory, {
@@ -69,7 +70,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
       { dataMajor: major, wantedMajor: options.binaries.major, hint: `Open it with PostgreSQL ${major}.` },
     );
   }
-  const account = await accountFor(dataDirectory, await serverAccount(options.account));
+  const account = await reachableOwner(dataDirectory, await serverAccount(options.account));
   await prepareDirectory(options.directory, account);
   const cluster = new LocalCluster(options, account, makeClone);
   if (!(await cluster.isRunning())) await cluster.writeConfiguration();
@@ -115,20 +116,15 @@ async function clearUnfinished(cluster: LocalCluster): Promise<void> {
   await rm(cluster.dataDirectory, { recursive: true, force: true });
 }
 
-// Root finds data of somebody: the server runs as its owner. Data of root itself goes to the server's account.
-async function accountFor(dataDirectory: string, account: Account | undefined): Promise<Account | undefined> {
-  if (account === undefined) return undefined;
-  const about = await stat(dataDirectory);
-  const owner = about.uid === 0 || about.uid === account.uid ? account : { name: `uid ${about.uid}`, ...ids(about) };
-  if (about.uid === 0) await chownTree(dataDirectory, owner);
+// Root restored it: the server's account cannot read root's files.
+async function reachableOwner(dataDirectory: string, account: Account | undefined): Promise<Account | undefined> {
+  const owner = await accountFor(dataDirectory, account);
+  if (owner === undefined) return undefined;
+  if ((await stat(dataDirectory)).uid === 0) await chownTree(dataDirectory, owner);
   if (!(await canReach(dataDirectory, owner, "write"))) {
     throw new DirectoryError(`the account ${owner.name}, which runs the server, cannot enter ${dataDirectory}`, {
       hint: "Choose a directory that every account may enter, not one below a home directory with mode 700.",
     });
   }
   return owner;
-}
-
-function ids(about: { readonly uid: number; readonly gid: number }): { uid: number; gid: number } {
-  return { uid: about.uid, gid: about.gid };
 }

@@ -127,18 +127,30 @@ export async function dataMajorVersion(dataDirectory: string): Promise<number | 
   return Number.isSafeInteger(major) ? major : undefined;
 }
 
-/** Writes a file so that after a crash it is there whole or not at all. */
+/**
+ * Writes a file so that after a crash it is there whole or not at all. Root gives it to the owner of its directory, who
+ * must be able to go on with it as a user.
+ */
 export async function writeFileDurably(file: string, text: string, mode: number = 0o600): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
   const handle = await open(temporary, "w", mode);
   try {
     await handle.writeFile(text);
+    const owner = await foreignOwner(path.dirname(file));
+    if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
     await handle.sync();
   } finally {
     await handle.close();
   }
   await rename(temporary, file);
   await syncDirectory(path.dirname(file));
+}
+
+/** The owner of a directory, where this process is root and the directory is not root's. */
+async function foreignOwner(directory: string): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const { uid, gid } = await stat(directory);
+  return uid === 0 ? undefined : { uid, gid };
 }
 
 async function syncDirectory(directory: string): Promise<void> {
@@ -199,8 +211,12 @@ export async function clearCompletion(directory: string): Promise<void> {
  */
 export async function prepareDirectory(directory: string, account: Account | undefined): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: account === undefined ? 0o700 : 0o711 });
+    const made = await mkdir(directory, { recursive: true, mode: account === undefined ? 0o700 : 0o711 });
     if (account === undefined) return;
+    if (made !== undefined) {
+      const owner = await foreignOwner(path.dirname(directory));
+      if (owner !== undefined) await chown(directory, owner.uid, owner.gid);
+    }
     const about = await stat(directory);
     if (about.uid === process.getuid?.()) await chmod(directory, about.mode | 0o711);
   } catch (error) {

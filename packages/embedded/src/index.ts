@@ -37,4 +37,6 @@ export { recoverClusters, type RecoveredServer } from "./recover.ts";
 export { sharedDirectory } from "./reach.ts";
 export { type Settings, throwawaySettings } from "./settings.ts";
 export { createSlotSql } from "./standby.ts";
-export { type LocalTopology, type LocalTopologyOptions, openLocalTopology } from "./topology.ts";
+export { startTemporaryCluster, type TemporaryCluster, type TemporaryClusterOptions } from "./temporary.ts";
+export type { LocalTopology, LocalTopologyOptions } from "./local-topology.ts";
+export { openLocalTopology } from "./topology.ts";

@@ -19,6 +19,7 @@ import {
 } from "./postmaster.ts";
 import { identify, type ProcessIdentity } from "./process-identity.ts";
 import { runProgram } from "./program.ts";
+import { replicationStateOf } from "./replication-state.ts";
 import { clearRunningRecord, readRunningRecord, writeRunningRecord } from "./running-record.ts";
 import { launchServer, readLogFrom } from "./server-process.ts";
 import { baseSettings, renderSettings, type Settings } from "./settings.ts";
@@ -28,19 +29,6 @@ import { checkStandbyName } from "./standby.ts";
 const settingsFile = "db-embedded.conf";
 const hbaFile = "db-embedded-hba.conf";
 const windows = process.platform === "win32";
-
-// What waiting does not mend: the standby has to be made again.
-const lostReplication = [
-  /requested WAL segment \S+ has already been removed/,
-  /highest timeline \d+ of the primary is behind recovery timeline/,
-  /requested starting point \S+ is ahead of the WAL flush position/,
-  /requested timeline \d+ (?:is not in this server's history|does not contain)/,
-  /replication slot "\w+" does not exist/,
-  /can no longer (?:get changes|access) .*replication slot/,
-  /database system identifier differs/,
-  /new timeline \d+ is not a child of database system timeline/,
-  /new timeline \d+ forked off current database system timeline/,
-];
 
 /** Makes a standby from a cluster that runs or was stopped in order; given by the module that makes clusters. */
 export type Cloner = (
@@ -263,18 +251,7 @@ export class LocalCluster implements Cluster {
   }
 
   async replicationState(): Promise<ReplicationState> {
-    const log = await readLogFrom(this.logFile, this.#logOffset);
-    // The last word counts: a standby that lost its primary and found it again streams.
-    let state: ReplicationState = { state: "waiting", reason: "" };
-    for (const line of log.split("\n")) {
-      if (/started streaming WAL|restarted WAL streaming/.test(line)) state = { state: "streaming", reason: "" };
-      else if (/replication terminated by primary|terminating walreceiver/.test(line)) {
-        state = { state: "waiting", reason: "" };
-      } else if (lostReplication.some((pattern) => pattern.test(line))) {
-        state = { state: "failed", reason: line.replace(/^.*?(?=FATAL|LOG|ERROR)/, "").trim() };
-      }
-    }
-    return state;
+    return replicationStateOf(await readLogFrom(this.logFile, this.#logOffset));
   }
 
   async runOffline(statements: readonly string[], database: string = "postgres"): Promise<string> {

@@ -32,6 +32,7 @@ export async function launchServer(options: LaunchOptions): Promise<number> {
   const { dataDirectory, timeoutMs, signal } = options;
   const log = await open(options.logFile, "a", 0o600);
   const logOffset = (await log.stat()).size;
+  if (options.account !== undefined) await log.chown(options.account.uid, options.account.gid);
   const started = Date.now();
   let ended: string | undefined;
   let pid: number | undefined;

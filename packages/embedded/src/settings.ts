@@ -30,3 +30,15 @@ export const baseSettings: Settings = Object.freeze({
 
 /** Settings for data nobody will miss: no waiting for the disk. A crash of the machine, not of a process, loses it. */
 export const throwawaySettings: Settings = Object.freeze({ fsync: false, full_page_writes: false });
+
+/** Settings of a local topology: those of a small production server, with statements counted and timed. */
+export function topologySettings(major: number): Settings {
+  return {
+    shared_preload_libraries: "pg_stat_statements",
+    shared_buffers: "128MB",
+    track_io_timing: true,
+    wal_retrieve_retry_interval: "500ms",
+    ...(major >= 13 ? { max_slot_wal_keep_size: "2GB" } : {}),
+    ...(major >= 17 ? { summarize_wal: true } : {}),
+  };
+}

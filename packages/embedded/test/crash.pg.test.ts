@@ -31,7 +31,7 @@ async function postmasterPid(name: string): Promise<number> {
 }
 
 async function expectHealthy(): Promise<void> {
-  await using topology = await openLocalTopology({ directory });
+  await using topology = await openLocalTopology({ directory, durable: false });
   await withClient(topology.primary.url, async (client) => {
     await client.query("create table if not exists visit (id int generated always as identity)");
     await client.query("insert into visit default values");
@@ -54,7 +54,7 @@ describe("a process killed by SIGKILL", () => {
   ];
   for (const [index, [step, delayMs]] of moments.entries()) {
     test(`leaves what the next open mends: ${delayMs} ms into "${step}"`, async () => {
-      const child = startChild({ directory, fresh: index > 0 });
+      const child = startChild({ directory, durable: false, fresh: index > 0 });
       await child.until(({ event, message }) => event === "progress" && message!.startsWith(step));
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       await kill(child);
@@ -63,7 +63,7 @@ describe("a process killed by SIGKILL", () => {
   }
 
   test("leaves no server running", async () => {
-    const child = startChild({ directory });
+    const child = startChild({ directory, durable: false });
     await child.until(({ event }) => event === "open");
     const pids = await Promise.all([postmasterPid("primary"), postmasterPid("replica_1")]);
     await kill(child);
@@ -74,11 +74,11 @@ describe("a process killed by SIGKILL", () => {
   test.runIf(process.platform === "linux")(
     "leaves servers that the next open stops, when its guard died too",
     async () => {
-      const child = startChild({ directory });
+      const child = startChild({ directory, durable: false });
       await child.until(({ event }) => event === "open");
       await killWithGuard(child);
       expect(await identify(await postmasterPid("primary"))).toBeDefined();
-      await using topology = await openLocalTopology({ directory });
+      await using topology = await openLocalTopology({ directory, durable: false });
       expect(topology.recovered.map(({ outcome }) => outcome)).toEqual(["stopped", "stopped"]);
       expect(topology.rebuilt).toEqual([]);
       await withClient(topology.primary.url, (client) => client.query("select from visit"));
@@ -86,7 +86,7 @@ describe("a process killed by SIGKILL", () => {
   );
 
   test.runIf(process.platform === "linux")("leaves servers that recoverClusters stops on request", async () => {
-    const child = startChild({ directory });
+    const child = startChild({ directory, durable: false });
     await child.until(({ event }) => event === "open");
     await killWithGuard(child);
     expect(await recoverClusters(directory)).toHaveLength(2);
@@ -94,7 +94,7 @@ describe("a process killed by SIGKILL", () => {
   });
 
   test("survives the death of every server as well", async () => {
-    const child = startChild({ directory });
+    const child = startChild({ directory, durable: false });
     await child.until(({ event }) => event === "open");
     const pids = await Promise.all([postmasterPid("primary"), postmasterPid("replica_1")]);
     for (const pid of pids) process.kill(pid, "SIGKILL");

@@ -11,7 +11,7 @@ afterAll(() => sandbox.remove());
 const directory = path.join(sandbox.path, "project", ".db");
 
 const open = (options: Partial<LocalTopologyOptions> = {}): Promise<LocalTopology> =>
-  openLocalTopology({ directory, ...options });
+  openLocalTopology({ directory, durable: false, ...options });
 
 async function expectStreaming(topology: LocalTopology): Promise<void> {
   const names = await withClient(topology.primary.url, async (client) => {

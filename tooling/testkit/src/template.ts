@@ -16,7 +16,7 @@ export async function preparedData(
   account: Account | undefined,
   shape: { readonly slots: readonly string[]; readonly initdbArguments: readonly string[] },
 ): Promise<string> {
-  const identity = JSON.stringify([2, binaries.version, binaries.directory, account?.uid ?? null, shape]);
+  const identity = JSON.stringify([3, binaries.version, account?.uid ?? null, shape]);
   const key = `${binaries.major}-${createHash("sha256").update(identity).digest("hex").slice(0, 12)}`;
   const shared = await sharedDirectory("templates", account);
   const home = path.join(shared, key);
