@@ -105,7 +105,12 @@ async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
 async function removeIfStale(lock: string): Promise<void> {
   const handle = await open(lock, "r").catch(() => undefined);
   if (!handle) return;
-  const pid = Number(await handle.readFile("utf8").finally(() => handle.close()));
+  let pid: number;
+  try {
+    pid = Number(await handle.readFile("utf8"));
+  } finally {
+    await handle.close();
+  }
   if (!Number.isInteger(pid) || pid <= 0 || isAlive(pid)) return;
   const taken = `${lock}.${process.pid}`;
   await rename(lock, taken).catch(() => undefined);

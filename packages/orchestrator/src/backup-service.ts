@@ -1,0 +1,137 @@
+import {
+  type BackupInfo,
+  type BackupReport,
+  type Catalog,
+  createBackup,
+  type DrillReport,
+  type ExpirationPlan,
+  expireBackups,
+  type ExpireReport,
+  openRepository,
+  planExpiration,
+  planRestore,
+  readCatalog,
+  type Repository,
+  restoreBackup,
+  type RestorePlan,
+  type RestorePlanOptions,
+  type RestoreReport,
+  runRestoreDrill,
+  verifyBackup,
+  type VerifyDepth,
+  type VerifyReport,
+} from "@db/backup";
+import type { Config } from "@db/config";
+import type { Clock, Database, Logger, OnProgress } from "@db/core";
+import type { AuditTrail } from "./audit.ts";
+import { drillOwner, startDrillCluster } from "./drill-cluster.ts";
+import { connectionOf } from "./pool-options.ts";
+
+/** What every call of this service takes beside its own options. */
+export interface BackupCall {
+  /** Another repository than the configured one. */
+  readonly repository?: string | undefined;
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Backups of the configured database in the configured repository. Whatever writes is in the audit trail. */
+export interface BackupService {
+  /** Where backups go, for messages. */
+  readonly location: string;
+  run(call?: BackupCall): Promise<BackupReport>;
+  catalog(call?: BackupCall): Promise<Catalog>;
+  /** Newest first. */
+  list(call?: BackupCall): Promise<readonly BackupInfo[]>;
+  verify(
+    call?: BackupCall & { readonly label?: string | undefined; readonly depth?: VerifyDepth | undefined },
+  ): Promise<VerifyReport>;
+  planExpiration(call?: BackupCall): Promise<ExpirationPlan>;
+  expire(plan: ExpirationPlan, call?: BackupCall): Promise<ExpireReport>;
+  planRestore(options: Omit<RestorePlanOptions, "repository">, call?: BackupCall): Promise<RestorePlan>;
+  restore(plan: RestorePlan, call?: BackupCall): Promise<RestoreReport>;
+  /** Restores into a temporary cluster, starts it and, with `compare`, compares it table by table with the live one. */
+  drill(call?: BackupCall & { readonly label?: string | undefined; readonly compare?: boolean }): Promise<DrillReport>;
+}
+
+export function createBackupService(options: {
+  readonly db: Database;
+  readonly config: Config;
+  readonly audit: AuditTrail;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}): BackupService {
+  const { db, config, audit, clock, logger, env } = options;
+  const { backup } = config;
+  const open = (call: BackupCall): Promise<Repository> =>
+    openRepository(call.repository ?? backup.repository, { encryptionKey: backup.encryptionKey?.reveal() });
+  const job = (call: BackupCall) => ({ onProgress: call.onProgress, signal: call.signal, clock, logger });
+
+  const service: BackupService = {
+    location: backup.repository,
+    run: (call = {}) =>
+      audit.run(
+        "backup.create",
+        async () =>
+          createBackup({
+            url: connectionOf(config).primaryUrl.reveal(),
+            repository: await open(call),
+            compression: { algorithm: backup.compression },
+            ...job(call),
+          }),
+        ({ label, bytes, storedBytes, encrypted, status }) => ({ label, bytes, storedBytes, encrypted, status }),
+      ),
+    catalog: async (call = {}) => readCatalog(await open(call), { signal: call.signal }),
+    list: async (call = {}) => (await service.catalog(call)).backups,
+    verify: (call = {}) =>
+      audit.run(
+        "backup.verify",
+        async () => verifyBackup({ repository: await open(call), label: call.label, depth: call.depth, ...job(call) }),
+        ({ ok, depth, backups }) => ({ ok, depth, labels: backups.map(({ label }) => label) }),
+      ),
+    planExpiration: async (call = {}) => {
+      const { days, hourly, daily, weekly, monthly, minVerified } = backup.retention;
+      return planExpiration(
+        await service.catalog(call),
+        { keepDays: days, tiers: { hourly, daily, weekly, monthly }, minVerified },
+        clock.now(),
+      );
+    },
+    expire: (plan, call = {}) =>
+      audit.run(
+        "backup.expire",
+        async () => expireBackups({ repository: await open(call), plan, ...job(call) }),
+        ({ removed, freedBytes }) => ({ removed, freedBytes }),
+      ),
+    planRestore: async (given, call = {}) => planRestore({ ...given, repository: await open(call) }),
+    restore: (plan, call = {}) =>
+      audit.run(
+        "backup.restore",
+        async () => restoreBackup({ repository: await open(call), plan, owner: await drillOwner(), ...job(call) }),
+        ({ label, directory, bytes, durationMs }) => ({ label, directory, bytes, durationMs }),
+      ),
+    drill: (call = {}) =>
+      audit.run(
+        "backup.drill",
+        async () =>
+          runRestoreDrill({
+            repository: await open(call),
+            label: call.label,
+            compareWith: call.compare ? db : undefined,
+            startCluster: (directory, { major }) => startDrillCluster(config, env, directory, major),
+            owner: await drillOwner(),
+            ...job(call),
+          }),
+        ({ label, ok, durationMs, recoveryMs, comparison }) => ({
+          label,
+          ok,
+          durationMs,
+          recoveryMs,
+          tables: comparison?.tables.length ?? 0,
+          equal: comparison?.equal ?? null,
+        }),
+      ),
+  };
+  return service;
+}

@@ -1,0 +1,69 @@
+import { tmpdir } from "node:os";
+import { toTlsOptions, type Config } from "@db/config";
+import type { Clock, Logger } from "@db/core";
+import { createLocalHost, createMonitor, type Monitor, type RuleOverride, type AlertRule } from "@db/monitor";
+import type { Pool } from "@db/pool";
+import { Pool as ConnectionPool } from "pg";
+import type { Events } from "./events.ts";
+import { connectionOf } from "./pool-options.ts";
+
+/** A monitor and the connections of its own. */
+export interface Monitoring {
+  readonly monitor: Monitor;
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the monitor of a configuration. It has connections of its own, at most two per server and never the
+ * application's: an exhausted pool must not blind it. Nothing connects before the first collection.
+ */
+export function createMonitoring(options: {
+  readonly config: Config;
+  readonly pool: Pool | undefined;
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly rules?: readonly AlertRule[];
+  readonly overrides?: readonly RuleOverride[];
+}): Monitoring {
+  const { config, pool, events, clock, logger } = options;
+  const connection = connectionOf(config);
+  const connections: ConnectionPool[] = [];
+  const connect = (url: string): ConnectionPool => {
+    const made = new ConnectionPool({
+      connectionString: url,
+      ssl: toTlsOptions(connection.tls),
+      application_name: "db-monitor",
+      max: 2,
+      connectionTimeoutMillis: 2_000,
+      idleTimeoutMillis: 60_000,
+      allowExitOnIdle: true,
+      keepAlive: true,
+    });
+    // A server that went away is what the next collection reports; unheard, the event would end the process.
+    made.on("error", (error) => logger.debug({ err: error }, "a monitoring connection was lost"));
+    connections.push(made);
+    return made;
+  };
+  const local = ["localhost", "127.0.0.1", "::1"].includes(connection.host) || connection.host.startsWith("/");
+  const monitor = createMonitor({
+    db: connect(connection.primaryUrl.reveal()),
+    replicas: connection.replicaUrls.map((url, index) => ({ name: `replica-${index + 1}`, db: connect(url.reveal()) })),
+    ...(pool === undefined ? {} : { pool }),
+    ...(local ? { host: createLocalHost({ directories: [tmpdir()] }) } : {}),
+    ...(options.rules === undefined ? {} : { rules: options.rules }),
+    ...(options.overrides === undefined ? {} : { overrides: options.overrides }),
+    intervalMs: config.monitor.intervalMs,
+    clock,
+    logger,
+    onAlert: ({ kind, alert }) =>
+      events.emit(`alert:${kind}`, { rule: alert.rule, severity: alert.severity, summary: alert.title }),
+  });
+  return {
+    monitor,
+    close: async () => {
+      await monitor.stop();
+      await Promise.all(connections.map((each) => each.end()));
+    },
+  };
+}

@@ -1,0 +1,246 @@
+import { userInfo } from "node:os";
+import type { Config } from "@db/config";
+import {
+  type Clock,
+  type HealthCheck,
+  type HealthStatus,
+  type Logger,
+  messageOf,
+  noLogger,
+  redactUrls,
+  type Service,
+  systemClock,
+  worstStatus,
+} from "@db/core";
+import type { Monitor } from "@db/monitor";
+import { createPool, type Pool } from "@db/pool";
+import type { Application } from "./application.ts";
+import { type AuditTrail, createAuditTrail } from "./audit.ts";
+import { type BackupService, createBackupService } from "./backup-service.ts";
+import { OrchestratorClosedError } from "./errors.ts";
+import { createEvents, type Events } from "./events.ts";
+import { createIndexService, type IndexService } from "./index-service.ts";
+import { createJobs, type Jobs } from "./jobs.ts";
+import { createLifecycle, type ServiceNode } from "./lifecycle.ts";
+import { createMigrationService, type MigrationService } from "./migration-service.ts";
+import { createMonitoring, type Monitoring } from "./monitoring.ts";
+import { poolOptionsOf } from "./pool-options.ts";
+import { scheduledJobs } from "./schedule.ts";
+import { createValidationService, type ValidationService } from "./validation-service.ts";
+
+/** What can be started; everything else works when it is called. */
+export type ServiceName = "pool" | "monitoring" | "jobs";
+
+/** Durations are milliseconds. */
+export interface OrchestratorOptions {
+  /** Migrations, rules, indexes and example data of the product. */
+  readonly application?: Application | undefined;
+  /** Refuses every operation that would change the database. Default `false`. */
+  readonly readOnly?: boolean;
+  /** File of the audit trail. Default none: kept in memory. */
+  readonly auditFile?: string | undefined;
+  /** Who acts, for the audit trail. Default the operating system's user. */
+  readonly actor?: string;
+  /** The caller's environment, for PATH when PostgreSQL programs are looked for. Default empty. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Longest start of one service. Default 30 000. */
+  readonly startTimeoutMs?: number;
+  /** Longest stop of one service, after which it is forced. Default 10 000. */
+  readonly stopTimeoutMs?: number;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+}
+
+/** The health of everything that runs. */
+export interface AggregateHealth {
+  readonly status: HealthStatus;
+  readonly checks: readonly HealthCheck[];
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+/**
+ * The toolkit, wired. Each part is made on first use and a part that is not used opens no connection; `start` is for
+ * what works in the background. Closing stops everything in the reverse order, each bounded in time.
+ */
+export interface Orchestrator extends AsyncDisposable {
+  readonly config: Config;
+  readonly application: Application | undefined;
+  readonly readOnly: boolean;
+  readonly events: Events;
+  readonly audit: AuditTrail;
+  readonly pool: Pool;
+  readonly migrations: MigrationService;
+  readonly backups: BackupService;
+  readonly validation: ValidationService;
+  readonly indexes: IndexService;
+  readonly monitor: Monitor;
+  readonly jobs: Jobs;
+  /** Starts services and what they depend on. @throws {ServiceStartError} */
+  start(names: readonly ServiceName[], signal?: AbortSignal): Promise<void>;
+  /** From what the running services know; asks no server. */
+  health(): Promise<AggregateHealth>;
+  /** Names of what has been made so far. */
+  readonly used: readonly string[];
+  /** Stops everything. May be called again. @throws {ServiceStopError} after all were asked */
+  close(): Promise<void>;
+}
+
+/** Makes an orchestrator. Nothing is opened yet. */
+export function createOrchestrator(config: Config, options: OrchestratorOptions = {}): Orchestrator {
+  return new Wiring(config, options);
+}
+
+class Wiring implements Orchestrator {
+  readonly config: Config;
+  readonly application: Application | undefined;
+  readonly readOnly: boolean;
+  readonly events: Events;
+  readonly audit: AuditTrail;
+  readonly #options: OrchestratorOptions;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #lifecycle;
+  readonly #made = new Map<string, unknown>();
+  #lastStatus: HealthStatus | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(config: Config, options: OrchestratorOptions) {
+    this.config = config;
+    this.application = options.application;
+    this.readOnly = options.readOnly ?? false;
+    this.#options = options;
+    this.#logger = options.logger ?? noLogger;
+    this.#clock = options.clock ?? systemClock;
+    this.events = createEvents((error, name) =>
+      this.#logger.error({ err: error, event: name }, "an event listener failed"),
+    );
+    const actor = options.actor ?? userInfo().username;
+    this.audit = createAuditTrail({ file: options.auditFile, actor, clock: this.#clock, events: this.events });
+    this.#lifecycle = createLifecycle(this.#nodes(), {
+      events: this.events,
+      logger: this.#logger,
+      startTimeoutMs: options.startTimeoutMs ?? 30_000,
+      stopTimeoutMs: options.stopTimeoutMs ?? 10_000,
+    });
+  }
+
+  get pool(): Pool {
+    return this.#once("pool", () => createPool(poolOptionsOf(this.config, this.#logger.child({ service: "pool" }))));
+  }
+
+  get migrations(): MigrationService {
+    return this.#once("migrations", () => createMigrationService({ ...this.#shared(), config: this.config }));
+  }
+
+  get backups(): BackupService {
+    const { env = {} } = this.#options;
+    return this.#once("backups", () =>
+      createBackupService({ ...this.#shared(), config: this.config, clock: this.#clock, logger: this.#logger, env }),
+    );
+  }
+
+  get validation(): ValidationService {
+    return this.#once("validation", () => createValidationService({ ...this.#shared(), config: this.config }));
+  }
+
+  get indexes(): IndexService {
+    return this.#once("indexes", () => {
+      const hasReplicas = this.config.features.readReplicas && (this.config.connection?.replicaUrls.length ?? 0) > 0;
+      return createIndexService({ ...this.#shared(), replicas: hasReplicas ? [this.pool.replica] : [] });
+    });
+  }
+
+  get monitor(): Monitor {
+    return this.#monitoring.monitor;
+  }
+
+  get jobs(): Jobs {
+    return this.#once("jobs", () =>
+      createJobs(scheduledJobs(this), { events: this.events, logger: this.#logger.child({ service: "jobs" }) }),
+    );
+  }
+
+  get used(): readonly string[] {
+    return [...this.#made.keys()];
+  }
+
+  async start(names: readonly ServiceName[], signal?: AbortSignal): Promise<void> {
+    if (this.#closed) throw new OrchestratorClosedError();
+    for (const name of names) await this.#lifecycle.start(name, signal);
+  }
+
+  async health(): Promise<AggregateHealth> {
+    const time = new Date(this.#clock.now()).toISOString();
+    const checks: HealthCheck[] = [];
+    for (const service of this.#lifecycle.running) {
+      try {
+        checks.push(...(await service.health()).checks);
+      } catch (error) {
+        // A service that cannot even say how it is does not get to hide it.
+        this.#logger.error({ err: error, service: service.name }, "health could not be read");
+        checks.push({ name: `${service.name}:health`, status: "fail", time, output: redactUrls(messageOf(error)) });
+      }
+    }
+    const status = worstStatus(checks.map((check) => check.status));
+    if (status !== this.#lastStatus) this.events.emit("health:changed", { from: this.#lastStatus, to: status });
+    this.#lastStatus = status;
+    return { status, checks, at: time };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= (async () => {
+      try {
+        await this.#lifecycle.stop();
+      } finally {
+        // What was used without being started has connections too.
+        const monitoring = this.#made.get("monitoring") as Monitoring | undefined;
+        await monitoring?.close();
+        const pool = this.#made.get("pool") as Pool | undefined;
+        await pool?.stop({ timeoutMs: this.#options.stopTimeoutMs ?? 10_000 });
+      }
+    })();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #monitoring(): Monitoring {
+    return this.#once("monitoring", () =>
+      createMonitoring({
+        config: this.config,
+        pool: this.pool,
+        events: this.events,
+        clock: this.#clock,
+        logger: this.#logger.child({ service: "monitoring" }),
+      }),
+    );
+  }
+
+  #nodes(): readonly ServiceNode[] {
+    const node = (name: ServiceName, dependsOn: readonly ServiceName[], create: () => Service): ServiceNode => ({
+      name,
+      dependsOn,
+      create,
+    });
+    return [
+      node("pool", [], () => this.pool),
+      node("monitoring", ["pool"], () => this.monitor),
+      node("jobs", ["pool"], () => this.jobs),
+    ];
+  }
+
+  #shared() {
+    return { db: this.pool, application: this.application, audit: this.audit, readOnly: this.readOnly };
+  }
+
+  #once<T>(name: string, make: () => T): T {
+    if (!this.#made.has(name)) {
+      if (this.#closed) throw new OrchestratorClosedError();
+      this.#made.set(name, make());
+    }
+    return this.#made.get(name) as T;
+  }
+}
