@@ -42,7 +42,9 @@ export function connectionLayers(layers: readonly Layer[], places: Places, probl
   const url = useUrl ? layers[urlIndex]!.find(urlSetting).find(isReadable) : undefined;
   const parts = url === undefined ? undefined : urlParts(url);
   warnings.push(...(parts?.warnings ?? []));
-  const service = useService ? layers[serviceIndex]!.find(serviceSetting)[0] : undefined;
+  const ofUrl = parts?.entries.get(serviceSetting.key);
+  const service = useService ? layers[serviceIndex]!.find(serviceSetting)[0] : ofUrl;
+  const serviceAt = useService ? serviceIndex : urlIndex;
   const serviceEntries = service === undefined ? undefined : serviceValues(service, layers, places, problems, warnings);
   if (urlIndex !== -1 && serviceIndex !== -1 && useUrl !== useService) {
     const [beaten, winner] = useUrl ? [serviceIndex, urlIndex] : [urlIndex, serviceIndex];
@@ -52,16 +54,16 @@ export function connectionLayers(layers: readonly Layer[], places: Places, probl
   const result: Layer[] = [];
   for (const [index, layer] of layers.entries()) {
     const serviceLayer =
-      serviceEntries !== undefined && index === serviceIndex ? keyLayer(layer.level, serviceEntries) : undefined;
+      serviceEntries !== undefined && index === serviceAt ? keyLayer(layer.level, serviceEntries) : undefined;
     // In libpq a service stands above the variables; everywhere else what is written out stands above the service.
     if (serviceLayer !== undefined && layer.level === "libpq") result.push(serviceLayer);
     result.push({
       level: layer.level,
       find: (setting) => {
-        if (!useUrl && setting === urlSetting) return [];
-        if (!useService && setting === serviceSetting) return [];
+        const isLeftOut = (!useUrl && setting === urlSetting) || (!useService && setting === serviceSetting);
+        const own = isLeftOut ? [] : layer.find(setting);
         const part = index === urlIndex ? parts?.entries.get(setting.key) : undefined;
-        return part === undefined ? layer.find(setting) : [...layer.find(setting), part];
+        return part === undefined ? own : [...own, part];
       },
     });
     if (serviceLayer !== undefined && layer.level !== "libpq") result.push(serviceLayer);
@@ -130,7 +132,8 @@ function serviceValues(
       ...(service.location === undefined ? {} : { location: service.location }),
     },
   });
-  const message = `${service.name} names the service ${JSON.stringify(name)}, which is in none of ${files.join(", ") || "the service files"}`;
+  const where = files.join(", ") || "the service files";
+  const message = `${service.name} names the service ${JSON.stringify(name)}, which is in none of ${where}`;
   problems.add({ variable: service.name, source, expected: "a service of the service file", example: "app", message });
   return new Map();
 }

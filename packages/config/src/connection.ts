@@ -236,7 +236,8 @@ function reportRepeatedServers(input: ConnectionInput, primary: Server, replicas
     if (earlier === undefined) continue;
     const subject = subjectOf(resolved);
     const expected = "servers other than the primary, each once";
-    const message = `${subject.variable}: replica ${index + 1} is the same server as ${earlier} (${placeName(replica)})`;
+    const which = `replica ${index + 1} is the same server as ${earlier}`;
+    const message = `${subject.variable}: ${which} (${placeName(replica)})`;
     const { example } = resolved.setting;
     input.problems.add({ ...subject, expected, example, message });
   }

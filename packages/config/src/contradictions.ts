@@ -79,8 +79,9 @@ function reportNotification(resolution: Resolution, problems: ProblemList): void
   const reached = ["notify.email", "notify.webhookUrl"].some((key) => resolution.get(key)!.isGiven);
   if (enabled.value !== true || reached) return;
   const subject = subjectOf(enabled);
-  const expected = "NOTIFICATION_EMAIL or NOTIFICATION_WEBHOOK beside it";
-  const message = `${subject.variable} turns on notification, but nobody is to be notified: set ${expected.replace(" beside it", "")}`;
+  const names = "NOTIFICATION_EMAIL or NOTIFICATION_WEBHOOK";
+  const expected = `${names} beside it`;
+  const message = `${subject.variable} turns on notification, but nobody is to be notified: set ${names}`;
   problems.add({ ...subject, expected, example: "ops@example.com", message });
 }
 
@@ -138,11 +139,12 @@ export function doubts(config: Config, resolution: Resolution): readonly Finding
   };
   const { pool, connection, features } = config;
   if (pool.slowQueryThresholdMs !== false && pool.slowQueryThresholdMs >= pool.queryTimeoutMs) {
-    const title = `no query is ever reported slow: the threshold (${pool.slowQueryThresholdMs} ms) is not below the time-out (${pool.queryTimeoutMs} ms)`;
+    const [threshold, timeout] = [pool.slowQueryThresholdMs, pool.queryTimeoutMs];
+    const title = `no query is ever slow: the threshold (${threshold} ms) is not below the time-out (${timeout} ms)`;
     warn("CONFIG-SLOW-QUERY", "pool.slowQueryThresholdMs", title, "Lower pool.slowQueryThresholdMs.");
   }
   if (pool.socketTimeoutMs < pool.queryTimeoutMs && resolution.get("pool.socketTimeoutMs")!.isGiven) {
-    const title = `a connection is given up (${pool.socketTimeoutMs} ms) before its query times out (${shown(pool.queryTimeoutMs)} ms)`;
+    const title = `a connection is given up after ${pool.socketTimeoutMs} ms, before its query times out`;
     warn(
       "CONFIG-SOCKET-TIMEOUT",
       "pool.socketTimeoutMs",
@@ -174,11 +176,12 @@ function overriddenUrl(resolution: Resolution): readonly Finding[] {
     const resolved = resolution.get(key)!;
     const beaten = resolved.beaten.find((candidate) => candidate.source.name.startsWith(prefix));
     if (beaten === undefined || JSON.stringify(beaten.value) === JSON.stringify(resolved.value)) return [];
+    const part = beaten.source.name.slice(prefix.length, -1);
     return [
       {
         id: "CONFIG-URL-OVERRIDDEN",
         severity: "warn" as const,
-        title: `${describeSource(resolved.source)} beats the ${beaten.source.name.slice(prefix.length, -1)} of ${describePostgresUrl(reading.url)}`,
+        title: `${describeSource(resolved.source)} beats the ${part} of ${describePostgresUrl(reading.url)}`,
         subject: resolved.source.name,
         hint: `Set it in ${url.source.name}, or remove one of them.`,
       },

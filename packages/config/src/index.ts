@@ -27,7 +27,7 @@ export { configJsonSchema } from "./json-schema.ts";
 export type { DotenvFile, Variables } from "./layer.ts";
 export { libpqEnvironment } from "./libpq-environment.ts";
 export { loadConfig, type LoadOptions } from "./load.ts";
-export { type ConfigSources, type LoadedConfig, parseConfig } from "./parse.ts";
+export { type ConfigSources, type Explain, type LoadedConfig, parseConfig } from "./parse.ts";
 export { type Profile, profiles } from "./profile.ts";
 export { redactError, redactText } from "./redaction.ts";
 export { Secret } from "./secret.ts";

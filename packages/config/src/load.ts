@@ -27,7 +27,7 @@ export interface LoadOptions {
   readonly overrides?: Readonly<Record<string, unknown>>;
   /** A configuration file instead of the one that would be found. */
   readonly configFile?: string;
-  /** `false` reads neither configuration nor `.env` files; secrets, certificates and libpq's files are read. Default `true`. */
+  /** `false` reads no configuration and no `.env` file, only what variables name and libpq's files. Default `true`. */
   readonly readFiles?: boolean;
   /** Whether it is a problem when nothing says where the database is. Default `true`. */
   readonly requireConnection?: boolean;
@@ -122,7 +122,8 @@ async function readConfigFile(
   const [path, other] = paths;
   if (path === undefined) return undefined;
   if (other !== undefined) {
-    const message = `${paths.map((each) => basename(each)).join(" and ")} both configure this project (${path}); keep one of them`;
+    const names = paths.map((each) => basename(each)).join(" and ");
+    const message = `${names} both configure this project (${path}); keep one of them`;
     problems.push({
       variable: basename(path),
       source: path,

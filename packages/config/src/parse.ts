@@ -66,13 +66,14 @@ export interface LoadedConfig {
   readonly secrets: readonly Secret[];
   /** The files that were read, in order of precedence. */
   readonly files: readonly string[];
-  /** Where every value came from and what it beat. */
-  explain(): readonly Explanation[];
-  /**
-   * The same for one setting, named by its key or by a variable.
-   * @throws {UnknownSettingError}
-   */
-  explain(key: string): Explanation;
+  readonly explain: Explain;
+}
+
+/** Tells where values came from and what they beat: all of them, or one that is named by its key or by a variable. */
+export interface Explain {
+  (): readonly Explanation[];
+  /** @throws {UnknownSettingError} */
+  (key: string): Explanation;
 }
 
 /**
@@ -102,7 +103,8 @@ export function parseConfig(sources: ConfigSources = {}): LoadedConfig {
   if (required && !isThere) {
     const expected = settingOf("connection.url")!.kind.expected;
     const example = settingOf("connection.url")!.example;
-    const message = `nothing says where the database is: set DATABASE_URL (for example ${example}), or DB_HOST, DB_NAME and DB_USER`;
+    const ways = `set DATABASE_URL (for example ${example}), or DB_HOST, DB_NAME and DB_USER`;
+    const message = `nothing says where the database is: ${ways}`;
     problems.add({ variable: "DATABASE_URL", source: "the environment", expected, example, message });
   }
   const connection = isThere
@@ -181,7 +183,7 @@ function directoryOf(path: string): string {
 function brokenBeaten(resolution: Resolution): readonly Finding[] {
   return [...resolution.values()].flatMap(({ setting, source, beaten }) =>
     beaten
-      .filter(({ isValid }) => !isValid)
+      .filter(({ isValid }) => !isValid && setting.key !== "profile")
       .map((candidate) => ({
         id: "CONFIG-BEATEN-INVALID",
         severity: "info" as const,

@@ -141,7 +141,7 @@ function readHosts(names: readonly HostText[], portParameter: string | undefined
     const portText = written !== "" ? written : ((ports.length === 1 ? ports[0] : ports[index]) ?? "");
     const port = portText === "" ? undefined : readPort(portText);
     if (portText !== "" && port === undefined) {
-      return "the port is not a whole number from 1 to 65535 (percent-encode special characters of the password)";
+      return "the port is not a whole number from 1 to 65535; put IPv6 in brackets, percent-encode special characters";
     }
     if (/[\s@]/.test(host)) return "the host has a space or an @ in it";
     hosts.push({ host, port });

@@ -155,7 +155,7 @@ function reportDisagreement(setting: Setting, valid: readonly Candidate[], probl
 /** Why a value was refused. The value is repeated only when it is a short number or word, and holds no secret. */
 export function refusal(setting: Setting, { entry, source }: Candidate, secrets: ReadonlySet<string>): Problem {
   const { kind } = setting;
-  const text = String(entry.raw);
+  const text = ["string", "number", "boolean"].includes(typeof entry.raw) ? String(entry.raw) : "";
   const expected = entry.unit === undefined ? kind.expected : `${kind.expected}; a bare number is in ${entry.unit}`;
   const problem = {
     variable: source.name,
@@ -167,10 +167,7 @@ export function refusal(setting: Setting, { entry, source }: Candidate, secrets:
     const message = `${describeSource(source)} ${entry.unreadable}`;
     return { ...problem, expected: `a file with ${kind.expected}`, example: "/run/secrets/name", message };
   }
-  const repeated =
-    kind.isPlain === true && setting.secret === undefined && ["string", "number", "boolean"].includes(typeof entry.raw)
-      ? redactText(text, secrets)
-      : undefined;
+  const repeated = kind.isPlain === true && setting.secret === undefined ? redactText(text, secrets) : undefined;
   const shown = repeated === text && /^[\x20-\x7e]{1,24}$/.test(text) ? `, not ${JSON.stringify(text)}` : "";
   const input = entry.isText && typeof entry.raw === "string" ? kind.fromText(entry.raw, entry.unit) : entry.raw;
   const reason = kind.reason?.(input);
