@@ -39,7 +39,10 @@ describe("chanuka.migrationsDirectory", () => {
 
 describe("chanuka.seed", () => {
   test("fills every table", async () => {
-    expect(report.seed).toMatchObject({ skipped: false, rows: { bills: 4_000, users: 1_000, bill_engagement: 100_000 } });
+    expect(report.seed).toMatchObject({
+      skipped: false,
+      rows: { bills: 4_000, users: 1_000, bill_engagement: 100_000 },
+    });
     const { rows } = await db.query<{ name: string }>(
       "select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'",
     );

@@ -8,7 +8,6 @@ export const learningValidationRules: readonly ValidationRule[] = [
     table: "quiz_attempts",
     columns: ["student_id"],
     references: { table: "students", columns: ["id"] },
-    severity: "critical",
     description: "an attempt is by a student who exists",
     hint: "Delete the rows of deleted students, then add the foreign key.",
   },
