@@ -50,7 +50,7 @@ describe("main job", () => {
   test("does every step for real, and finds it all done the second time", async () => {
     await using orchestrator = await open();
     const first = await runMainJob(orchestrator);
-    expect(first.steps.filter(({ status }) => status === "failed")).toEqual([]);
+    expect(first.ok, JSON.stringify(first.steps, undefined, 1)).toBe(true);
     expect(first.steps.map(({ name, status }) => `${name} ${status}`)).toEqual([
       "config done",
       "connect done",

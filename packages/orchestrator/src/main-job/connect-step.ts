@@ -28,7 +28,11 @@ export const connectStep: Step = {
   async run({ orchestrator, signal }) {
     const { pool, config } = orchestrator;
     await orchestrator.start(["pool"], signal);
-    const server = (await pool.query<Identity>(identitySql, [], { signal, target: "any" })).rows[0]!;
+    // "any" would let a replica answer for the primary; it is for a database that has no primary in reach.
+    const target = pool.stats().servers.some(({ role, state }) => role === "primary" && state === "up")
+      ? "primary"
+      : "any";
+    const server = (await pool.query<Identity>(identitySql, [], { signal, target })).rows[0]!;
     if (server.versionNum < 120_000) {
       throw new UnsupportedPostgresError(`the server is PostgreSQL ${server.version}; 12 and later are supported`, {
         hint: "Upgrade the server; PostgreSQL 11 has had no fixes since November 2023.",
@@ -46,7 +50,7 @@ export const connectStep: Step = {
     let replicas = 0;
     for (const state of pool.stats().servers.slice(1))
       if (state.state === "up" && state.role === "standby") replicas += 1;
-    const roundTripMs = await roundTrip(() => pool.query("select 1", [], { signal, target: "any" }));
+    const roundTripMs = await roundTrip(() => pool.query("select 1", [], { signal, target }));
     const role = server.standby ? "standby" : "primary";
     const detail = `PostgreSQL ${server.version} ${role}, ${replicas} of ${config.connection?.replicaUrls.length ?? 0} replicas up, ${roundTripMs.toFixed(2)} ms a round trip`;
     return { detail, facts: { ...server, replicas, roundTripMs }, findings };

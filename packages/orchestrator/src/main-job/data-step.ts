@@ -5,11 +5,13 @@ export const dataStep: Step = {
   name: "data",
   title: "Example data",
   needs: ["connect", "schema"],
-  async run({ orchestrator, readOnly, scale, onProgress, signal }) {
+  async run({ orchestrator, readOnly, scale, onProgress, signal, done }) {
     const { application, audit, config } = orchestrator;
     const seed = application?.seed;
     if (!seed) return { status: "skipped", detail: "the application brings none" };
     if (readOnly) return { status: "skipped", detail: "nothing is written in a read-only run" };
+    if (done.get("connect")?.facts["standby"] === true)
+      return { status: "skipped", detail: "the database is in recovery" };
     const url = connectionOf(config).primaryUrl.reveal();
     const report = await audit.run(
       "data.seed",
