@@ -45,8 +45,9 @@ export interface Applicable {
 const lockKey = 7_201_913_466_021_377;
 
 /**
- * Makes an index while reads and writes go on. Waits at most `lockTimeoutMs` for the table and tries again; whatever
- * a failed build leaves is dropped; called again it finds the index and does nothing. Must not run in a transaction.
+ * Makes an index while reads and writes go on. Waits at most `lockTimeoutMs` for those that write to the table, then
+ * tries again; what a failed build leaves is dropped, now or by the next call; called once more it finds the index and
+ * does nothing. Must not run in a transaction.
  * @throws {IndexReadOnlyError} {IndexNameTakenError} {IndexLockTimeoutError} {IndexBusyError} {IndexApplyError}
  * @throws {AbortedError} when `signal` fires; the build is cancelled and its rest dropped
  */
@@ -84,9 +85,14 @@ export async function applyRecommendation(
       refuseOther(found, named);
       return { ...result("present", [], 0), bytes: found.bytes };
     }
-    if (found !== undefined) await dropLeftover(session, schema, id, run);
     for (const sql of ddl.slice(0, -1)) await runOnce(run, sql, id);
-    const attempts = await build(db, session, { schema, name: id, sql: ddl.at(-1)! }, run, resolved);
+    const attempts = await build(
+      db,
+      session,
+      { schema, table: named.table, name: id, sql: ddl.at(-1)! },
+      run,
+      resolved,
+    );
     if (named.keys.some((key) => key.expression !== undefined)) {
       await run(`analyze ${quoteQualified(schema, named.table)}`);
     }
@@ -122,13 +128,15 @@ export async function dropIndex(
   return withIndexLock(toDatabase(db), async (session) => {
     await refuseReadOnly(session);
     if ((await findIndex(session, index.schema, index.name)) === undefined) return result("absent", [], 0);
-    const attempts = await retryLocked(session, index.name, resolved, async () => {
+    const attempts = await retryLocked(session, index.name, resolved, nothing, async () => {
       await session.query(sql);
     });
     resolved.logger.info({ schema: index.schema, index: index.name }, "index dropped");
     return result("dropped", [sql], attempts);
   });
 }
+
+const nothing = async (): Promise<void> => undefined;
 
 async function withIndexLock<T>(database: Database, use: (session: Queryable) => Promise<T>): Promise<T> {
   return database.withSession(async (session) => {
@@ -152,25 +160,54 @@ async function withIndexLock<T>(database: Database, use: (session: Queryable) =>
 async function build(
   db: DatabaseLike,
   session: Queryable,
-  index: { readonly schema: string; readonly name: string; readonly sql: string },
+  index: { readonly schema: string; readonly table: string; readonly name: string; readonly sql: string },
   run: (sql: string) => Promise<void>,
   options: ResolvedApplyOptions,
 ): Promise<number> {
   const backend = (await session.query<{ pid: number }>("select pg_catalog.pg_backend_pid() as pid")).rows[0]!.pid;
-  return retryLocked(
-    session,
-    index.name,
-    options,
-    async () => {
-      const watch = watchBuild(db, backend, options.onProgress, options.signal);
-      try {
-        await run(index.sql);
-      } finally {
-        await watch.stop();
-      }
-    },
-    () => dropLeftover(session, index.schema, index.name, run),
-  );
+  const clear = (): Promise<void> => dropLeftover(session, index.schema, index.name, run);
+  return retryLocked(session, index.name, options, clear, async () => {
+    await clear();
+    await waitForWriters(session, index, options);
+    const watch = watchBuild(db, backend, options.onProgress, options.signal);
+    try {
+      await run(index.sql);
+    } finally {
+      await watch.stop();
+    }
+  });
+}
+
+/** The wait for others was lost; nothing was begun. Carries the code the server gives for the same. */
+class LostWait extends Error {
+  readonly code = "55P03";
+}
+
+const writersSql = /* sql */ `
+  select coalesce(array_agg(distinct l.virtualtransaction), '{}') as writers
+    from pg_catalog.pg_locks l
+   where l.locktype = 'relation' and l.granted and l.pid <> pg_catalog.pg_backend_pid()
+     and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
+     and l.relation = $1::regclass
+     and l.mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
+
+// A concurrent build waits for the writers it finds, and when it gives up it leaves an invalid index that cannot be
+// dropped while they go on. So the wait comes before the build: for those there now, not for those that come after.
+async function waitForWriters(
+  session: Queryable,
+  { schema, table }: { readonly schema: string; readonly table: string },
+  { lockTimeoutMs, clock, signal }: ResolvedApplyOptions,
+): Promise<void> {
+  const pauseMs = Math.max(1, Math.min(100, lockTimeoutMs / 4));
+  let waitedFor: readonly string[] | undefined;
+  for (let waitedMs = 0; ; waitedMs += pauseMs) {
+    const { rows } = await session.query<{ writers: string[] }>(writersSql, [quoteQualified(schema, table)]);
+    const now = rows[0]?.writers ?? [];
+    waitedFor = (waitedFor ?? now).filter((writer) => now.includes(writer));
+    if (waitedFor.length === 0) return;
+    if (waitedMs >= lockTimeoutMs) throw new LostWait(`${waitedFor.length} transaction(s) keep writing to the table`);
+    await clock.sleep(pauseMs, signal);
+  }
 }
 
 /** Runs a statement that waits for a lock, again while the wait is lost; `clear` removes what each failure left. */
@@ -178,25 +215,32 @@ async function retryLocked(
   session: Queryable,
   name: string,
   { attempts, lockTimeoutMs, retryDelayMs, clock, signal, logger }: ResolvedApplyOptions,
+  clear: () => Promise<void>,
   work: () => Promise<void>,
-  clear: () => Promise<void> = async () => undefined,
 ): Promise<number> {
-  await session.query(`set lock_timeout = ${Math.ceil(Math.min(lockTimeoutMs, 2_147_483_647))}`);
+  const bound = (ms: number): Promise<unknown> =>
+    session.query(`set lock_timeout = ${Math.ceil(Math.min(ms, 2_147_483_647))}`);
   await session.query("set statement_timeout = 0");
   try {
     for (let attempt = 1; ; attempt += 1) {
       if (signal?.aborted) throw aborted(signal);
+      await bound(lockTimeoutMs);
       try {
         await work();
         return attempt;
       } catch (error) {
-        await clear();
-        if (signal?.aborted) throw aborted(signal);
+        // Whoever gives up does not want to wait long for the clearing either.
+        await bound(Math.min(lockTimeoutMs, 2_000));
+        const left = await clear().then(
+          () => "",
+          () => `; the invalid index ${name} is left, and the next call replaces it`,
+        );
+        if (signal?.aborted) throw aborted(signal, left);
         const state = sqlStateOf(error);
         // 40P01: a concurrent build and another lock waited for each other; the server chose this one.
-        if (state !== "55P03" && state !== "40P01") throw applyError(name, error);
+        if (state !== "55P03" && state !== "40P01") throw applyError(name, error, left);
         if (attempt >= attempts) {
-          throw new IndexLockTimeoutError(`index ${name}: the table stayed locked in ${attempt} attempts`, {
+          throw new IndexLockTimeoutError(`index ${name}: the table stayed locked in ${attempt} attempts${left}`, {
             cause: error,
             hint: "Find the long transaction that holds the table, end it, and try again.",
           });
@@ -301,7 +345,7 @@ async function runOnce(run: (sql: string) => Promise<void>, sql: string, name: s
   }
 }
 
-function applyError(name: string, error: unknown): IndexApplyError {
+function applyError(name: string, error: unknown, left: string = ""): IndexApplyError {
   const state = sqlStateOf(error);
   const hints: Readonly<Record<string, string>> = {
     "23505": "The table holds duplicates: remove them, or make the index without unique.",
@@ -310,12 +354,12 @@ function applyError(name: string, error: unknown): IndexApplyError {
     "53100": "Free disk space: an index needs its own size, and as much again while it is sorted.",
     "2BP01": "A constraint or another object needs it: drop that instead.",
   };
-  return new IndexApplyError(`index ${name}: ${messageOf(error)}`, {
+  return new IndexApplyError(`index ${name}: ${messageOf(error)}${left}`, {
     cause: error,
-    hint: hints[state ?? ""] ?? "Read the server's message; nothing half made was left behind.",
+    hint: hints[state ?? ""] ?? "Read the server's message.",
   });
 }
 
-function aborted(signal: AbortSignal): AbortedError {
-  return new AbortedError("making the index was aborted", { cause: signal.reason });
+function aborted(signal: AbortSignal, left: string = ""): AbortedError {
+  return new AbortedError(`the work on the index was aborted${left}`, { cause: signal.reason });
 }

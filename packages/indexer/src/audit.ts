@@ -62,10 +62,11 @@ export function findUnused(snapshot: IndexSnapshot): readonly UnusedIndex[] {
 export function findDuplicates(snapshot: IndexSnapshot): readonly DuplicateIndex[] {
   const gone = new Set<IndexFacts>();
   const found: DuplicateIndex[] = [];
-  // Long ones first, so that what stays is the longest; of equals the newest goes, as they come oldest first.
-  const order = snapshot.indexes.toReversed().sort((a, b) => b.keys.length - a.keys.length);
-  for (const index of order) {
-    const twins = snapshot.indexes.filter((other) => other !== index && !gone.has(other));
+  // The widest stay: they are looked at last to go and first to keep. Of equals the newest goes, as they come oldest first.
+  const widest = (a: IndexFacts, b: IndexFacts): number =>
+    b.keys.length + b.include.length - (a.keys.length + a.include.length);
+  for (const index of snapshot.indexes.toReversed().sort(widest)) {
+    const twins = snapshot.indexes.filter((other) => other !== index && !gone.has(other)).sort(widest);
     const keeper = twins.map((other) => ({ other, kind: redundancy(index, other) })).find(({ kind }) => kind !== null);
     if (keeper?.kind == null) continue;
     gone.add(index);

@@ -53,7 +53,7 @@ function orderedCandidates(use: TableUse, snapshot: IndexSnapshot, limits: Candi
   const usable = use.conditions.filter(({ column, expression }) => hasOrder(column.type) || expression !== null);
   const equal = usable.filter(({ test, joins }) => equalTests.has(test) && joins === null);
   const joins = usable.filter(({ test, joins }) => test === "equal" && joins !== null);
-  const range = usable.find(({ test, expression }) => test === "range" && expression === null);
+  const range = rangeOf(usable);
   const partial = partialPredicate(use);
   const order = use.order.map((key) => ({
     column: key.column.name,
@@ -82,6 +82,17 @@ function orderedCandidates(use: TableUse, snapshot: IndexSnapshot, limits: Candi
   const own = best.filter((candidate) => !candidate.why.startsWith("joins"));
   const joined = best.filter((candidate) => candidate.why.startsWith("joins"));
   return [brin ?? own[0], joined[0]].filter((candidate) => candidate !== undefined);
+}
+
+// A lower and an upper bound on one column are one narrow range.
+function rangeOf(conditions: readonly TableCondition[]): TableCondition | undefined {
+  const ranges = conditions.filter(
+    ({ test, expression, joins }) => (test === "range" || test === "between") && expression === null && joins === null,
+  );
+  const narrow = ranges.find(
+    (one) => one.test === "between" || ranges.some((other) => other !== one && other.column === one.column),
+  );
+  return narrow === undefined ? ranges[0] : { ...narrow, test: "between" };
 }
 
 function ordered(
@@ -138,7 +149,9 @@ function remainingShare(
   partial: Partial | undefined,
 ): number {
   return use.conditions
-    .filter((c) => !equal.includes(c) && c !== range && c.joins === null && c.column.name !== partial?.column)
+    .filter(
+      (c) => !equal.includes(c) && c.column !== range?.column && c.joins === null && c.column.name !== partial?.column,
+    )
     .reduce((product, condition) => product * selectivityOf(condition, use.table), 1);
 }
 

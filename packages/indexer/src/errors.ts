@@ -15,7 +15,7 @@ export class IndexNameTakenError extends DbError {
   override readonly code = "INDEX_NAME_TAKEN";
 }
 
-/** The table stayed locked through every attempt. Nothing half made was left behind. */
+/** The table stayed locked through every attempt. The message says when an invalid index had to be left. */
 export class IndexLockTimeoutError extends DbError {
   override readonly code = "INDEX_LOCK_TIMEOUT";
   override readonly retryable = true;
@@ -27,7 +27,7 @@ export class IndexBusyError extends DbError {
   override readonly retryable = true;
 }
 
-/** The server refused to make or drop the index. Nothing half made was left behind. */
+/** The server refused to make or drop the index. The message says when an invalid index had to be left. */
 export class IndexApplyError extends DbError {
   override readonly code = "INDEX_APPLY_FAILED";
 }

@@ -6,6 +6,7 @@ export type Test =
   | "equal"
   | "in"
   | "range"
+  | "between"
   | "like"
   | "ilike"
   | "regex"
@@ -279,7 +280,7 @@ function readComparison(expression: Node | undefined, scope: Scope): Condition |
   }
   if (kind === "AEXPR_BETWEEN" || kind === "AEXPR_BETWEEN_SYM") {
     const operand = readOperand(left);
-    return operand === undefined ? undefined : { operand, test: "range", other: null, literal: null };
+    return operand === undefined ? undefined : { operand, test: "between", other: null, literal: null };
   }
   const test = kind === "AEXPR_OP" || kind.endsWith("LIKE") ? operatorTests[operator] : undefined;
   if (test === undefined) return undefined;

@@ -20,6 +20,8 @@ export function selectivityOf(condition: TableCondition, table: TableFacts): num
       return Math.min(1, 3 * Math.max(one, 1 / rows));
     case "range":
       return 0.1;
+    case "between":
+      return 0.005;
     case "like":
     case "ilike":
     case "regex":
@@ -46,13 +48,17 @@ export function sequentialCost(table: TableFacts): number {
 }
 
 /**
- * Cost of fetching `rows` rows of a table through an index, in the planner's units: a descent, then one page at
- * random per row, fewer where the order on disk follows the index.
+ * Cost of fetching `rows` rows of a table through an index, in the planner's units: a descent, then each page once,
+ * at random while they are few and nearly in order when they are many, fewer pages where the order on disk follows
+ * the index.
+ * @see https://github.com/postgres/postgres/blob/master/src/backend/optimizer/path/costsize.c (cost_bitmap_heap_scan)
  */
 export function indexCost(table: TableFacts, rows: number, correlation: number = 0): number {
-  const descent = 4 + 0.0025 * Math.log2(table.rows + 2);
-  const random = Math.min(rows, table.pages) * 4;
-  const ordered = Math.min(rows * Math.max(1, table.pages / Math.max(1, table.rows)), table.pages);
+  const total = Math.max(1, table.pages);
+  const scattered = Math.min(total, (2 * total * rows) / (2 * total + rows));
+  const together = Math.min(total, Math.ceil((rows * total) / Math.max(1, table.rows)));
   const share = correlation * correlation;
-  return descent + share * ordered + (1 - share) * random + 0.0175 * rows;
+  const pages = share * together + (1 - share) * scattered;
+  const perPage = 4 - 3 * Math.sqrt(pages / total);
+  return 4 + 0.0025 * Math.log2(table.rows + 2) + pages * perPage + 0.0175 * rows;
 }
