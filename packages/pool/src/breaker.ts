@@ -46,7 +46,8 @@ export class Breaker {
 
   /** Runs the operation, or throws {@link CircuitOpenError} without running it. */
   async run<T>(operation: () => Promise<T>): Promise<T> {
-    if (!this.#circuit) return await operation();
+    // After shutdown the connections themselves refuse, in the pool's words.
+    if (!this.#circuit || this.#circuit.isShutdown) return await operation();
     try {
       return (await this.#circuit.fire(operation)) as T;
     } catch (error) {

@@ -96,7 +96,7 @@ export class Engine {
 
   /** Runs `use` on one connection and cleans up after it. Retried only while no connection could be had. */
   async withSession<T>(
-    use: (session: SessionHandle, server: Server) => Promise<T>,
+    use: (session: SessionHandle, server: Server, connection: Connection) => Promise<T>,
     options: SessionOptions,
     stack: string | undefined,
   ): Promise<T> {
@@ -104,7 +104,7 @@ export class Engine {
     const { connection, server } = await this.borrow({ target, signal }, stack);
     const session = new SessionHandle(connection, server.statements, { timeoutMs, signal });
     try {
-      return await use(session, server);
+      return await use(session, server, connection);
     } finally {
       await session.end();
       await this.#giveBack(server, connection, session);

@@ -6,8 +6,11 @@ import { classifyStatementError, runStatement, type Statement, type StatementHos
 
 /** Runs autocommit statements on one server. How it shares connections among them is its own affair. */
 export interface Executor {
-  /** @throws {StatementFailure} */
-  execute(statement: Statement): Promise<pg.QueryResult>;
+  /**
+   * Runs a statement, and `afterward` on the connection that ran it before that is lent again.
+   * @throws {StatementFailure}
+   */
+  execute(statement: Statement, afterward?: (connection: Connection) => Promise<void>): Promise<pg.QueryResult>;
 }
 
 /** One statement, one connection: taken for it and given back after it, whatever the statement was. */
@@ -20,11 +23,12 @@ export class ExclusiveExecutor implements Executor {
     this.#host = host;
   }
 
-  async execute(statement: Statement): Promise<pg.QueryResult> {
+  async execute(statement: Statement, afterward?: (connection: Connection) => Promise<void>): Promise<pg.QueryResult> {
     let connection: Connection | undefined;
     try {
       connection = await this.#connections.acquire({ borrowed: false, signal: statement.signal });
       const result = await runStatement(connection, statement, this.#host);
+      if (afterward) await afterward(connection);
       this.#connections.release(connection);
       return result;
     } catch (error) {

@@ -10,6 +10,7 @@ import { judgePool } from "./health.ts";
 import type { LeakReport } from "./leak.ts";
 import { type PoolConfig, type PoolOptions, resolvePoolOptions } from "./options.ts";
 import { emitSignals, type PoolEventMap } from "./pool-events.ts";
+import { ReadYourWrites, type SessionToken } from "./read-your-writes.ts";
 import type { Target } from "./routing.ts";
 import type { Server } from "./server.ts";
 import type { SessionHandle, StatementInput } from "./session-handle.ts";
@@ -134,6 +135,14 @@ export class Pool extends PgPool implements Database, Service {
   withTransaction<T>(use: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     const stack = this.#engine.leaks.captureStack();
     return this.#engine.withTransaction(use, options, stack);
+  }
+
+  /**
+   * A stream of work that sees its own writes even on replicas. Pass its `token` to continue it elsewhere: in the
+   * next request, in another process.
+   */
+  session(token?: SessionToken): ReadYourWrites {
+    return new ReadYourWrites(this.#engine, token);
   }
 
   /**

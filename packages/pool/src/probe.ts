@@ -12,14 +12,15 @@ export type ProbeOutcome =
       readonly reason: string;
     };
 
-// pg_control_checkpoint() lags behind a promotion until its first checkpoint, so a primary's timeline comes from the
-// name of the segment it writes.
+// pg_control_checkpoint() lags behind a promotion until the next checkpoint, so a primary's timeline comes from the
+// name of the segment it writes, and a standby's from what it receives, where the role may see that.
 const probeSql = /* sql */ `
   select pg_is_in_recovery() as "inRecovery",
          current_setting('server_version_num')::int as "serverVersion",
          (select system_identifier::text from pg_catalog.pg_control_system()) as "systemIdentifier",
          case when pg_is_in_recovery()
-              then (select timeline_id from pg_catalog.pg_control_checkpoint())
+              then (select greatest(timeline_id, (select received_tli from pg_catalog.pg_stat_get_wal_receiver()))
+                      from pg_catalog.pg_control_checkpoint())
               else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline,
          case when pg_is_in_recovery()
               then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end::text as lsn`;

@@ -113,7 +113,9 @@ export class Runner {
     if (kind === "transient") return this.#spend();
     const only = this.#topology.only;
     if (only) {
-      if (kind === "wrong-role" || isDbError(error, "POOL_CIRCUIT_OPEN")) return "no";
+      if (kind === "wrong-role") return "no";
+      // Work that finds the circuit open fails fast; work that was under way when it opened waits its turn.
+      if (isDbError(error, "POOL_CIRCUIT_OPEN") && attempt === 1) return "no";
       // A server never reached is more likely misnamed than away, unless it said itself that it is starting or full.
       if (only.connections.counters.opened === 0 && sqlState === undefined) return "no";
       return this.#spend();

@@ -1,3 +1,4 @@
+import { parseLsn } from "@db/core";
 import { Breaker, type BreakerState } from "./breaker.ts";
 import { cancelBackend } from "./cancel.ts";
 import type { Connection } from "./connection.ts";
@@ -38,6 +39,7 @@ export class Server {
   lag: Lag | undefined;
   refusal: Refusal | undefined;
   readonly #failureThreshold: number;
+  #replayed = 0n;
   #silent = 0;
   #silentSince = 0;
   #reachable = true;
@@ -91,12 +93,25 @@ export class Server {
     };
   }
 
+  /** True when it is known to have replayed at least this, on the timeline it belongs to. */
+  hasReplayed({ timeline, lsn }: { readonly timeline: number; readonly lsn: string }): boolean {
+    return this.observation?.timeline === timeline && this.#replayed >= parseLsn(lsn);
+  }
+
+  /** Notes a position it was seen to have replayed. On one timeline it only grows. */
+  replayedTo(lsn: string): void {
+    const position = parseLsn(lsn);
+    if (position > this.#replayed) this.#replayed = position;
+  }
+
   /** Takes in what a probe found. */
   observed(outcome: ProbeOutcome): void {
     if ("observation" in outcome) {
       if (this.#inRecovery) this.#wasStandby = true;
       this.#inRecovery = outcome.observation.inRecovery;
+      if (this.observation?.timeline !== outcome.observation.timeline) this.#replayed = 0n;
       this.observation = outcome.observation;
+      if (outcome.observation.inRecovery && outcome.observation.lsn) this.replayedTo(outcome.observation.lsn);
       this.#silent = 0;
       this.#reachable = true;
       this.failure = undefined;

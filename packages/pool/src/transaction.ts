@@ -97,9 +97,8 @@ export type OutcomeResolver = (transactionId: string) => Promise<"committed" | "
 
 /**
  * Commits.
- * @throws {TransactionRolledBackError} when the server rolled back instead
- * @throws {TransactionOutcomeUnknownError} when the answer was lost and nobody can tell
- * @throws {StatementFailure} with its verdict, for failures that left nothing committed
+ * @throws {StatementFailure} with its verdict: never to be retried around {@link TransactionOutcomeUnknownError} when
+ * the answer was lost and nobody can tell, and around {@link TransactionRolledBackError} when the server rolled back
  */
 export async function commit(session: SessionHandle, connection: Connection, resolve?: OutcomeResolver): Promise<void> {
   let transactionId: string | undefined;
@@ -128,8 +127,11 @@ export async function commit(session: SessionHandle, connection: Connection, res
     const outcome = resolve && transactionId !== undefined ? await resolve(transactionId) : "unknown";
     if (outcome === "committed") return;
     if (outcome === "aborted") throw new StatementFailure(error, { kind: "connection", retry: "always", evict: true });
-    throw new TransactionOutcomeUnknownError({ server: connection.server, transactionId, cause: error });
+    const unknown = new TransactionOutcomeUnknownError({ server: connection.server, transactionId, cause: error });
+    throw new StatementFailure(unknown, { kind: "unknown-outcome", retry: "never", evict: true });
   }
   // A transaction with a failed statement answers COMMIT with ROLLBACK, without an error.
-  if (result.command === "ROLLBACK") throw new TransactionRolledBackError();
+  if (result.command === "ROLLBACK") {
+    throw new StatementFailure(new TransactionRolledBackError(), classifyError(undefined));
+  }
 }
