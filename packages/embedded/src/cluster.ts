@@ -30,6 +30,11 @@ export interface OpenClusterOptions {
   readonly account?: string;
   /** Variables for the server and the commands it runs (`restore_command`), beside PATH and a plain locale. */
   readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * False does not wait for the disk while making and recording the cluster: for tests. The server itself is told by
+   * `throwawaySettings`. Default true.
+   */
+  readonly durable?: boolean;
   /** Longest wait for the server to accept connections. Default 60 000 ms; crash recovery may need more. */
   readonly startTimeoutMs?: number;
   /** Stops the server when this process ends without having done so. */
@@ -41,8 +46,6 @@ export interface OpenClusterOptions {
 
 /** What a new cluster is made with. */
 export interface CreateClusterOptions extends OpenClusterOptions {
-  /** Default true; false skips waiting for the disk while making it. */
-  readonly durable?: boolean;
   /** More arguments for initdb, `--wal-segsize=1`. */
   readonly initdbArguments?: readonly string[];
   readonly signal?: AbortSignal;

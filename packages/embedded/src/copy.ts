@@ -23,3 +23,12 @@ export async function copyTree(from: string, to: string, signal?: AbortSignal): 
     });
   }
 }
+
+/**
+ * Waits until the file system of a copy has written it, so that a mark of completion never outlives what it marks.
+ * Best effort: not every system can say it of one file system.
+ */
+export async function syncTree(directory: string): Promise<void> {
+  if (process.platform !== "linux") return;
+  await runProgram("sync", ["-f", directory], { timeoutMs: 600_000 }).catch(() => undefined);
+}

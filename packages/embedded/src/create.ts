@@ -11,6 +11,7 @@ import {
   prepareDirectory,
   writeServerFile,
 } from "./data-directory.ts";
+import { syncTree } from "./copy.ts";
 import { DataVersionMismatchError, DirectoryError } from "./errors.ts";
 import { LocalCluster } from "./local-cluster.ts";
 import { canReach } from "./reach.ts";
@@ -46,7 +47,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   });
   await writeServerFile(path.join(cluster.dataDirectory, "pg_hba.conf"), defaultHba, account);
   await cluster.writeConfiguration();
-  await markComplete(cluster.directory, cluster.binaries);
+  await markComplete(cluster.directory, cluster.binaries, options.durable ?? true);
   return cluster;
 }
 
@@ -102,7 +103,9 @@ async function makeClone(
   } else await copyStoppedData(primary, standby.dataDirectory, name, options.signal);
   await writeServerFile(path.join(standby.dataDirectory, "standby.signal"), "", primary.account);
   await standby.follow(primary, name);
-  await markComplete(standby.directory, standby.binaries);
+  const { durable = true } = inherited;
+  if (durable) await syncTree(standby.dataDirectory);
+  await markComplete(standby.directory, standby.binaries, durable);
   return standby;
 }
 

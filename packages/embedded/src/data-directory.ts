@@ -129,21 +129,26 @@ export async function dataMajorVersion(dataDirectory: string): Promise<number | 
 
 /**
  * Writes a file so that after a crash it is there whole or not at all. Root gives it to the owner of its directory, who
- * must be able to go on with it as a user.
+ * must be able to go on with it as a user. Not `durable`, it is whole only as long as the machine does not crash.
  */
-export async function writeFileDurably(file: string, text: string, mode: number = 0o600): Promise<void> {
+export async function writeFileDurably(
+  file: string,
+  text: string,
+  mode: number = 0o600,
+  durable: boolean = true,
+): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
   const handle = await open(temporary, "w", mode);
   try {
     await handle.writeFile(text);
     const owner = await foreignOwner(path.dirname(file));
     if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
-    await handle.sync();
+    if (durable) await handle.sync();
   } finally {
     await handle.close();
   }
   await rename(temporary, file);
-  await syncDirectory(path.dirname(file));
+  if (durable) await syncDirectory(path.dirname(file));
 }
 
 /** The owner of a directory, where this process is root and the directory is not root's. */
@@ -195,9 +200,9 @@ export async function isComplete(directory: string): Promise<boolean> {
   return (await readFile(path.join(directory, completionFile), "utf8").catch(() => "")) !== "";
 }
 
-export async function markComplete(directory: string, binaries: Binaries): Promise<void> {
+export async function markComplete(directory: string, binaries: Binaries, durable: boolean): Promise<void> {
   const about = { format: 1, major: binaries.major, version: binaries.version, madeAt: new Date().toISOString() };
-  await writeFileDurably(path.join(directory, completionFile), `${JSON.stringify(about, null, 2)}\n`);
+  await writeFileDurably(path.join(directory, completionFile), `${JSON.stringify(about, null, 2)}\n`, 0o600, durable);
 }
 
 /** Comes before deleting the data: what is half deleted then counts as never finished. */

@@ -132,7 +132,8 @@ export class LocalCluster implements Cluster {
     const started = Date.now();
     const startedBy = (await identify(process.pid)) ?? { pid: process.pid, startedAt: "" };
     const record = { dataDirectory: this.dataDirectory, port: this.#port, startedBy };
-    await writeRunningRecord(this.directory, record);
+    const { durable = true } = this.#options;
+    await writeRunningRecord(this.directory, record, durable);
     this.#logOffset = await stat(this.logFile).then(
       (about) => about.size,
       () => 0,
@@ -149,7 +150,9 @@ export class LocalCluster implements Cluster {
       onProcess: (pid) => this.#options.guard?.watch(pid, this.dataDirectory),
     });
     this.#process = await identify(pid);
-    if (this.#process !== undefined) await writeRunningRecord(this.directory, { ...record, server: this.#process });
+    if (this.#process !== undefined) {
+      await writeRunningRecord(this.directory, { ...record, server: this.#process }, durable);
+    }
     this.#logger.debug({ port: this.#port, pid, tookMs: Date.now() - started }, "server started");
   }
 

@@ -30,8 +30,8 @@ export async function readRunningRecord(directory: string): Promise<RunningRecor
   }
 }
 
-export async function writeRunningRecord(directory: string, record: RunningRecord): Promise<void> {
-  await writeFileDurably(path.join(directory, fileName), `${JSON.stringify(record)}\n`);
+export async function writeRunningRecord(directory: string, record: RunningRecord, durable: boolean): Promise<void> {
+  await writeFileDurably(path.join(directory, fileName), `${JSON.stringify(record)}\n`, 0o600, durable);
 }
 
 export async function clearRunningRecord(directory: string): Promise<void> {

@@ -70,6 +70,7 @@ export async function startTemporaryCluster(options: TemporaryClusterOptions = {
       directory: path.join(directory, "cluster"),
       binaries,
       guard,
+      durable: false,
       password: options.password ?? randomBytes(18).toString("base64url"),
       ...definedOf(options, ["username", "overrides", "environment", "startTimeoutMs", "account", "logger"]),
     };
@@ -79,7 +80,6 @@ export async function startTemporaryCluster(options: TemporaryClusterOptions = {
         ? await createCluster({
             ...common,
             ...hba,
-            durable: false,
             settings: { ...throwawaySettings, ...options.settings },
             ...(signal === undefined ? {} : { signal }),
           })

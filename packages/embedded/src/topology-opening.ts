@@ -186,6 +186,7 @@ export class TopologyOpening {
         ...this.#options.settings,
       },
       guard: this.#guard,
+      durable: this.#options.durable ?? true,
       logger: this.#logger,
       ...(account === undefined ? {} : { account }),
       ...(findPort === undefined ? {} : { findPort }),
@@ -203,7 +204,6 @@ export class TopologyOpening {
       await createCluster({
         ...options,
         directory,
-        durable: this.#options.durable ?? true,
         ...(signal === undefined ? {} : { signal }),
       });
     });

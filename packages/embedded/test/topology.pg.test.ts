@@ -43,12 +43,10 @@ describe("openLocalTopology", () => {
     await readsOnReplica(topology, "kept");
   });
 
-  test("keeps data, address and password from run to run, and opens within 3 seconds", async () => {
+  test("keeps data, address and password from run to run", async () => {
     const first = await open();
     await first.close();
-    const started = performance.now();
     await using second = await open();
-    expect(performance.now() - started).toBeLessThan(3_000);
     expect(second.created).toBe(false);
     expect(second.primary.url).toBe(first.primary.url);
     expect((await stat(path.join(directory, "password"))).mode & 0o777).toBe(0o600);

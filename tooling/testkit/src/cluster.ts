@@ -21,7 +21,7 @@ export interface StartClusterOptions<Replicas extends number = number> {
   readonly replicaSettings?: Settings;
   /** The whole text of pg_hba.conf. */
   readonly hba?: string;
-  /** Names of tablespaces to make. */
+  /** Names of tablespaces to make. Not together with replicas: on one machine they would share its directory. */
   readonly tablespaces?: readonly string[];
   /** More arguments for initdb, `--wal-segsize=1`. */
   readonly initdbArguments?: readonly string[];
@@ -74,6 +74,7 @@ export async function startCluster<const Replicas extends number = 0>(
 ): Promise<TestCluster<Replicas>> {
   const { version = 18, archive = false, tablespaces = [], initdbArguments = [] } = options;
   const count: number = options.replicas ?? 0;
+  if (count > 0 && tablespaces.length > 0) throw new Error("a test cluster has replicas or tablespaces, not both");
   const [binaries, account] = await Promise.all([testBinaries(version), serverAccount()]);
   const names = Array.from({ length: count }, (_, index) => `replica_${index + 1}`);
   const template = await preparedData(binaries, account, { slots: names, initdbArguments });
@@ -95,15 +96,13 @@ export async function startCluster<const Replicas extends number = 0>(
     password: testPassword,
     settings,
     guard: run.guard,
+    durable: false,
     ...(options.hba === undefined ? {} : { hba: options.hba }),
   });
-  const standbys: Cluster[] = [];
-  for (const name of names) {
-    const extra = options.replicaSettings;
-    standbys.push(
-      await primary.clone({ directory: path.join(directory, name), name, ...(extra ? { settings: extra } : {}) }),
-    );
-  }
+  const extra = options.replicaSettings === undefined ? {} : { settings: options.replicaSettings };
+  const standbys = await Promise.all(
+    names.map((name) => primary.clone({ directory: path.join(directory, name), name, ...extra })),
+  );
   const cluster = new LocalTestCluster(directory, primary, standbys, archiveDirectory);
   try {
     await primary.start();
