@@ -19,8 +19,12 @@ export function violationSql({ rule, table, references }: ResolvedRule): string 
       const operator = rule.ignoreCase === true ? "!~*" : "!~";
       return `${quoteIdentifier(rule.column)}::text ${operator} ${quoteLiteral(rule.pattern)}`;
     }
-    case "accepted-values":
-      return `${quoteIdentifier(rule.column)} <> all (${quoteLiteral(arrayLiteral(rule.values))})`;
+    case "accepted-values": {
+      // As text, an enum may be held against words it does not have.
+      const category = table.columns.find(({ name }) => name === rule.column)?.category;
+      const cast = category === "E" ? "::text" : "";
+      return `${quoteIdentifier(rule.column)}${cast} <> all (${quoteLiteral(arrayLiteral(rule.values))})`;
+    }
     case "expression":
       return `not ${userSql(rule.expression)}`;
     case "foreign-key": {

@@ -10,10 +10,13 @@ export function sqlErrorText(error: unknown): string {
   return state?.startsWith("22") ? message.replaceAll(/"[^"]*"/g, "a value") : message;
 }
 
-/** True when the statement itself is wrong, whatever the data: a syntax error, an unknown name, an unfit literal. */
+/**
+ * True when the statement itself is wrong, whatever the data: a syntax error, an unknown name, an unfit literal,
+ * something not supported there.
+ */
 export function isStatementError(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state !== undefined && state !== "42501" && (state.startsWith("42") || state.startsWith("22"));
+  return state !== undefined && state !== "42501" && /^(42|22|0A)/.test(state);
 }
 
 /** True when fewer rules in one statement could not help: the time ran out, a lock was held, the connection went. */
