@@ -1,7 +1,8 @@
-import { type Database, isDbError, toDatabase } from "@db/core";
+import { isDbError, type Queryable, toDatabase } from "@db/core";
 import { createPool, Pool, type PoolOptions, type SlowQuery } from "@db/pool";
 import { startCluster, type TestCluster } from "@db/testkit";
-import pg from "pg";
+import { Pool as PgPool } from "pg";
+import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 let cluster: TestCluster;
@@ -29,7 +30,7 @@ async function running(pool: Pool): Promise<string[]> {
   }
 }
 
-async function backendPid(db: Database | pg.PoolClient): Promise<number> {
+async function backendPid(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ pid: number }>("select pg_backend_pid() as pid");
   return rows[0]!.pid;
 }
@@ -46,7 +47,7 @@ async function rejection(work: Promise<unknown>): Promise<unknown> {
 describe("a pool in the place of pg.Pool", () => {
   test("is a pg.Pool and a Database", async () => {
     await using pool = await freshPool();
-    expect(pool).toBeInstanceOf(pg.Pool);
+    expect(pool).toBeInstanceOf(PgPool);
     expect(toDatabase(pool)).toBe(pool);
   });
 
@@ -294,7 +295,7 @@ describe("withTransaction", () => {
       );
     await Promise.all([work(1), work(2)]);
     expect((await pool.query("select sum(amount)::int as sum from account")).rows).toEqual([{ sum: 2 }]);
-    expect(attempts.toSorted()).toEqual([1, 1, 2]);
+    expect(attempts.toSorted((a, b) => a - b)).toEqual([1, 1, 2]);
   });
 
   test("is cancelled and rolled back at its bound", async () => {

@@ -15,7 +15,9 @@ test("a session never reads behind its own writes, and reads from replicas as so
   await pool.query("create table t (n int)");
   await pool.query("insert into t values (0)");
   await expect.poll(async () => (await pool.replica.query("select to_regclass('t') as t")).rows[0]?.["t"]).toBe("t");
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  const delayed = await late.connect();
+  await expect.poll(async () => (await delayed.query("select to_regclass('t') as t")).rows[0]?.["t"]).toBe("t");
+  await delayed.end();
 
   const session = pool.session();
   const ports = new Map<number, number>();

@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import { InvalidPoolOptionsError } from "./errors.ts";
+import { type PoolConfig, poolDefaults, resolvePoolOptions } from "./options.ts";
+
+const primaryUrl = "postgres://u:topsecret@127.0.0.1:5432/db";
+
+function problemsOf(config: PoolConfig): readonly string[] {
+  try {
+    resolvePoolOptions(config);
+    return [];
+  } catch (error) {
+    return (error as InvalidPoolOptionsError).problems;
+  }
+}
+
+describe("resolvePoolOptions", () => {
+  test("fills in every default", () => {
+    const resolved = resolvePoolOptions({ primaryUrl });
+    const { replicaUrls: _, ...defaults } = poolDefaults;
+    expect(resolved).toMatchObject(defaults);
+    expect(resolved.servers.map(({ address }) => address.name)).toEqual(["127.0.0.1:5432"]);
+  });
+
+  test("reports all contradictions at once and no secret", () => {
+    const problems = problemsOf({
+      primaryUrl,
+      connectionString: primaryUrl,
+      replicaUrls: ["postgres://u:topsecret@127.0.0.1:5432/db", "http://u:topsecret@h"],
+      max: 2,
+      min: 3,
+      acquireTimeoutMs: -1,
+      probeIntervalMs: false,
+      maxLifetimeJitter: 2,
+      replicaFallback: "nobody" as never,
+      retry: { minDelayMs: 10, maxDelayMs: 5, typo: 1 } as never,
+    });
+    expect(problems).toEqual([
+      "connectionString and primaryUrl say the same thing: give one of them",
+      "retry.typo is not an option",
+      'replicaUrls[1] has the scheme "http", not postgres',
+      "127.0.0.1:5432 is listed twice",
+      "acquireTimeoutMs is -1, not a number from 1, Infinity",
+      "min (3) is above max (2)",
+      "maxLifetimeJitter (2) is above 0.9",
+      'replicaFallback is "nobody", not "primary" or "error"',
+      "probeIntervalMs is false with several servers: roles and lag could not be known",
+      "retry.minDelayMs (10) is above retry.maxDelayMs (5)",
+    ]);
+    expect(problems.join()).not.toContain("topsecret");
+  });
+
+  test("takes undefined for the default and false for off", () => {
+    const resolved = resolvePoolOptions({ primaryUrl, max: undefined as never, idleTimeoutMs: false, retry: false });
+    expect(resolved).toMatchObject({ max: 10, idleTimeoutMs: false, retry: false });
+  });
+
+  test("reads pg's names with pg's meaning of 0, and probes nobody for them alone", () => {
+    const config = { host: "h", port: 5, connectionTimeoutMillis: 0, idleTimeoutMillis: 0, maxLifetimeSeconds: 60 };
+    expect(resolvePoolOptions(config)).toMatchObject({
+      acquireTimeoutMs: Infinity,
+      connectTimeoutMs: Infinity,
+      idleTimeoutMs: false,
+      maxLifetimeMs: 60_000,
+      probeIntervalMs: false,
+    });
+  });
+
+  test("makes a server of each host of a list", () => {
+    const { servers } = resolvePoolOptions({ primaryUrl: "postgres://u@h1,h2:2/db" });
+    expect(servers.map(({ address, configuredRole }) => `${address.name} ${configuredRole}`)).toEqual([
+      "h1:5432 primary",
+      "h2:2 primary",
+    ]);
+  });
+
+  test("hides passwords from everything that prints", () => {
+    const resolved = resolvePoolOptions({ primaryUrl, password: "topsecret" });
+    expect(JSON.stringify(resolved)).not.toContain("topsecret");
+  });
+});
