@@ -138,6 +138,7 @@ describe("profiles", () => {
     expect(loaded.config.profile).toBe("production");
     expect(loaded.explain("profile").source).toMatchObject({ level: ".env", name: "DB_PROFILE" });
     expect(load({ DB_PROFILE: "staging" }, { profile: "test" }).config.profile).toBe("test");
+    expect(problemsOf({}, { profile: "tets" as Profile })).toMatchObject([{ source: "the flags", suggestion: "test" }]);
   });
 
   test("a NODE_ENV of others is passed over with a warning, a DB_PROFILE that cannot be read is a problem", () => {

@@ -53,7 +53,9 @@ function rank({ source }: Candidate): number {
   return source.name === "NODE_ENV" ? 2 : 3;
 }
 
-function given(profile: Profile, level: "flag" | "default", name: string): Candidate {
+/** The caller may pass on a text of a person: its type is no proof. */
+function given(profile: string, level: "flag" | "default", name: string): Candidate {
+  const value = readProfile(profile);
   const entry = { name, raw: profile, isText: false };
-  return { entry, source: { level, name }, value: profile, isValid: true };
+  return { entry, source: { level, name }, value, isValid: value !== undefined };
 }

@@ -33,9 +33,9 @@ export const careSettings: readonly Setting[] = [
     key: "migrate.lockTimeoutMs",
     kind: duration({ allow: "unlimited" }),
     variables: [{ name: "DB_MIGRATIONS_LOCK_TIMEOUT" }],
-    default: 5_000,
+    default: 3_000,
     doc: "Longest wait of one statement for a lock, before it is retried.",
-    example: "5s",
+    example: "3s",
   },
   {
     key: "migrate.statementTimeoutMs",

@@ -181,8 +181,8 @@ export const poolSettings: readonly Setting[] = [
     key: "pool.circuitBreaker.resetTimeoutMs",
     kind: duration(),
     variables: [{ name: "DB_CIRCUIT_BREAKER_RESET" }],
-    default: 30_000,
+    default: 5_000,
     doc: "Time until an open breaker lets one attempt through.",
-    example: "30s",
+    example: "5s",
   },
 ];
