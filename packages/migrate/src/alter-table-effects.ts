@@ -41,8 +41,14 @@ export function alterTableEffects(table: RelationName, command: AlterTableCmd, e
     if (!coversNotNull(effects.catalog.table(table), command.name ?? "")) effects.scan(table);
   } else if (subtype === "AT_ValidateConstraint") {
     const constraint = effects.catalog.table(table)?.constraints.find((one) => one.name === command.name);
+    if (constraint?.validated) return;
     if (constraint?.references) effects.lockQualified(constraint.references, "RowShare");
-    if (!constraint?.validated) effects.scan(table);
+    effects.scan(table);
+  } else if (subtype === "AT_DropColumn") {
+    for (const constraint of effects.catalog.table(table)?.constraints ?? []) {
+      if (!constraint.references || !constraint.columns.includes(command.name ?? "")) continue;
+      effects.lockQualified(constraint.references, "AccessExclusive");
+    }
   } else if (subtype === "AT_DropConstraint") {
     const constraint = effects.catalog.table(table)?.constraints.find((one) => one.name === command.name);
     if (constraint?.references) effects.lockQualified(constraint.references, "AccessExclusive");
@@ -132,7 +138,10 @@ function alterType(table: RelationName, name: string, def: ColumnDef, effects: E
   // Without the old type nothing can be promised.
   const rewrites = converts || !column || typeChangeRewrites(column.type, to, effects.catalog);
   if (rewrites) effects.rewrite(table);
-  if (known?.constraints.some((one) => one.type === "check" && one.columns.includes(name))) effects.scan(table);
+  const isChecked = known?.constraints.some(
+    (one) => one.type === "check" && one.validated && one.columns.includes(name),
+  );
+  if (isChecked) effects.scan(table);
   const indexed = known?.indexes.some((index) => index.columns.includes(name)) === true;
   if (indexed && (rewrites || column?.type.name !== to.name)) effects.build(table);
 }

@@ -96,13 +96,16 @@ export function typeChangeRewrites(from: SqlType, to: SqlType, catalog: WorkingC
   const fromName = bareName(from.name);
   const toName = bareName(to.name);
   if (fromName === toName) {
-    if (sameMods(from.mods, to.mods)) return false;
+    // No modifier asks for no length coercion at all.
+    if (to.mods.length === 0 || sameMods(from.mods, to.mods)) return false;
     // The support functions work on the element type's own coercion, never through an array.
     return from.array || !lengthIsFree(toName, from.mods, to.mods);
   }
+  // An array is converted element by element, whatever the elements are.
+  if (from.array) return true;
   const pair = `${fromName}>${toName}`;
   if (pair === "timestamp>timestamptz" || pair === "timestamptz>timestamp") {
-    return from.array || !utcNames.has(catalog.timeZone.toLowerCase()) || !timePrecisionIsFree(from.mods, to.mods);
+    return !utcNames.has(catalog.timeZone.toLowerCase()) || !timePrecisionIsFree(from.mods, to.mods);
   }
   if (!coercible[fromName]?.includes(toName)) return true;
   return to.mods.length > 0;
@@ -110,7 +113,6 @@ export function typeChangeRewrites(from: SqlType, to: SqlType, catalog: WorkingC
 
 function lengthIsFree(name: string, from: readonly number[], to: readonly number[]): boolean {
   if (timed.has(name)) return timePrecisionIsFree(from, to);
-  if (to.length === 0) return ["varchar", "numeric", "varbit"].includes(name);
   const [fromSize, fromScale] = from;
   const [toSize = 0, toScale] = to;
   if (fromSize === undefined) return false;

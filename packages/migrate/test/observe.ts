@@ -21,20 +21,23 @@ const strength = [
   "AccessExclusiveLock",
 ];
 
-/** Runs `sql` in a transaction, looks at its locks, files and debug messages, and rolls it back. */
-export async function observe(client: Client, sql: string): Promise<Observation> {
+/**
+ * Runs `sql` in a transaction, looks at its locks, files and debug messages, and rolls it back. What `preparation`
+ * rewrote, read or locked as strongly is not counted.
+ */
+export async function observe(client: Client, sql: string, preparation: readonly string[] = []): Promise<Observation> {
   const messages: string[] = [];
   const listen = (notice: { message?: string | undefined }): void => void messages.push(notice.message ?? "");
-  const before = await fileNodes(client);
   await client.query("begin");
   try {
+    for (const statement of preparation) await client.query(statement);
+    const before = await fileNodes(client);
     await client.query("set local client_min_messages = debug1");
     client.on("notice", listen);
     await client.query(sql);
     await client.query("set local client_min_messages = warning");
     const { rows } = await client.query<{ oid: number; mode: string }>(
-      `select l.relation::int as oid, l.mode from pg_locks l join pg_class c on c.oid = l.relation
-        where l.pid = pg_backend_pid() and l.locktype = 'relation' and c.relkind in ('r', 'p', 'm', 'v')`,
+      "select relation::int as oid, mode from pg_locks where pid = pg_backend_pid() and locktype = 'relation'",
     );
     const locks: Record<string, string> = {};
     for (const { oid, mode } of rows) {
