@@ -82,6 +82,8 @@ export interface StatementFact {
   readonly sharedBlocksHit: number;
   readonly sharedBlocksRead: number;
   readonly tempBlocksWritten: number;
+  /** True for what the monitor itself asked. */
+  readonly own: boolean;
   /** Normalised, without literals, at most 8 kB; absent until it was read. */
   readonly text?: string;
 }

@@ -34,13 +34,14 @@ export type {
   VacuumFact,
   XminHolder,
 } from "./facts.ts";
+export type { HistogramSample, MetricFamily } from "./family.ts";
 export { recommend } from "./findings.ts";
 export { buildGrafanaDashboard } from "./grafana/dashboard.ts";
 export { createLocalHost, type HostFilesystem, type HostStats, type HostStatsSource } from "./host.ts";
 export { hasMetric, type MetricDefinition, type MetricType, type ServerScope, type Tier } from "./metric.ts";
 export { type CollectOptions, createMonitor, type Monitor } from "./monitor.ts";
 export { monitorDefaults, type MonitorOptions, type MonitorTarget } from "./options.ts";
-export type { PoolStats, PoolStatsSource } from "./pool-stats.ts";
+export type { PoolServerStats, PoolStats, PoolStatsSource } from "./pool-stats.ts";
 export { renderPrometheusRules } from "./prometheus/rules.ts";
 export {
   openMetricsContentType,

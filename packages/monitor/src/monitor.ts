@@ -11,10 +11,11 @@ import {
 import { type AlertEngine, createAlertEngine } from "./alerts/engine.ts";
 import type { Alert, AlertEvent } from "./alerts/event.ts";
 import { UnsupportedServerError } from "./errors.ts";
+import { copyFamilies, type MetricFamily } from "./family.ts";
 import { recommend, toFinding } from "./findings.ts";
 import { type HostStats, type HostStatsSource, hostTables } from "./host.ts";
 import { type MonitorOptions, type ResolvedMonitorOptions, resolveMonitorOptions } from "./options.ts";
-import { type PoolStats, poolTables } from "./pool-stats.ts";
+import { copyPoolStats, type PoolStats, poolTables } from "./pool-stats.ts";
 import { type Series, type SeriesQuery, SeriesStore } from "./series.ts";
 import type { Block, Snapshot } from "./snapshot.ts";
 import { Target } from "./target.ts";
@@ -65,7 +66,8 @@ class LiveMonitor implements Monitor {
   #collectedAt: number | undefined;
   #fatal: UnsupportedServerError | undefined;
   #host: HostStats | undefined;
-  #pools: readonly PoolStats[] = [];
+  #pool: PoolStats | undefined;
+  #families: readonly MetricFamily[] = [];
 
   constructor(options: ResolvedMonitorOptions) {
     this.#options = options;
@@ -130,9 +132,10 @@ class LiveMonitor implements Monitor {
     return {
       asOf,
       servers: this.#targets.map((target) => target.snapshot(now)),
-      blocks: [own("pool", poolTables(this.#pools)), own("host", hostTables(this.#host))],
-      pools: this.#pools,
+      blocks: [own("pool", poolTables(this.#pool)), own("host", hostTables(this.#host))],
+      ...(this.#pool && { pool: this.#pool }),
       ...(this.#host && { host: this.#host }),
+      families: this.#families,
     };
   }
 
@@ -208,12 +211,13 @@ class LiveMonitor implements Monitor {
   }
 
   async #collect(force: boolean): Promise<void> {
-    const { clock, host, pool } = this.#options;
+    const { clock, host, metrics, pool } = this.#options;
     const results = await Promise.allSettled([
       this.#readHost(host),
       ...this.#targets.map((target) => target.collect({ force })),
     ]);
-    this.#pools = pool.poolStats();
+    this.#pool = pool && copyPoolStats(pool.stats());
+    this.#families = copyFamilies(metrics());
     const primary = results[1];
     if (primary?.status === "rejected") {
       if (primary.reason instanceof UnsupportedServerError) this.#fatal = primary.reason;

@@ -4,8 +4,9 @@ import type { AlertRule, RuleOverride } from "./alerts/rule.ts";
 import { defaultRules } from "./alerts/rules.ts";
 import type { CollectLimits } from "./collector.ts";
 import { InvalidMonitorOptionsError } from "./errors.ts";
+import type { MetricFamily } from "./family.ts";
 import { type HostStatsSource, noHost } from "./host.ts";
-import { noPools, type PoolStatsSource } from "./pool-stats.ts";
+import type { PoolStatsSource } from "./pool-stats.ts";
 
 /** A server to watch. */
 export interface MonitorTarget {
@@ -30,8 +31,10 @@ export interface MonitorOptions {
   readonly name?: string;
   /** Its standbys. Their number is also how many the primary is expected to feed. Default none. */
   readonly replicas?: readonly MonitorTarget[];
-  /** Where client-side pool numbers come from. Default none. */
+  /** The application's pool, for its numbers beside the server's. Default none. */
   readonly pool?: PoolStatsSource;
+  /** Metrics of other parts of the process, asked on every collection; must answer at once. Default none. */
+  readonly metrics?: () => readonly MetricFamily[];
   /** Where numbers about the server's machine come from. Default none; `createLocalHost` where it is this machine. */
   readonly host?: HostStatsSource;
   /** Pause between collections once started. Default 15 000. */
@@ -90,7 +93,8 @@ export interface ResolvedTarget {
 
 export interface ResolvedMonitorOptions {
   readonly targets: readonly [ResolvedTarget, ...ResolvedTarget[]];
-  readonly pool: PoolStatsSource;
+  readonly pool: PoolStatsSource | undefined;
+  readonly metrics: () => readonly MetricFamily[];
   readonly host: HostStatsSource;
   readonly intervalMs: number;
   readonly tierMs: Readonly<Record<"T0" | "T1" | "T2", number>>;
@@ -145,7 +149,8 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
   return {
     ...resolved,
     targets: [resolveTarget(primary), ...(options.replicas ?? []).map(resolveTarget)],
-    pool: options.pool ?? noPools,
+    pool: options.pool,
+    metrics: options.metrics ?? (() => []),
     host: options.host ?? noHost,
     rules,
     overrides: options.overrides ?? [],

@@ -1,75 +1,93 @@
+import { counter, defineMetrics, gauge } from "./collector.ts";
 import type { MetricDefinition } from "./metric.ts";
 import type { MetricTable } from "./snapshot.ts";
 
-/** One connection pool at one moment, in connections. */
-export interface PoolStats {
-  /** Names the pool, e.g. `primary`, `replica-1`. */
+/** One server as a connection pool sees it, in connections. */
+export interface PoolServerStats {
   readonly name: string;
+  readonly role: string;
   readonly idle: number;
-  /** Checked out. */
-  readonly used: number;
-  readonly max: number;
-  /** Queued acquires. */
+  readonly checkedOut: number;
+  /** Callers waiting for a connection. */
   readonly waiting: number;
   /** Acquires that gave up, since the pool began. */
-  readonly timeouts?: number;
+  readonly acquireTimeouts: number;
 }
 
-/** Where pool numbers come from; the orchestrator connects the pool here. */
+/** A connection pool at one moment. */
+export interface PoolStats {
+  /** Most connections per server. */
+  readonly max: number;
+  readonly servers: readonly PoolServerStats[];
+}
+
+/** Where pool numbers come from; a `Pool` of `@db/pool` fits as it is. */
 export interface PoolStatsSource {
   /** Must answer at once, from memory. */
-  poolStats(): readonly PoolStats[];
+  stats(): PoolStats;
 }
 
-/** Has no pools: the default. */
-export const noPools: PoolStatsSource = Object.freeze({ poolStats: () => [] });
-
-const define = (
-  name: string,
-  type: "counter" | "gauge",
-  help: string,
-  labels: readonly string[],
-): MetricDefinition => ({
-  name,
-  type,
-  help,
-  labels,
-  tier: "T0",
-  collector: "pool",
-  since: 12,
-  scope: "any",
-});
+const name = "pool";
+const labelNames = ["server", "role"] as const;
 
 /**
  * Pool metrics, named after OpenTelemetry's `db.client.connection.*`.
  * @see https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
  */
 export const poolMetrics: readonly MetricDefinition[] = [
-  define("db_client_connection_count", "gauge", "Connections of the pool by state (idle, used)", ["pool", "state"]),
-  define("db_client_connection_max", "gauge", "Most connections the pool may hold", ["pool"]),
-  define("db_client_connection_pending_requests", "gauge", "Acquires waiting for a connection", ["pool"]),
-  define("db_client_connection_timeouts_total", "counter", "Acquires that gave up waiting", ["pool"]),
+  ...defineMetrics([gauge("db_client_connection_count", "", "Connections now, by state")], { name, tier: "T0" }, [
+    ...labelNames,
+    "state",
+  ]),
+  ...defineMetrics(
+    [
+      gauge("db_client_connection_max", "", "Most connections allowed"),
+      gauge("db_client_connection_pending_requests", "", "Callers waiting for a connection"),
+      counter("db_client_connection_timeouts_total", "", "Acquires that timed out"),
+    ],
+    { name, tier: "T0" },
+    labelNames,
+  ),
 ];
 
+/** What of a pool's numbers a snapshot keeps: plain data, whatever else the source gives. */
+export function copyPoolStats({ max, servers }: PoolStats): PoolStats {
+  return {
+    max,
+    servers: servers.map(({ name, role, idle, checkedOut, waiting, acquireTimeouts }) => ({
+      name,
+      role,
+      idle,
+      checkedOut,
+      waiting,
+      acquireTimeouts,
+    })),
+  };
+}
+
 /** The same numbers as metric rows. */
-export function poolTables(pools: readonly PoolStats[]): readonly MetricTable[] {
+export function poolTables(pool: PoolStats | undefined): readonly MetricTable[] {
+  if (!pool) return [];
   return [
     {
-      labelNames: ["pool", "state"],
+      labelNames: [...labelNames, "state"],
       metrics: ["db_client_connection_count"],
-      rows: pools.flatMap((pool) => [
-        { labels: [pool.name, "idle"], values: [pool.idle] },
-        { labels: [pool.name, "used"], values: [pool.used] },
+      rows: pool.servers.flatMap(({ name, role, idle, checkedOut }) => [
+        { labels: [name, role, "idle"], values: [idle] },
+        { labels: [name, role, "used"], values: [checkedOut] },
       ]),
     },
     {
-      labelNames: ["pool"],
+      labelNames,
       metrics: [
         "db_client_connection_max",
         "db_client_connection_pending_requests",
         "db_client_connection_timeouts_total",
       ],
-      rows: pools.map((pool) => ({ labels: [pool.name], values: [pool.max, pool.waiting, pool.timeouts ?? null] })),
+      rows: pool.servers.map(({ name, role, waiting, acquireTimeouts }) => ({
+        labels: [name, role],
+        values: [pool.max, waiting, acquireTimeouts],
+      })),
     },
   ];
 }

@@ -1,3 +1,6 @@
+/** The comment that every statement of the monitor carries. */
+export const statementMark = "/* db-monitor */";
+
 /**
  * The text of a statement without what it carries: literals and numbers become `?`, comments go, white space is
  * folded. A literal cut off by the server's own limit hides the rest of the text.

@@ -34,7 +34,7 @@ export const keySeries: readonly KeySeries[] = Object.freeze([
     name: "connections.max",
     unit: "connections",
     title: "Connections allowed",
-    expression: metric("pg_settings_max_connections"),
+    expression: metric("pg_connections_usable"),
   },
   {
     name: "load",

@@ -1,4 +1,5 @@
 import type { Facts } from "./facts.ts";
+import type { MetricFamily } from "./family.ts";
 import type { HostStats } from "./host.ts";
 import type { Tier } from "./metric.ts";
 import type { PoolStats } from "./pool-stats.ts";
@@ -57,8 +58,10 @@ export interface Snapshot {
   readonly servers: readonly ServerSnapshot[];
   /** What this process knows by itself: pools and the machine it runs on. */
   readonly blocks: readonly Block[];
-  readonly pools: readonly PoolStats[];
+  readonly pool?: PoolStats;
   readonly host?: HostStats;
+  /** Metrics that other parts of the process gave. */
+  readonly families: readonly MetricFamily[];
 }
 
 /** One number of one series. */
@@ -109,6 +112,10 @@ function indexSamples(snapshot: Snapshot): ReadonlyMap<string, readonly Sample[]
     }
   };
   for (const block of snapshot.blocks) for (const table of block.tables) add(table, undefined);
+  for (const family of snapshot.families) {
+    // What another part gives itself replaces what was made from its statistics.
+    if (family.type !== "histogram") index.set(family.name, [...family.samples]);
+  }
   for (const server of snapshot.servers) {
     for (const block of server.blocks) for (const table of block.tables) add(table, server.name);
   }

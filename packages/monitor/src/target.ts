@@ -6,6 +6,7 @@ import type { Facts } from "./facts.ts";
 import type { Tier } from "./metric.ts";
 import type { ResolvedMonitorOptions, ResolvedTarget } from "./options.ts";
 import { collectors } from "./registry.ts";
+import { statementMark } from "./redact.ts";
 import { selfBlock } from "./self.ts";
 import { type SessionIdentity, withLimits } from "./session.ts";
 import type { Block, ServerSnapshot } from "./snapshot.ts";
@@ -119,7 +120,8 @@ export class Target {
     let work: Promise<void> = Promise.resolve();
     const visit = db.withSession(async (session) => {
       if (expired) throw expired;
-      work = withLimits(session, this.#options, (identity) => this.#runDue(session, identity, database, force));
+      const own = marked(session);
+      work = withLimits(own, this.#options, (identity) => this.#runDue(own, identity, database, force));
       work.catch(() => undefined);
       // Throwing while the statement hangs makes a pool destroy the connection instead of lending it again.
       await Promise.race([work, expiry]);
@@ -206,6 +208,11 @@ export class Target {
       run.durationMs = performance.now() - startedAt;
     }
   }
+}
+
+/** Marks the statements as the monitor's, so that rankings can tell them from the application's. */
+function marked(session: Queryable): Queryable {
+  return { query: (text, values) => session.query(`${text} ${statementMark}`, values) };
 }
 
 function toBlock(runs: readonly Run[], now: number): Block {

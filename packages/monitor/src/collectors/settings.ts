@@ -83,6 +83,11 @@ const settingMetrics: readonly MetricDefinition[] = defineMetrics(
       type: "gauge",
       help: "Settings changed in the files that wait for a restart",
     },
+    {
+      name: "pg_connections_usable",
+      type: "gauge",
+      help: "Connections ordinary roles may hold: max_connections without the reserved ones",
+    },
   ],
   { name: "settings", tier: "T1" },
   [],
@@ -121,8 +126,12 @@ export const settingsCollector: Collector = {
       metrics.push(metricName(setting));
       values.push(settingValue(toText(row["value"]), toText(row["unit"]), toText(row["vartype"])));
     }
-    metrics.push("pg_settings_pending_restart");
-    values.push(rows.filter((row) => row["pending_restart"] === true).length);
+    const numberOf = (name: string): number => toNumber(byName.get(name)?.["value"]) ?? 0;
+    metrics.push("pg_settings_pending_restart", "pg_connections_usable");
+    values.push(
+      rows.filter((row) => row["pending_restart"] === true).length,
+      numberOf("max_connections") - numberOf("superuser_reserved_connections") - numberOf("reserved_connections"),
+    );
     const settings: Record<string, SettingFact> = {};
     for (const [name, row] of byName) {
       settings[name] = {

@@ -11,7 +11,7 @@ import {
 } from "../collector.ts";
 import type { StatementFact, StatementsFact } from "../facts.ts";
 import { type RankedColumn, Ranking, type RankedTable } from "../ranked.ts";
-import { redactSql } from "../redact.ts";
+import { redactSql, statementMark } from "../redact.ts";
 
 const name = "stat_statements";
 const total = (column: string): string => `s.${column}`;
@@ -68,6 +68,13 @@ interface State {
   readonly readable: boolean;
 }
 
+interface Text {
+  readonly text: string;
+  readonly own: boolean;
+}
+
+type Texts = Map<string, Text>;
+
 interface StateRow {
   readonly schema: string | null;
   readonly version: string | null;
@@ -87,7 +94,7 @@ export const statementCollector: Collector = {
     ...defineMetrics(summary, { name, tier: "T1" }, []),
   ],
   begin: () => {
-    const texts = new Map<string, string>();
+    const texts: Texts = new Map();
     let textsReadAt = Number.NEGATIVE_INFINITY;
     let ranking: Ranking | undefined;
     return async (session, context) => {
@@ -171,17 +178,20 @@ async function readTexts(
   session: Queryable,
   { schema }: State,
   ids: readonly string[],
-): Promise<readonly (readonly [string, string])[]> {
+): Promise<readonly (readonly [string, Text])[]> {
   const { rows } = await session.query<{ id: string; text: string | null }>(
     `select queryid::text as id, min(left(query, 8192)) as text
        from ${quoteIdentifier(schema)}.pg_stat_statements(true)
       where queryid = any(string_to_array($1, ',')::bigint[]) group by 1`,
     [ids.join(",")],
   );
-  return rows.map(({ id, text }) => [id, redactSql(text ?? "", 8192)]);
+  return rows.map(({ id, text }) => [
+    id,
+    { text: redactSql(text ?? "", 8192), own: text?.endsWith(statementMark) ?? false },
+  ]);
 }
 
-function forgetTexts(texts: Map<string, string>, ranked: RankedTable, { limits }: CollectContext): void {
+function forgetTexts(texts: Texts, ranked: RankedTable, { limits }: CollectContext): void {
   if (texts.size <= limits.statements * 4) return;
   const present = new Set(ranked.rows.map(({ labels }) => labels[2]));
   for (const id of texts.keys()) if (!present.has(id)) texts.delete(id);
@@ -198,11 +208,11 @@ async function readSummary(session: Queryable, state: State, version: number): P
   return { labelNames: [], metrics: summary.map((column) => column.name), rows: [{ labels: [], values }] };
 }
 
-function toFacts(ranked: RankedTable, texts: ReadonlyMap<string, string>): readonly StatementFact[] {
+function toFacts(ranked: RankedTable, texts: Texts): readonly StatementFact[] {
   const at = new Map(ranked.columns.map((column, i) => [column, i]));
   return ranked.rows.map(({ labels, values }) => {
     const value = (column: string): number => values[at.get(`pg_stat_statements_${column}_total`) ?? -1] ?? 0;
-    const text = texts.get(labels[2] ?? "");
+    const known = texts.get(labels[2] ?? "");
     return {
       user: labels[0] ?? "",
       database: labels[1] ?? "",
@@ -213,7 +223,8 @@ function toFacts(ranked: RankedTable, texts: ReadonlyMap<string, string>): reado
       sharedBlocksHit: value("shared_blks_hit"),
       sharedBlocksRead: value("shared_blks_read"),
       tempBlocksWritten: value("temp_blks_written"),
-      ...(text !== undefined && { text }),
+      own: known?.own ?? false,
+      ...(known && { text: known.text }),
     };
   });
 }

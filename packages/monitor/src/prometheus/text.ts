@@ -1,5 +1,6 @@
 import { metricRegistry } from "../registry.ts";
 import type { MetricDefinition } from "../metric.ts";
+import type { MetricFamily } from "../family.ts";
 import type { MetricTable, Snapshot } from "../snapshot.ts";
 
 export interface RenderOptions {
@@ -77,16 +78,44 @@ function render(snapshot: Snapshot, options: RenderOptions, format: Format): str
     return texts;
   };
   let text = "";
+  const replaced = new Set(snapshot.families.map(({ name }) => name));
   for (const [metric, members] of families) {
+    if (replaced.has(metric)) continue;
     const lines = members.map((family) => samplesText(metric, family, labelsOf(family))).join("");
     if (lines === "") continue;
     text += header(metric, format) + lines;
   }
+  for (const family of snapshot.families) text += familyText(family, format);
   return text + format.end;
 }
 
-function header(metric: string, { counterSuffix }: Format): string {
-  const definition = definitions.get(metric);
+function familyText(family: MetricFamily, format: Format): string {
+  let text = header(family.name, format, family);
+  for (const sample of family.samples) {
+    const labels = (more: Readonly<Record<string, string>> = {}): string => {
+      const all = Object.entries({ ...sample.labels, ...more });
+      return labelText(
+        "",
+        all.map(([name]) => name),
+        all.map(([, value]) => value),
+      );
+    };
+    if (!("buckets" in sample)) {
+      text += `${family.name}${labels()} ${numberText(sample.value)}\n`;
+      continue;
+    }
+    for (const { le, count } of sample.buckets) text += `${family.name}_bucket${labels({ le: String(le) })} ${count}\n`;
+    text += `${family.name}_bucket${labels({ le: "+Inf" })} ${sample.count}\n`;
+    text += `${family.name}_sum${labels()} ${numberText(sample.sum)}\n${family.name}_count${labels()} ${sample.count}\n`;
+  }
+  return text;
+}
+
+function header(
+  metric: string,
+  { counterSuffix }: Format,
+  definition: { readonly type: string; readonly help: string } | undefined = definitions.get(metric),
+): string {
   const help = escapeHelp(definition?.help ?? metric, counterSuffix !== "");
   let name = metric;
   let type: string = definition?.type ?? "untyped";

@@ -57,8 +57,17 @@ export function sectionsOf(report: MonitorReport): readonly Section[] {
     },
     {
       title: "Top queries",
-      columns: [right("Time"), right("Share"), right("Calls"), right("Mean"), right("Rows"), left("Statement")],
+      columns: [
+        left("Server"),
+        right("Time"),
+        right("Share"),
+        right("Calls"),
+        right("Mean"),
+        right("Rows"),
+        left("Statement"),
+      ],
       rows: report.topQueries.map((query) => [
+        query.server,
         formatDuration(query.totalSeconds * 1000),
         percent(query.share),
         count(query.calls),

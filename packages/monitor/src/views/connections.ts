@@ -4,7 +4,8 @@ import { samplesOf, type Snapshot, valueOf } from "../snapshot.ts";
 
 /** The connections of the topology: pools on this side, sessions on the servers' side. */
 export interface ConnectionsView {
-  readonly pools: readonly PoolStats[];
+  /** The application's pool; `null` when the monitor was given none. */
+  readonly pool: PoolStats | null;
   readonly servers: readonly ServerConnections[];
 }
 
@@ -31,7 +32,7 @@ export interface BlockingNode {
 
 export function connections(snapshot: Snapshot): ConnectionsView {
   return {
-    pools: snapshot.pools,
+    pool: snapshot.pool ?? null,
     servers: snapshot.servers.map(({ name, facts }) => {
       const clients = samplesOf(snapshot, "pg_stat_activity_count").filter(
         ({ labels }) => labels["server"] === name && labels["backend_type"] === "client backend",
@@ -44,14 +45,10 @@ export function connections(snapshot: Snapshot): ConnectionsView {
         }
         return counts;
       };
-      const max = valueOf(snapshot, "pg_settings_max_connections", { server: name });
-      const reserved =
-        (valueOf(snapshot, "pg_settings_superuser_reserved_connections", { server: name }) ?? 0) +
-        (valueOf(snapshot, "pg_settings_reserved_connections", { server: name }) ?? 0);
       return {
         server: name,
         used: clients.reduce((sum, { value }) => sum + value, 0),
-        usable: max === undefined ? null : max - reserved,
+        usable: valueOf(snapshot, "pg_connections_usable", { server: name }) ?? null,
         byState: total(({ state }) => state || "unknown"),
         byWait: total(({ state, wait_event_type: wait }) => (state === "active" ? wait || "CPU" : undefined)),
         oldest: facts.sessions ?? [],

@@ -4,7 +4,7 @@ import type { Snapshot } from "../snapshot.ts";
 /** One statement over the time looked at. */
 export interface TopQuery {
   readonly server: string;
-  /** `other` for the sum of all that are not among the top. */
+  /** `other` for the sum of all that are not among the top, `monitor` for the sum of what the monitor asked. */
   readonly queryId: string;
   readonly user: string;
   readonly database: string;
@@ -37,12 +37,35 @@ export function topQueries(snapshot: Snapshot, options: TopQueriesOptions = {}):
     .filter(({ name }) => options.server === undefined || name === options.server)
     .flatMap(({ name, facts }) => {
       const before = options.since?.servers.find((server) => server.name === name)?.facts.statements?.top ?? [];
-      const now = (facts.statements?.top ?? []).map((statement) => difference(statement, before));
+      const now = joinOwn((facts.statements?.top ?? []).map((statement) => difference(statement, before)));
       const all = now.reduce((sum, { totalSeconds }) => sum + totalSeconds, 0);
       const queries = now.filter(({ calls }) => calls > 0).map((statement) => toQuery(name, statement, all));
       const ranked = queries.filter(({ queryId }) => queryId !== "other").toSorted((a, b) => b[by] - a[by]);
       return ranked.slice(0, limit).concat(queries.filter(({ queryId }) => queryId === "other"));
     });
+}
+
+/** What the monitor asked counts as one: it is a cost to know, not forty queries to look at. */
+function joinOwn(statements: readonly StatementFact[]): readonly StatementFact[] {
+  const own = statements.filter((statement) => statement.own);
+  const sum = (of: (statement: StatementFact) => number): number => own.reduce((total, each) => total + of(each), 0);
+  if (own.length === 0) return statements;
+  return [
+    ...statements.filter((statement) => !statement.own),
+    {
+      queryId: "monitor",
+      user: own[0]?.user ?? "",
+      database: own[0]?.database ?? "",
+      text: "what this monitor asked",
+      own: true,
+      calls: sum(({ calls }) => calls),
+      totalSeconds: sum(({ totalSeconds }) => totalSeconds),
+      rows: sum(({ rows }) => rows),
+      sharedBlocksHit: sum(({ sharedBlocksHit }) => sharedBlocksHit),
+      sharedBlocksRead: sum(({ sharedBlocksRead }) => sharedBlocksRead),
+      tempBlocksWritten: sum(({ tempBlocksWritten }) => tempBlocksWritten),
+    },
+  ];
 }
 
 function difference(now: StatementFact, before: readonly StatementFact[]): StatementFact {

@@ -1,0 +1,126 @@
+import { and, arithmetic, compare, increase, metric } from "../expression.ts";
+import type { AlertRule } from "../rule.ts";
+
+const minutes = (n: number): number => n * 60_000;
+const onlyPrimary = compare(metric("pg_replication_is_replica"), "==", 0);
+const onlyStandby = compare(metric("pg_replication_is_replica"), "==", 1);
+
+/** Standbys, slots, subscriptions and the archive. */
+export const replicationRules: readonly AlertRule[] = [
+  {
+    name: "PgReplicationLag",
+    finding: "PG-REPLICATION-LAG",
+    title: "standby {application_name} of {server} lags behind",
+    expression: and(
+      metric("pg_stat_replication_replay_lag_seconds"),
+      compare(metric("pg_stat_replication_pg_wal_lsn_diff"), ">", 16 * 1024 * 1024),
+      ["application_name", "pid"],
+    ),
+    fires: "above",
+    levels: [
+      { severity: "page", threshold: 300, forMs: minutes(2), clear: 120 },
+      { severity: "warn", threshold: 30, forMs: minutes(2), clear: 15 },
+    ],
+    unit: "s",
+    hint: "Look for a long query on the standby, a slow disk or a slow link.",
+    command: "select application_name, replay_lag, pg_wal_lsn_diff(sent_lsn, replay_lsn) from pg_stat_replication;",
+  },
+  {
+    name: "PgStandbyDisconnected",
+    finding: "PG-STANDBY-DISCONNECTED",
+    title: "standby {server} receives no WAL",
+    expression: and(metric("pg_wal_receiver_up"), onlyStandby),
+    fires: "below",
+    levels: [{ severity: "page", threshold: 1, forMs: minutes(1) }],
+    hint: "Its lag reads 0 because it does not know better; look in its log for why the receiver cannot connect.",
+    command: "select status, last_msg_receipt_time from pg_stat_wal_receiver;",
+  },
+  {
+    name: "PgStandbyMissing",
+    finding: "PG-STANDBY-MISSING",
+    title: "{server} feeds fewer standbys than expected",
+    expression: and(
+      arithmetic(metric("pg_monitor_expected_standbys"), "-", metric("pg_stat_replication_standbys")),
+      onlyPrimary,
+    ),
+    fires: "above",
+    levels: [{ severity: "page", threshold: 0, forMs: minutes(2) }],
+    unit: "standbys",
+    hint: "A standby is down or cut off: there is one copy less and one server less to fail over to.",
+    command: "select application_name, state, sync_state from pg_stat_replication;",
+  },
+  {
+    name: "PgSlotInactive",
+    finding: "PG-SLOT-INACTIVE",
+    title: "nobody reads slot {slot_name} of {server}",
+    expression: and(metric("pg_replication_slots_active"), onlyPrimary),
+    fires: "below",
+    levels: [{ severity: "warn", threshold: 1, forMs: minutes(10) }],
+    hint: "WAL piles up for it until the disk is full; mend its consumer, or drop it if it has none any more.",
+    command: "select pg_drop_replication_slot('{slot_name}');",
+  },
+  {
+    name: "PgSlotRetainsWal",
+    finding: "PG-SLOT-WAL",
+    title: "slot {slot_name} of {server} retains much WAL",
+    expression: metric("pg_replication_slots_pg_wal_lsn_diff"),
+    fires: "above",
+    levels: [{ severity: "warn", threshold: 1e9, forMs: minutes(5), clear: 8e8 }],
+    unit: "bytes",
+    hint: "Its consumer is slow or gone; set max_slot_wal_keep_size so that it cannot fill the disk.",
+    command: "alter system set max_slot_wal_keep_size = '10GB'; select pg_reload_conf();",
+  },
+  {
+    name: "PgSlotLost",
+    finding: "PG-SLOT-LOST",
+    title: "slot {slot_name} of {server} has lost the WAL it needs",
+    expression: metric("pg_replication_slots_wal_status", { wal_status: "lost" }),
+    fires: "above",
+    levels: [{ severity: "page", threshold: 0 }],
+    hint: "Its consumer cannot go on: build it anew, then drop the slot.",
+    command: "select pg_drop_replication_slot('{slot_name}');",
+  },
+  {
+    name: "PgSubscriptionDown",
+    finding: "PG-SUBSCRIPTION-DOWN",
+    title: "subscription {subname} on {server} does not run",
+    expression: metric("pg_stat_subscription_up"),
+    fires: "below",
+    levels: [{ severity: "page", threshold: 1, forMs: minutes(2) }],
+    hint: "Look in the log for why its worker stops; a conflict with a local row is the usual reason.",
+    command: "select * from pg_stat_subscription where subname = '{subname}';",
+  },
+  {
+    name: "PgSubscriptionErrors",
+    finding: "PG-SUBSCRIPTION-ERRORS",
+    title: "subscription {subname} on {server} cannot apply changes",
+    expression: increase("pg_stat_subscription_stats_apply_error_count", 5),
+    fires: "above",
+    levels: [{ severity: "page", threshold: 0, forMs: minutes(2) }],
+    unit: "errors in 5 min",
+    hint: "The log names the row; mend it, or skip the transaction with alter subscription … skip.",
+  },
+  {
+    name: "PgArchiveFailing",
+    finding: "PG-ARCHIVE-FAILING",
+    title: "{server} cannot archive WAL",
+    expression: metric("pg_stat_archiver_failing"),
+    fires: "above",
+    levels: [{ severity: "page", threshold: 0, forMs: minutes(5) }],
+    hint: "Restores end where the archive ends, and pg_wal grows until the disk is full; run archive_command by hand.",
+    command: "select last_failed_wal, last_failed_time, last_archived_time from pg_stat_archiver;",
+  },
+  {
+    name: "PgArchiveBacklog",
+    finding: "PG-ARCHIVE-BACKLOG",
+    title: "{server} archives WAL more slowly than it writes it",
+    expression: metric("pg_wal_archive_ready_files"),
+    fires: "above",
+    levels: [
+      { severity: "page", threshold: 200, forMs: minutes(10), clear: 100 },
+      { severity: "warn", threshold: 20, forMs: minutes(10), clear: 10 },
+    ],
+    unit: "files",
+    hint: "Each file waiting is 16 MB a restore would lack; look at the archive's speed and errors.",
+  },
+];

@@ -1,0 +1,18 @@
+import { metricsFor, samplesOf, type Snapshot } from "@db/monitor";
+import { fleeting } from "./scenario.ts";
+
+/** The metrics a snapshot of the scenario should hold and does not, as `server metric`. */
+export function missingMetrics(snapshot: Snapshot): readonly string[] {
+  return snapshot.servers.flatMap((server) => {
+    const role = server.role === "standby" ? "standby" : "primary";
+    return metricsFor(Math.floor(server.versionNum / 10_000), role)
+      .filter(({ collector, name }) => collector !== "pool" && collector !== "host" && !fleeting.has(name))
+      .filter(({ name }) => !(role === "standby" && ofPrimaryObjects.test(name)))
+      .filter(({ name }) => !samplesOf(snapshot, name).some(({ labels }) => labels["server"] === server.name))
+      .map(({ name }) => `${server.name} ${name}`);
+  });
+}
+
+// The standby of the scenario feeds no other standby, has no slots, archives nothing and was never reset.
+const ofPrimaryObjects =
+  /^pg_(replication_slots_|stat_replication_(?!standbys)|stat_archiver_last|stat_database_stats_reset)|^pg_stat_subscription_(stats|last)/;

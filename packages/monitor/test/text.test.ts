@@ -1,0 +1,59 @@
+import { renderOpenMetrics, renderPrometheus, type Snapshot } from "@db/monitor";
+import { describe, expect, test } from "vitest";
+import { snapshotOf } from "./snapshot-of.ts";
+
+const snapshot: Snapshot = {
+  ...snapshotOf({
+    primary: {
+      pg_up: 1,
+      pg_stat_wal_bytes_total: 5,
+      pg_stat_database_xact_commit: [[{ datid: "1", datname: 'a"b\\c\nd' }, 7]],
+    },
+    "replica-1": { pg_up: 0 },
+  }),
+  families: [
+    {
+      name: "wait_seconds",
+      help: "Waits",
+      type: "histogram",
+      samples: [{ labels: { pool: "p" }, buckets: [{ le: 0.5, count: 1 }], sum: 3, count: 2 }],
+    },
+  ],
+};
+
+describe("the text formats", () => {
+  test("give one header per metric, its series together, and escape label values", () => {
+    expect(renderPrometheus(snapshot)).toBe(
+      String.raw`# HELP pg_up 1 when the server answered the last collection
+# TYPE pg_up gauge
+pg_up{server="primary"} 1
+pg_up{server="replica-1"} 0
+# HELP pg_stat_wal_bytes_total Bytes of WAL written
+# TYPE pg_stat_wal_bytes_total counter
+pg_stat_wal_bytes_total{server="primary"} 5
+# HELP pg_stat_database_xact_commit Transactions committed
+# TYPE pg_stat_database_xact_commit counter
+pg_stat_database_xact_commit{server="primary",datid="1",datname="a\"b\\c\nd"} 7
+# HELP wait_seconds Waits
+# TYPE wait_seconds histogram
+wait_seconds_bucket{pool="p",le="0.5"} 1
+wait_seconds_bucket{pool="p",le="+Inf"} 2
+wait_seconds_sum{pool="p"} 3
+wait_seconds_count{pool="p"} 2
+`,
+    );
+  });
+
+  test("in OpenMetrics name the family of a counter without _total, keep old names, and end", () => {
+    const text = renderOpenMetrics(snapshot);
+    expect(text).toContain("# TYPE pg_stat_wal_bytes counter\npg_stat_wal_bytes_total{");
+    expect(text).toContain("# TYPE pg_stat_database_xact_commit unknown\n");
+    expect(text.endsWith("# EOF\n")).toBe(true);
+  });
+
+  test("leave the server's label out, or other servers, when asked to", () => {
+    const text = renderPrometheus(snapshot, { serverLabel: false, server: "primary" });
+    expect(text).toContain("\npg_up 1\n");
+    expect(text).not.toContain("replica-1");
+  });
+});

@@ -1,0 +1,134 @@
+import { isDbError } from "@db/core";
+import { createMonitor, valueOf } from "@db/monitor";
+import { startCluster, startScriptedServer, type TestCluster } from "@db/testkit";
+import { Pool } from "pg";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+
+let cluster: TestCluster<0>;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+const primary = { server: "primary" } as const;
+const poolOn = (url: string): Pool => {
+  const pool = new Pool({ connectionString: url, max: 1 });
+  pool.on("error", () => undefined);
+  return pool;
+};
+
+describe("a server without pg_stat_statements", () => {
+  test("is a finding with the exact command, not an error", async () => {
+    const pool = poolOn(cluster.primary.url);
+    const monitor = createMonitor({ db: pool });
+    const snapshot = await monitor.collect();
+    await pool.end();
+    expect(snapshot.servers[0]?.blocks.filter(({ success }) => !success)).toEqual([]);
+    expect(monitor.findings().find(({ id }) => id === "PG-STATEMENTS-MISSING")?.command).toContain(
+      "alter system set shared_preload_libraries = 'pg_stat_statements';",
+    );
+  });
+});
+
+describe("a role without rights", () => {
+  test("is a finding that names the grant, and what it may read is read", async () => {
+    const admin = await cluster.connect();
+    await admin.query(`create role "little one" login password 'x'`);
+    await admin.end();
+    const url = new URL(cluster.primary.url);
+    url.username = encodeURIComponent("little one");
+    url.password = "x";
+    const pool = poolOn(url.href);
+    const monitor = createMonitor({ db: pool });
+    const snapshot = await monitor.collect();
+    await pool.end();
+    expect(snapshot.servers[0]?.up).toBe(true);
+    expect(valueOf(snapshot, "pg_settings_max_connections", primary)).toBe(100);
+    const failed = snapshot.servers[0]?.blocks.filter(({ success }) => !success).map(({ collector }) => collector);
+    expect(failed).toEqual(["archive_status", "wal_directory"]);
+    expect(monitor.findings().find(({ id }) => id === "PG-MONITOR-ROLE")?.command).toBe(
+      'grant pg_monitor to "little one";',
+    );
+  });
+});
+
+describe("a server that hangs", () => {
+  test("counts as down within the time allowed, keeps its last values, and comes back", async () => {
+    const pool = poolOn(cluster.primary.url);
+    const monitor = createMonitor({ db: pool, collectTimeoutMs: 300 });
+    await monitor.collect({ force: true });
+    await cluster.primary.freeze();
+    const startedAt = performance.now();
+    const snapshot = await monitor.collect();
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(valueOf(snapshot, "pg_up", primary)).toBe(0);
+    expect(snapshot.servers[0]?.error).toContain("no answer within 300 ms");
+    expect(valueOf(snapshot, "pg_settings_max_connections", primary)).toBe(100);
+    // Nothing piles up while it hangs.
+    await monitor.collect();
+    await monitor.collect();
+    expect(pool.totalCount).toBeLessThanOrEqual(1);
+    await cluster.primary.thaw();
+    await vi.waitFor(async () => expect(valueOf(await monitor.collect(), "pg_up", primary)).toBe(1), {
+      timeout: 20_000,
+      interval: 50,
+    });
+    await pool.end();
+  });
+
+  test("does not hold up who stops waiting", async () => {
+    const pool = poolOn(cluster.primary.url);
+    const monitor = createMonitor({ db: pool, collectTimeoutMs: 500 });
+    await cluster.primary.freeze();
+    const collecting = monitor.collect({ signal: AbortSignal.timeout(20) });
+    await expect(collecting).rejects.toSatisfy((error) => isDbError(error, "CORE_ABORTED"));
+    await cluster.primary.thaw();
+    await monitor.stop();
+    await pool.end();
+  });
+});
+
+describe("a server that is away", () => {
+  test("is down, not an error, and its address is told to nobody", async () => {
+    const pool = poolOn("postgres://nobody:secret@127.0.0.1:1/none");
+    const monitor = createMonitor({ db: pool });
+    await monitor.start();
+    const health = await monitor.health();
+    expect(health.status).toBe("fail");
+    expect(JSON.stringify(health)).not.toMatch(/127\.0\.0\.1|nobody|secret/);
+    expect(monitor.snapshot().servers[0]).toMatchObject({ up: false, role: "unknown" });
+    await monitor.stop();
+    await pool.end();
+  });
+});
+
+describe("a server older than 12", () => {
+  test("is refused with an error that says so", async () => {
+    await using server = await startScriptedServer(async (connection) => {
+      await connection.welcome();
+      await connection.serve(() => ({ columns: ["version_num", "standby"], rows: [["110022", "f"]] }));
+    });
+    const pool = poolOn(server.url);
+    const monitor = createMonitor({ db: pool });
+    await expect(monitor.start()).rejects.toMatchObject({
+      code: "MONITOR_UNSUPPORTED_SERVER",
+      message: 'server "primary" runs PostgreSQL 11, monitoring needs 12 or later',
+    });
+    expect((await monitor.health()).status).toBe("fail");
+    await pool.end();
+  });
+});
+
+test("options that contradict themselves are all told at once", () => {
+  const db = { query: () => Promise.reject(new Error("never")), totalCount: 0, connect: () => Promise.reject() };
+  expect(() =>
+    createMonitor({ db, replicas: [{ name: "primary", db }], intervalMs: 0, overrides: [{ rule: "Nope" }] }),
+  ).toThrow(
+    'invalid monitor options: intervalMs must be greater than 0, got 0; two servers are named "primary"; ' +
+      'an override names the rule "Nope", which does not exist',
+  );
+});
