@@ -41,6 +41,7 @@ export async function dependencyCandidates(
           determinant: [determinant.name],
           column: column.name,
         },
+        confidence: "medium",
         why: `one ${determinant.name} nearly always comes with one ${column.name}`,
       });
     }
@@ -50,6 +51,7 @@ export async function dependencyCandidates(
 
 function determines(from: readonly (string | null)[], to: readonly (string | null)[]): boolean {
   const groups = new Map<string, Map<string, number>>();
+  const overall = new Map<string, number>();
   let rows = 0;
   for (const [index, key] of from.entries()) {
     const value = to[index];
@@ -57,16 +59,26 @@ function determines(from: readonly (string | null)[], to: readonly (string | nul
     const group = groups.get(key) ?? new Map<string, number>();
     groups.set(key, group);
     group.set(value, (group.get(value) ?? 0) + 1);
+    overall.set(value, (overall.get(value) ?? 0) + 1);
     rows += 1;
   }
   let unusual = 0;
+  let repeated = 0;
   let singles = 0;
   for (const group of groups.values()) {
-    const counts = [...group.values()];
-    const total = counts.reduce((sum, count) => sum + count, 0);
-    unusual += total - Math.max(...counts);
-    if (total === 1) singles += 1;
+    const [usual = 0, ...others] = [...group.values()].sort((a, b) => b - a);
+    unusual += others.reduce((sum, count) => sum + count, 0);
+    // A slip is rare; a second value that comes again and again is a second truth.
+    repeated += others.filter((count) => count > 2).reduce((sum, count) => sum + count, 0);
+    if (usual === 1) singles += 1;
   }
-  // Groups of one row prove nothing.
-  return rows > 0 && unusual <= tolerance * rows && singles < rows / 4;
+  // Groups of one row prove nothing, and a value that nearly every row has follows from anything.
+  const withoutGroups = rows - Math.max(0, ...overall.values());
+  return (
+    rows > 0 &&
+    singles < rows / 4 &&
+    unusual <= tolerance * rows &&
+    unusual <= withoutGroups / 4 &&
+    repeated <= unusual / 4
+  );
 }

@@ -37,4 +37,10 @@ export type { ConstraintProposal } from "./promote.ts";
 export type { RuleResult, RuleStatus, TableScore, ValidationReport } from "./report.ts";
 export { explainValidation, runValidation } from "./run.ts";
 export { checkSchema } from "./schema-check.ts";
-export { type RuleSuggestion, suggestRules, type SuggestionOptions, type SuggestionReport } from "./suggest.ts";
+export {
+  type Confidence,
+  type RuleSuggestion,
+  suggestRules,
+  type SuggestionOptions,
+  type SuggestionReport,
+} from "./suggest.ts";

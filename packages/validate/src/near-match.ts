@@ -11,7 +11,8 @@ export function nearMatch(wanted: string, names: Iterable<string>): string | und
 }
 
 // Optimal string alignment: a swap of two neighbours, the commonest slip, counts once.
-function editDistance(a: string, b: string): number {
+/** Slips between two texts: letters changed, added, left out, or swapped with their neighbour. */
+export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {

@@ -30,6 +30,7 @@ export function referenceCandidates(catalog: Catalog, tables: readonly CatalogTa
             columns: [column.name],
             references: { table: tableLabel(target), columns: target.primaryKey },
           },
+          confidence: "high" as const,
           why: `its name and type point to ${tableLabel(target)}, and no foreign key says so`,
         },
       ];

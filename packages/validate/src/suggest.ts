@@ -3,6 +3,7 @@ import { type Catalog, type CatalogColumn, type CatalogTable, readCatalog } from
 import { dependencyCandidates } from "./dependency.ts";
 import { evaluateRules } from "./evaluate.ts";
 import { measureRules } from "./measure.ts";
+import { editDistance } from "./near-match.ts";
 import { resolveValidationOptions } from "./options.ts";
 import { planValidation } from "./plan.ts";
 import { type ColumnProfile, profileTable } from "./profile.ts";
@@ -20,13 +21,18 @@ export interface RuleSuggestion {
   readonly holds: boolean;
   readonly checked: number;
   readonly violations: number;
+  /** How likely it is meant, rather than so by accident. */
+  readonly confidence: Confidence;
   /** What in the data or the names led to it. Holds no row values. */
   readonly why: string;
 }
 
+/** How likely a suggestion is what the owner of the data means. */
+export type Confidence = "high" | "medium" | "low";
+
 /** What `suggestRules` found. */
 export interface SuggestionReport {
-  /** Rules that almost hold first, most violations first; then those that hold. */
+  /** Rules that almost hold first, then those that hold; within each the most confident first. */
   readonly suggestions: readonly RuleSuggestion[];
   readonly tables: number;
   /** Candidates that could not be checked in time or by this role. */
@@ -51,8 +57,12 @@ export interface SuggestionOptions {
 /** A rule to be checked, and why. */
 export interface Candidate {
   readonly rule: ValidationRule;
+  readonly confidence: Confidence;
   readonly why: string;
 }
+
+/** Tables with fewer rows say nothing about the rows to come. */
+const minRows = 20;
 
 /**
  * Suggests rules for a database made by somebody else, from its catalog, its statistics and its names, and checks
@@ -95,16 +105,26 @@ export async function suggestRules(db: DatabaseLike, options: SuggestionOptions 
       const { checked, violations } = result;
       if (result.status === "proved" || !checked || violations === null) return [];
       if (violations / checked > maxViolationRatio) return [];
-      const { rule, why } = candidates[Number(result.id)]!;
-      return [{ rule, holds: violations === 0, checked, violations, why }];
+      const { rule, confidence, why } = candidates[Number(result.id)]!;
+      return [{ rule, holds: violations === 0, checked, violations, confidence, why }];
     });
     return {
-      suggestions: suggestions.sort((a, b) => Number(a.holds) - Number(b.holds) || b.violations - a.violations),
+      suggestions: suggestions.sort(mostTelling),
       tables: tables.length,
       notChecked: results.filter((result) => result.status === "error").length,
       durationMs: resolved.clock.now() - started,
     };
   });
+}
+
+const confidenceRank: Readonly<Record<Confidence, number>> = { high: 0, medium: 1, low: 2 };
+
+function mostTelling(a: RuleSuggestion, b: RuleSuggestion): number {
+  return (
+    Number(a.holds) - Number(b.holds) ||
+    confidenceRank[a.confidence] - confidenceRank[b.confidence] ||
+    b.violations - a.violations
+  );
 }
 
 function chosenTables(catalog: Catalog, names: readonly string[] | undefined): readonly CatalogTable[] {
@@ -129,22 +149,26 @@ function columnCandidates(table: CatalogTable, profiles: readonly ColumnProfile[
 }
 
 function presence(table: CatalogTable, column: CatalogColumn, profile: ColumnProfile): Candidate | undefined {
-  if (column.notNull || profile.rows === 0 || profile.nullFraction > 0.05) return undefined;
+  if (column.notNull || profile.rows < minRows || profile.nullFraction > 0.05) return undefined;
   return {
     rule: { kind: "not-null", table: tableLabel(table), column: column.name },
-    why: profile.nullFraction === 0 ? "no null was seen, yet the column allows it" : "nearly every row has a value",
+    confidence: profile.nullFraction === 0 ? "high" : "medium",
+    why: "nearly every row has a value, yet the column allows null",
   };
 }
+
+const namedAsKey = /(^|_)(id|key|code|number|no|email|e_mail|username|login|slug|uuid|guid|sku|isbn|token|ref|hash)$/i;
 
 function uniqueness(table: CatalogTable, column: CatalogColumn, profile: ColumnProfile): Candidate | undefined {
   // Times and measures are often distinct by accident; names, codes and numbers are so on purpose.
   const keyLike = column.category === "S" || /^(smallint|integer|bigint|uuid|citext)$/.test(column.type);
-  if (!keyLike || profile.rows < 20 || profile.distinct < 0.99 * profile.rows * (1 - profile.nullFraction)) {
+  if (!keyLike || profile.rows < minRows || profile.distinct < 0.99 * profile.rows * (1 - profile.nullFraction)) {
     return undefined;
   }
   if (profile.nullFraction > 0.5 || averageLength(profile.values) > 60) return undefined;
   return {
     rule: { kind: "unique", table: tableLabel(table), columns: [column.name] },
+    confidence: namedAsKey.test(column.name) ? "high" : "low",
     why: "nearly every value is distinct, and no unique index says so",
   };
 }
@@ -159,7 +183,10 @@ function acceptedValues(table: CatalogTable, column: CatalogColumn, profile: Col
   }
   const values = profile.distinct <= 20 && profile.distinct === profile.common.length ? profile.common : frequent;
   // Rare spellings beside frequent ones are what the rule is to catch.
-  const kept = values.filter(({ share }) => share * profile.rows >= 5 || values === frequent);
+  const often = values.filter(({ share }) => share * profile.rows >= 5 || values === frequent);
+  const kept = often.filter((one) => !often.some((other) => isMisspelling(one, other)));
+  // One value and no other is no list, it is a column nobody uses yet.
+  if (profile.distinct < 2) return undefined;
   return {
     rule: {
       kind: "accepted-values",
@@ -167,8 +194,16 @@ function acceptedValues(table: CatalogTable, column: CatalogColumn, profile: Col
       column: column.name,
       values: kept.map(({ value }) => value).sort(),
     },
-    why: `${kept.length} values make up nearly all rows`,
+    confidence: kept.length === 1 ? "low" : kept.length <= 10 ? "high" : "medium",
+    why: kept.length === 1 ? "one value makes up nearly all rows" : `${kept.length} values make up nearly all rows`,
   };
+}
+
+type Common = ColumnProfile["common"][number];
+
+function isMisspelling(rare: Common, common: Common): boolean {
+  const slips = Math.max(1, Math.floor(common.value.length / 8));
+  return rare.share * 5 < common.share && rare.value.length > 2 && editDistance(rare.value, common.value) <= slips;
 }
 
 function form(table: CatalogTable, column: CatalogColumn, profile: ColumnProfile): Candidate | undefined {
@@ -177,16 +212,20 @@ function form(table: CatalogTable, column: CatalogColumn, profile: ColumnProfile
   if (found === undefined) return undefined;
   return {
     rule: { kind: "pattern", table: tableLabel(table), column: column.name, pattern: found.pattern },
+    confidence: "high",
     why: `nearly every value has the form of ${found.name}`,
   };
 }
 
 function sign(table: CatalogTable, column: CatalogColumn, profile: ColumnProfile): Candidate | undefined {
   if (column.category !== "N" || profile.values.length === 0 || column.type === "money") return undefined;
+  // Nobody adds up keys.
+  if (/(^|_)id$/i.test(column.name) || profile.rows < minRows) return undefined;
   const negative = profile.values.filter((value) => Number(value) < 0).length;
   if (negative > 0.05 * profile.values.length) return undefined;
   return {
     rule: { kind: "range", table: tableLabel(table), column: column.name, min: 0 },
+    confidence: "medium",
     why: "hardly any value is negative",
   };
 }
@@ -218,6 +257,7 @@ function pairCandidates(table: CatalogTable): readonly Candidate[] {
             expression: `${quoteIdentifier(first.name)} <= ${quoteIdentifier(second.name)}`,
             columns: [first.name, second.name],
           },
+          confidence: "high" as const,
           why: "the names say which comes first",
         },
       ];
