@@ -3,9 +3,9 @@ import { BackupNotFoundError, CorruptObjectError } from "./errors.ts";
 import { type BackupInfo, type BackupManifest, backupInfo } from "./manifest.ts";
 import { deriveKey } from "./repository/key.ts";
 import { backupPrefix, manifestName, parseBackupKey, verificationName } from "./repository/layout.ts";
-import { authenticateRecord, decodeRecord } from "./repository/record.ts";
+import { authenticateRecord, decodeRecord, encodeRecord } from "./repository/record.ts";
 import { type DataKey, readRecord, type Repository } from "./repository/repository.ts";
-import { readObject } from "./repository/storage.ts";
+import { readObject, writeObject } from "./repository/storage.ts";
 
 /** A backup's folder without a valid commit record: cut short, still running, or damaged. Restore never sees it. */
 export interface UnusableBackup {
@@ -27,7 +27,7 @@ export interface Catalog {
 /** How deep a backup was verified and when. */
 export interface VerificationMark {
   readonly label: string;
-  readonly depth: "checksums" | "deep";
+  readonly depth: "checksums" | "deep" | "drill";
   /** ISO 8601. */
   readonly verifiedAt: string;
 }
@@ -113,6 +113,16 @@ export async function openBackup(
   const dataKey = await repository.readDataKey(manifest.systemIdentifier, manifest.dataKeyId);
   authenticateRecord(raw, prefix + manifestName, manifestMacKey(dataKey));
   return { manifest, prefix, dataKey };
+}
+
+/** Writes down that a backup was read back whole, which retention and freshness count. */
+export async function markVerified(
+  repository: Repository,
+  systemIdentifier: string,
+  mark: VerificationMark,
+): Promise<void> {
+  const key = backupPrefix(systemIdentifier, mark.label) + verificationName;
+  await writeObject(repository.storage, key, encodeRecord(mark), { ifAbsent: false });
 }
 
 /** The key that authenticates a commit record. */

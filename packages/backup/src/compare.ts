@@ -99,7 +99,7 @@ export async function compareDatabases(
   };
 }
 
-// Leaves only: a partitioned table's rows are its partitions'. What an extension made and did not mark as data is its own.
+// Leaves only: a partitioned table's rows are its partitions'.
 const tablesSql = /* sql */ `
   select n.nspname as schema, c.relname as table, c.relpersistence = 'u' as unlogged
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace

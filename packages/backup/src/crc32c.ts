@@ -28,7 +28,7 @@ export function crc32c(data: Uint8Array, previous = 0): number {
   return ~crc >>> 0;
 }
 
-/** The checksum as backup manifests write it: the four bytes in the server's little-endian order, lower-case hexadecimal. */
+/** The checksum as backup manifests write it: its four bytes, the lowest first, in lower-case hexadecimal. */
 export function crc32cHex(crc: number): string {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(crc);

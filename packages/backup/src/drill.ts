@@ -11,6 +11,7 @@ import {
   redactUrls,
 } from "@db/core";
 import { Client } from "pg";
+import { markVerified } from "./catalog.ts";
 import { type ComparisonReport, compareDatabases } from "./compare.ts";
 import { type JobOptions, resolveJobOptions, type ResolvedJobOptions } from "./options.ts";
 import type { RecoveryTarget } from "./recovery-target.ts";
@@ -47,6 +48,8 @@ export interface DrillOptions extends JobOptions {
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
   /** More settings for the restored server. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** True writes down that the backup was verified, when the drill went well. Default true. */
+  readonly record?: boolean | undefined;
   /** Longest wait for recovery to end. Default 300 000. */
   readonly recoveryTimeoutMs?: number | undefined;
 }
@@ -101,6 +104,7 @@ export async function runRestoreDrill(options: DrillOptions): Promise<DrillRepor
   job.metrics.gauge("db_backup_last_drill_timestamp_seconds", job.clock.now() / 1000);
   job.logger.info({ label: drill.label, ok }, "restore drill ended");
   const { label, restore, recoveryMs, comparison, findings } = drill;
+  if (ok && (options.record ?? true)) await drill.mark();
   return { label, ok, restore, recoveryMs, comparison, findings, durationMs: job.clock.now() - began };
 }
 
@@ -114,6 +118,7 @@ class Drill {
   restore: RestoreReport | null = null;
   recoveryMs: number | null = null;
   comparison: ComparisonReport | null = null;
+  #systemIdentifier = "";
   #cluster: DrillCluster | undefined;
   #phase: "restore" | "start" | "look" = "restore";
 
@@ -128,6 +133,7 @@ class Drill {
     const { repository, owner, compareWith, verify } = this.#options;
     const plan = await this.#plan();
     this.label = plan.backup.label;
+    this.#systemIdentifier = plan.backup.systemIdentifier;
     this.findings.push(...plan.findings);
     this.restore = await restoreBackup({ repository, plan, owner, durable: false, ...this.#job });
     this.#phase = "start";
@@ -143,6 +149,16 @@ class Drill {
     } finally {
       await client.end().catch(() => undefined);
     }
+  }
+
+  /** A backup that ran is verified. */
+  async mark(): Promise<void> {
+    const verifiedAt = new Date(this.#job.clock.now()).toISOString();
+    await markVerified(this.#options.repository, this.#systemIdentifier, {
+      label: this.label,
+      depth: "drill",
+      verifiedAt,
+    });
   }
 
   /** Turns what shows the backup to be bad into a finding. @returns false for everything else */
@@ -225,7 +241,7 @@ function comparisonFindings(comparison: ComparisonReport, label: string): Findin
     {
       id: "DRILL-DIFFERENT",
       severity: "critical",
-      title: `${different.length} tables or sequences differ from the live database: ${different.slice(0, 5).join(", ")}`,
+      title: `${different.length} tables or sequences differ from the live one: ${different.slice(0, 5).join(", ")}`,
       subject: label,
       observed: different.length,
       threshold: 0,

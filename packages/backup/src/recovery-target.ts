@@ -65,7 +65,11 @@ export function recoverySettings(
     recovery_target_timeline: String(timeline),
     recovery_target_action: action,
   };
-  if (target.type === "immediate") settings["recovery_target"] = "immediate";
+  // Stopping at "immediate" takes one more record than a standby's backup may hold (seen on 18: FATAL, target not
+  // reached). A restore to its own backup's end gets only that backup's WAL, so recovery ends there by itself.
+  if (target.type === "latest" || (target.type === "immediate" && action === "promote")) {
+    for (const name of targetNames) settings[name] = "";
+  } else if (target.type === "immediate") settings["recovery_target"] = "immediate";
   else if (target.type === "time") settings["recovery_target_time"] = new Date(target.time).toISOString();
   else if (target.type === "lsn") settings["recovery_target_lsn"] = target.lsn;
   else if (target.type === "xid") settings["recovery_target_xid"] = target.xid;
@@ -74,13 +78,17 @@ export function recoverySettings(
   return settings;
 }
 
-/** Every setting that names a target: a restore silences those the backup brought along. */
-export const recoveryTargetSettings: readonly string[] = [
+const targetNames = [
   "recovery_target",
   "recovery_target_time",
   "recovery_target_lsn",
   "recovery_target_xid",
   "recovery_target_name",
+] as const;
+
+/** Every setting that leads recovery: a restore silences those the backup brought along. */
+export const recoveryTargetSettings: readonly string[] = [
+  ...targetNames,
   "recovery_target_inclusive",
   "recovery_target_timeline",
   "recovery_target_action",

@@ -7,7 +7,7 @@ import {
   TargetUnreachableError,
   WrongMajorVersionError,
 } from "./errors.ts";
-import { type BackupInfo, backupInfo, formatServerVersion } from "./manifest.ts";
+import { type BackupInfo, backupInfo, type BackupManifest, formatServerVersion } from "./manifest.ts";
 import { checkRecoveryTarget, type RecoveryAction, recoverySettings, type RecoveryTarget } from "./recovery-target.ts";
 import type { Repository } from "./repository/repository.ts";
 import { checkTargetDirectory } from "./restore-target-directory.ts";
@@ -91,7 +91,7 @@ export async function planRestore(options: RestorePlanOptions): Promise<RestoreP
   const tablespaces = planTablespaces(chosen, directory, options.tablespaces ?? {});
   for (const { to } of tablespaces) await checkTargetDirectory(to);
   const action = options.action ?? "promote";
-  const wal = neededWal(inventory, chosen, target, manifest.walSegmentBytes);
+  const wal = neededWal(inventory, manifest, target);
   return {
     repository: repository.location,
     backup: backupInfo(manifest, chosen.verifiedAt),
@@ -183,19 +183,16 @@ function checkReach(backup: BackupInfo, target: RecoveryTarget, wal: WalInventor
   return findings;
 }
 
-/** Immediate needs the backup's own WAL; the others what reaches their target. */
-function neededWal(
-  wal: WalInventory,
-  backup: BackupInfo,
-  target: RecoveryTarget,
-  segmentBytes: number,
-): readonly PlannedSegment[] {
-  const until = target.type === "immediate" ? backup.stopLsn : target.type === "lsn" ? target.lsn : wal.endLsn;
-  const size = BigInt(segmentBytes);
-  // A position at a segment's first byte needs that segment, except as the end of everything.
-  const last = parseLsn(until) === parseLsn(wal.endLsn) ? parseLsn(until) - 1n : parseLsn(until);
-  const count = Number(last / size - parseLsn(backup.startLsn) / size) + 1;
-  return wal.segments.slice(0, count);
+/** Immediate takes the backup's own WAL and not a byte more; the others what reaches their target. */
+function neededWal(wal: WalInventory, manifest: BackupManifest, target: RecoveryTarget): readonly PlannedSegment[] {
+  const own = manifest.wal.map(({ segment }) => ({ segment, backup: manifest.label }));
+  const until = target.type === "immediate" ? manifest.stopLsn : target.type === "lsn" ? target.lsn : wal.endLsn;
+  const size = BigInt(manifest.walSegmentBytes);
+  // The end of everything stored, and a backup's end, are positions behind their last byte.
+  const behind = target.type !== "lsn" || parseLsn(until) === parseLsn(wal.endLsn);
+  const last = behind ? parseLsn(until) - 1n : parseLsn(until);
+  const count = Number(last / size - parseLsn(manifest.startLsn) / size) + 1;
+  return (target.type === "immediate" ? own : wal.segments).slice(0, count);
 }
 
 function lossOf(backup: BackupInfo, target: RecoveryTarget, wal: WalInventory): string | null {
@@ -234,5 +231,6 @@ function planTablespaces(
 /** One line for people: what a plan does. */
 export function describeRestorePlan(plan: RestorePlan): string {
   const { backup, target, directory } = plan;
-  return `restore ${backup.label} (PostgreSQL ${formatServerVersion(backup.serverVersion)}) to ${target.type} into ${directory}`;
+  const version = formatServerVersion(backup.serverVersion);
+  return `restore ${backup.label} (PostgreSQL ${version}) to ${target.type} into ${directory}`;
 }

@@ -245,6 +245,8 @@ class Restore {
     const kept = silenceOldTargets(await readFile(auto, "utf8").catch(() => ""));
     const settings = { ...recoveryMinima(configuration), ...this.#plan.settings };
     await this.#writeText("postgresql.auto.conf", `${kept}\n# Written by the restore.\n${renderSettings(settings)}`);
+    // A backup of a standby brings its own signal, which would keep the copy in recovery for ever.
+    await rm(this.#pathOf("standby.signal"), { force: true });
     await this.#writeText(this.#plan.signalFile, "");
   }
 
@@ -266,6 +268,7 @@ class Restore {
     const queue = this.#written.values();
     const work = async (): Promise<void> => {
       for (const path of queue) {
+        if (path === this.#pathOf("standby.signal")) continue;
         const file = await open(path, "r+");
         try {
           await file.sync();

@@ -7,7 +7,7 @@ import { CorruptObjectError } from "./errors.ts";
 import type { FileEntry } from "./manifest.ts";
 import { safeRelativePath } from "./safe-path.ts";
 
-/** Reads one of a backup's sealed objects whole; for indexes and settings, not for data. @throws {CorruptObjectError} */
+/** Reads one of a backup's sealed objects whole: an index, settings, never data. @throws {CorruptObjectError} */
 export async function readBackupObject(
   repository: Repository,
   backup: OpenedBackup,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Finding, isDbError, messageOf } from "@db/core";
-import { listBackups, openBackup, readCatalog, type UnusableBackup, type VerificationMark } from "./catalog.ts";
+import { listBackups, markVerified, openBackup, readCatalog, type UnusableBackup } from "./catalog.ts";
 import { BackupNotFoundError, CorruptObjectError, ObjectNotFoundError } from "./errors.ts";
 import type { BackupManifest } from "./manifest.ts";
 import { type JobOptions, resolveJobOptions, type ResolvedJobOptions } from "./options.ts";
@@ -14,10 +14,9 @@ import {
   serverManifestName,
   verificationName,
 } from "./repository/layout.ts";
-import { encodeRecord } from "./repository/record.ts";
 import { readRecord, type Repository } from "./repository/repository.ts";
 import { checkSealed } from "./repository/sealed-object.ts";
-import { readObject, writeObject } from "./repository/storage.ts";
+import { readObject } from "./repository/storage.ts";
 import { compareWithServerManifest, parseServerManifest } from "./server-manifest.ts";
 import { parseFileIndex, readBackupObject, readStoredFiles } from "./stored-files.ts";
 import { readWalSegment } from "./wal-inventory.ts";
@@ -54,7 +53,8 @@ export interface VerifyReport {
 
 /**
  * Reads backups back and says what is wrong with them. A fault is a finding; only what keeps it from looking is thrown.
- * @throws {BackupNotFoundError} @throws {MissingKeyError} for depth `deep` @throws {AbortedError} @throws {StorageError}
+ * @throws {BackupNotFoundError} @throws {MissingKeyError} for depth `deep`
+ * @throws {AbortedError} @throws {StorageError}
  */
 export async function verifyBackup(options: VerifyOptions): Promise<VerifyReport> {
   const { repository, label } = options;
@@ -79,9 +79,8 @@ export async function verifyBackup(options: VerifyOptions): Promise<VerifyReport
     findings.push(...found);
     results.push({ label: name, ok: found.length === 0, bytes: check.bytes });
     if (found.length === 0 && depth !== "listing" && (options.record ?? true)) {
-      const mark: VerificationMark = { label: name, depth, verifiedAt: new Date(job.clock.now()).toISOString() };
-      const key = backupPrefix(systemIdentifier, name) + verificationName;
-      await writeObject(repository.storage, key, encodeRecord(mark), { ifAbsent: false });
+      const verifiedAt = new Date(job.clock.now()).toISOString();
+      await markVerified(repository, systemIdentifier, { label: name, depth, verifiedAt });
     }
   }
   const ok = !findings.some(({ severity }) => severity === "critical");

@@ -99,7 +99,7 @@ for (const key of [encryptionKey, undefined]) {
     expect(await seesDamage(key)).toBe(false);
   });
 
-  test(`a restore from the ${kind} repository stops at every fault in what it reads and leaves nothing to start`, async () => {
+  test(`a restore from the ${kind} repository stops at every fault and leaves nothing to start`, async () => {
     const objects = (await objectsOf(place(key))).filter(
       (name) => !/README|rescue|verified|server-manifest/.test(name),
     );

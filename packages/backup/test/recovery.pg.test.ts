@@ -25,19 +25,35 @@ async function rowsOf(client: Client, sql: string): Promise<number[]> {
   return rows.map(({ n }) => n);
 }
 
+/** Waits until the standby has replayed what the primary has written, a checkpoint included. */
+async function standbyCatchesUp(client: Client): Promise<void> {
+  await client.query("checkpoint");
+  const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_flush_lsn()::text as lsn");
+  const standby = await cluster.replicas[0].connect();
+  for (;;) {
+    const caught = await standby.query("select 1 where pg_last_wal_replay_lsn() >= $1::pg_lsn", [rows[0]!.lsn]);
+    if (caught.rowCount === 1) break;
+  }
+  await standby.end();
+}
+
 test("restores an older backup up to an LSN or to the latest WAL that later backups brought", async () => {
   const client = await cluster.connect();
   const repository = await openRepository(join(scratch.path, "lsn"));
   await client.query("create table ledger (n int)");
-  const { label } = await createBackup({ url: cluster.primary.url, repository });
+  await standbyCatchesUp(client);
+  // A standby's backup ends inside a segment and the next one begins there: together they have no gap.
+  const { url } = cluster.replicas[0];
+  const { label } = await createBackup({ url, repository });
   const marks: string[] = [];
   for (const n of [1, 2, 3]) {
     await client.query("insert into ledger values ($1)", [n]);
     const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_insert_lsn()::text as lsn");
     marks.push(rows[0]!.lsn);
   }
-  // Its WAL begins in the segment after the first backup's, so together they have no gap.
-  await createBackup({ url: cluster.primary.url, repository });
+  await client.query("insert into ledger values (4)");
+  await standbyCatchesUp(client);
+  await createBackup({ url, repository });
   const restoredRows = async (target: RecoveryTarget): Promise<number[]> => {
     let found: number[] = [];
     const verify = async (db: { query: Client["query"] }): Promise<[]> => {
@@ -58,20 +74,14 @@ test("restores an older backup up to an LSN or to the latest WAL that later back
   };
   await expect(restoredRows({ type: "immediate" })).resolves.toEqual([]);
   await expect(restoredRows({ type: "lsn", lsn: marks[1]! })).resolves.toEqual([1, 2]);
-  await expect(restoredRows({ type: "latest" })).resolves.toEqual([1, 2, 3]);
+  await expect(restoredRows({ type: "latest" })).resolves.toEqual([1, 2, 3, 4]);
   await client.end();
 });
 
 test("takes a backup from a standby, whose last WAL segment is not whole yet", async () => {
   const client = await cluster.connect();
   await client.query("create table from_standby as select generate_series(1, 100) as n");
-  await client.query("checkpoint");
-  const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_flush_lsn()::text as lsn");
-  const standby = await cluster.replicas[0].connect();
-  for (;;) {
-    const caught = await standby.query("select 1 where pg_last_wal_replay_lsn() >= $1::pg_lsn", [rows[0]!.lsn]);
-    if (caught.rowCount === 1) break;
-  }
+  await standbyCatchesUp(client);
   const repository = await openRepository(join(scratch.path, "standby"), { encryptionKey: "correct horse battery" });
   const backup = await createBackup({ url: cluster.replicas[0].url, repository });
   expect(backup.fromStandby).toBe(true);
@@ -84,7 +94,6 @@ test("takes a backup from a standby, whose last WAL segment is not whole yet", a
   expect(report.findings).toEqual([]);
   expect(report.comparison?.tables.find(({ table }) => table === "from_standby")).toMatchObject({ restoredRows: 100 });
   await client.end();
-  await standby.end();
 });
 
 test("the rescue script in the repository restores without this package", async () => {

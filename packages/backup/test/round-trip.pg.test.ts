@@ -94,6 +94,7 @@ describe("a backup", () => {
       ]);
       expect(report.comparison?.sequences.map(({ sequence }) => sequence)).toEqual(["bill_id_seq", "ticket"]);
       expect(report.recoveryMs).toBeGreaterThan(0);
+      expect((await listBackups(repository))[0]?.verifiedAt).toMatch(/^\d{4}-/);
     } finally {
       await source.end();
     }
@@ -136,7 +137,7 @@ describe("a backup", () => {
     expect(await readdir(join(directory, "global"))).not.toContain("pg_control.unfinished");
     expect((await readdir(side)).some((name) => name.startsWith("PG_18_"))).toBe(true);
     const settings = await readFile(join(directory, "postgresql.auto.conf"), "utf8");
-    expect(settings).toContain("recovery_target = 'immediate'");
+    expect(settings).toContain("recovery_target_action = 'promote'");
     await expect(
       planRestore({ repository, directory, tablespaces: { [oid]: join(scratch.path, "new") } }),
     ).rejects.toMatchObject({
@@ -188,7 +189,7 @@ describe("what is refused before anything is written", () => {
     await expect(readFile(join(directory, "precious.txt"), "utf8")).resolves.toBe("mine");
   });
 
-  test("another major version, an unknown label, a relative directory, a target before the backup or beyond the WAL", async () => {
+  test("another major version, an unknown label, a relative directory, a target outside the stored WAL", async () => {
     const directory = join(scratch.path, "never");
     const plan = (more: object): Promise<unknown> => planRestore({ repository, directory, ...more });
     await expect(plan({ serverMajor: 17 })).rejects.toMatchObject({ code: "BACKUP_WRONG_MAJOR" });

@@ -23,7 +23,7 @@ export interface ServerSetting {
 export interface ServerConfiguration {
   readonly settings: readonly ServerSetting[];
   readonly extensions: readonly { readonly name: string; readonly version: string }[];
-  /** Texts of configuration files this role may read, by the setting that names them; only those outside the data directory. */
+  /** Texts of the files outside the data directory that this role may read, by the setting that names them. */
   readonly files: Readonly<Record<string, string>>;
 }
 

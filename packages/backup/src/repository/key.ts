@@ -25,7 +25,7 @@ export interface RepositoryKey {
 
 /**
  * Makes the key that wraps the data keys. 32 bytes in hexadecimal or base64 are taken as they are; anything else is a
- * passphrase of at least 12 characters and goes through scrypt (N = 2^15, r = 8) with the repository's identity as salt.
+ * passphrase of at least 12 characters: scrypt (N = 2^15, r = 8) with the repository's identity as salt makes the key.
  * @throws {InvalidKeyError}
  */
 export function repositoryKey(secret: string | Uint8Array, repositoryId: string): RepositoryKey {
@@ -33,7 +33,7 @@ export function repositoryKey(secret: string | Uint8Array, repositoryId: string)
   if (raw) return keyOf(raw, "raw");
   if (typeof secret !== "string" || secret.length < 12) {
     throw new InvalidKeyError("the encryption key is too short", {
-      hint: "Give 32 random bytes in hexadecimal or base64 (openssl rand -hex 32), or a passphrase of 12 characters or more.",
+      hint: "Give 32 random bytes in hexadecimal (openssl rand -hex 32) or base64, or a passphrase of 12 characters.",
     });
   }
   const salt = Buffer.from(repositoryId, "hex");

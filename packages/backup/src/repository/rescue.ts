@@ -23,23 +23,25 @@ scrypt(passphrase, salt = id as bytes, N 32768, r 8, p 1, 32 bytes).
 Data key: AES-256-GCM under the repository key; "wrapped" is nonce (12), ciphertext (32), tag (16);
 additional data is "keyId|dataKeyId".
 Sealed object: header of 44 bytes ("DBBK", 1, compression 0 none 1 zstd 2 gzip, encryption 0 or 1, 0, frame size
-u32 LE, salt 32), frames, SHA-256 of everything before. A frame is u32 LE length (highest bit: last frame) and the
-bytes, compressed, then encrypted: key HKDF-SHA256(data key, salt, "db-backup/v1|" + path of the object here),
-nonce 8 zero bytes and the frame's number u32 BE, additional data SHA-256(header), number u32 BE, 1 if last else 0,
-the tag last.
+u32 LE, salt 32), frames, SHA-256 of all before. A frame is u32 LE length (highest bit: last frame) and the bytes,
+compressed, then encrypted: key HKDF-SHA256(data key, salt, "db-backup/v1|" + path of the object here), nonce 8 zero
+bytes and the frame's number u32 BE, additional data SHA-256(header), number u32 BE, 1 if last else 0, the tag last.
 `;
 
 /** Stored too: the reader of this format as one script without dependencies. Kept in plain words, no templates. */
-export const rescueScript: string = `// Restores backups of the format db-backup/1 with nothing but Node 22.15 or newer. See README.txt.
+export const rescueScript: string = `// Restores db-backup/1 repositories with Node 22.15 or newer. See README.txt.
 import { createDecipheriv, createHash, createHmac, hkdfSync, scryptSync } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, symlinkSync,
-  writeFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync } from "node:fs";
+import { renameSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 
 const root = import.meta.dirname;
 const [command, label, target] = process.argv.slice(2);
-const fail = (message) => { console.error(message); process.exit(1); };
+const fail = (message) => {
+  console.error(message);
+  process.exit(1);
+};
 const json = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
 const backups = readdirSync(root).filter((name) => /^[0-9]+$/.test(name)).flatMap((cluster) =>
   readdirSync(join(root, cluster, "backups")).filter((name) =>
@@ -82,7 +84,8 @@ function* frames(name) {
   if (digest !== raw.subarray(-32).toString("hex") || digest !== object.sha256) fail(name + " is damaged");
   const header = body.subarray(0, 44);
   const headerDigest = createHash("sha256").update(header).digest();
-  const key = dataKey && Buffer.from(hkdfSync("sha256", dataKey, header.subarray(12), "db-backup/v1|" + prefix + name, 32));
+  const purpose = "db-backup/v1|" + prefix + name;
+  const key = dataKey && Buffer.from(hkdfSync("sha256", dataKey, header.subarray(12), purpose, 32));
   for (let at = 44, index = 0; at < body.length; index++) {
     const mark = body.readUInt32LE(at);
     const last = mark >= 0x80000000;
@@ -95,21 +98,25 @@ function* frames(name) {
       const opener = createDecipheriv("aes-256-gcm", key, nonce).setAAD(aad).setAuthTag(frame.subarray(-16));
       frame = Buffer.concat([opener.update(frame.subarray(0, -16)), opener.final()]);
     }
-    if (frame.length > 0) yield header[5] === 1 ? zstdDecompressSync(frame) : header[5] === 2 ? gunzipSync(frame) : frame;
+    if (frame.length === 0) continue;
+    yield header[5] === 1 ? zstdDecompressSync(frame) : header[5] === 2 ? gunzipSync(frame) : frame;
   }
 }
 
+const crcTable = Int32Array.from({ length: 256 }, (_, n) => {
+  for (let bit = 0; bit < 8; bit++) n = n & 1 ? (n >>> 1) ^ 0x82f63b78 : n >>> 1;
+  return n;
+});
+
 function crc32c(data, crc) {
   crc = ~crc;
-  for (const byte of data) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
-  }
+  for (let i = 0; i < data.length; i++) crc = crcTable[(crc ^ data[i]) & 255] ^ (crc >>> 8);
   return ~crc >>> 0;
 }
 
 function place(path) {
-  if (path.startsWith("/") || /[\\\\\\0]/.test(path) || path.split("/").includes("..")) fail("unsafe path in the index");
+  // No name leads out of the directory.
+  if (path.startsWith("/") || /[\\\\\\0]/.test(path) || path.split("/").includes("..")) fail("unsafe path: " + path);
   // Tablespaces go beside the data directory.
   const [, oid, rest] = /^pg_tblspc\\/([0-9]+)\\/(.+)$/.exec(path) ?? [];
   return oid && spaces.has(oid) ? join(spaces.get(oid), rest) : join(target, path);
@@ -151,11 +158,14 @@ for (const { path, sizeBytes, crc32c: expected } of lines.filter(({ type }) => t
   closeSync(handle);
 }
 for (const { segment } of manifest.wal) {
-  writeFileSync(join(target, "pg_wal", segment), Buffer.concat([...frames("wal/" + segment + ".sealed")]), { mode: 0o600 });
+  const bytes = Buffer.concat([...frames("wal/" + segment + ".sealed")]);
+  writeFileSync(join(target, "pg_wal", segment), bytes, { mode: 0o600 });
 }
-const settings = ["restore_command = 'exit 1'", "recovery_target = 'immediate'", "recovery_target_action = 'promote'",
-  "archive_mode = 'off'"];
+// Only this backup's WAL is there, so recovery ends at its end.
+const settings = ["restore_command = 'exit 1'", "recovery_target = ''", "recovery_target_time = ''",
+  "recovery_target_xid = ''", "recovery_target_lsn = ''", "recovery_target_name = ''", "archive_mode = 'off'"];
 writeFileSync(join(target, "postgresql.auto.conf"), "\\n" + settings.join("\\n") + "\\n", { flag: "a", mode: 0o600 });
+rmSync(join(target, "standby.signal"), { force: true });
 writeFileSync(join(target, "recovery.signal"), "", { mode: 0o600 });
 renameSync(control + ".unfinished", control);
 console.log("restored " + label + " into " + target);
