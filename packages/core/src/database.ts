@@ -1,3 +1,5 @@
+import { sqlStateOf } from "./sqlstate.ts";
+
 /**
  * Runs one SQL statement: a pool, a client, a transaction, PGlite.
  *
@@ -56,15 +58,22 @@ function isDatabase(source: DatabaseLike): source is Database {
 function fromPool(pool: PoolLike): Database {
   const withSession = async <T>(use: (session: Queryable) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
+    // A pg client that loses its connection while it is lent emits "error", and unheard that ends the process. The
+    // query under way, or the next, says the same to whoever can act on it.
+    const events = client as Partial<Record<"on" | "off", (event: "error", listener: () => void) => unknown>>;
+    const unheard = (): void => undefined;
+    events.on?.("error", unheard);
     let broken: Error | undefined;
     try {
       return await use(client);
     } catch (error) {
       // Only an error without a SQLSTATE came from the connection; the rest leave it usable.
-      if (!hasSqlState(error)) broken = error instanceof Error ? error : new Error(String(error));
+      if (sqlStateOf(error) === undefined) broken = error instanceof Error ? error : new Error(String(error));
       throw error;
     } finally {
       client.release(broken);
+      // Only now: from its release on the pool listens again. One destroyed may still speak, and is left its listener.
+      if (broken === undefined) events.off?.("error", unheard);
     }
   };
   return {
@@ -108,9 +117,4 @@ async function inTransaction<T>(session: Queryable, use: (tx: Queryable) => Prom
   }
   await session.query("commit");
   return result;
-}
-
-function hasSqlState(error: unknown): boolean {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code);
 }

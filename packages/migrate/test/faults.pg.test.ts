@@ -1,0 +1,205 @@
+import type { Database, Queryable } from "@db/core";
+import { startCluster, type TestCluster } from "@db/testkit";
+import { Client, Pool } from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { applyMigrations, MigrationFailedError, migrationStatus, planMigrations } from "../src/index.ts";
+import { makeWorkspace } from "./workspace.ts";
+
+let cluster: TestCluster<1>;
+beforeAll(async () => {
+  cluster = await startCluster({ version: 18, replicas: 1 });
+});
+afterAll(async () => {
+  await cluster.stop();
+});
+
+async function freshPool(): Promise<Pool & AsyncDisposable> {
+  const database = await cluster.createDatabase();
+  const pool = new Pool({ connectionString: database.url, max: 4 });
+  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
+}
+
+const indexes =
+  "select c.relname, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = 't'::regclass";
+
+describe("an index built concurrently", () => {
+  test("that fails leaves no invalid index, and its correction goes on from there", async () => {
+    await using files = await makeWorkspace({
+      "0001_t.sql": "create table t (id int);\ninsert into t values (1), (1);",
+      "0002_i.sql": "create table before_it ();\ncreate unique index concurrently t_id on t (id);",
+    });
+    await using pool = await freshPool();
+    const { directory } = files;
+    const error = await applyMigrations(pool, await planMigrations(pool, { directory })).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(MigrationFailedError);
+    expect((error as MigrationFailedError).report.failed).toMatchObject({
+      id: "0002_i",
+      statement: 1,
+      outcome: "partial",
+      sqlState: "23505",
+    });
+    expect((await pool.query(indexes)).rows).toEqual([]);
+    const status = await migrationStatus(pool, { directory });
+    expect(status.migrations[1]).toMatchObject({ state: "failed", statementsDone: 1, statements: 2 });
+
+    await files.write({ "0002_i.sql": "create table before_it ();\ncreate index concurrently t_id on t (id);" });
+    const report = await applyMigrations(pool, await planMigrations(pool, { directory }));
+    expect(report.applied[0]).toMatchObject({ id: "0002_i", resumedAt: 1, statements: [{ index: 1 }] });
+  });
+
+  test("is built anew where an invalid one of its name stands, even with IF NOT EXISTS", async () => {
+    await using files = await makeWorkspace({
+      "0001_i.sql": "create index concurrently if not exists t_id on t (id);",
+    });
+    await using pool = await freshPool();
+    await pool.query("create table t (id int)");
+    await pool.query("create index t_id on t (id)");
+    await pool.query("update pg_index set indisvalid = false where indexrelid = 't_id'::regclass");
+    await applyMigrations(pool, await planMigrations(pool, { directory: files.directory }));
+    expect((await pool.query(indexes)).rows).toEqual([{ relname: "t_id", indisvalid: true }]);
+  });
+
+  test("goes on where its transaction was taken out of the file, without doing the first part again", async () => {
+    await using files = await makeWorkspace({
+      "0001_t.sql": "create table t (id int);\ncreate index concurrently t_id on nobody (id);",
+    });
+    await using pool = await freshPool();
+    const { directory } = files;
+    await expect(applyMigrations(pool, await planMigrations(pool, { directory }))).rejects.toThrow("does not exist");
+    await files.write({ "0001_t.sql": "create table t (id int);\ncreate table u (id int);" });
+    const report = await applyMigrations(pool, await planMigrations(pool, { directory }));
+    expect(report.applied[0]).toMatchObject({ transactional: false, resumedAt: 1 });
+  });
+});
+
+describe("a statement cut short outside a transaction", () => {
+  test("stops the next run until the caller says whether it took effect", async () => {
+    await using files = await makeWorkspace({
+      "0001_p.sql":
+        "create table t (id int);\ncreate procedure p() language plpgsql as $$ begin insert into t values (1); commit; end $$;",
+      "0002_call.sql": "-- migrate:up transaction=false\ncall p();\ncreate table after_it ();",
+    });
+    await using pool = await freshPool();
+    const { directory } = files;
+    await applyMigrations(pool, await planMigrations(pool, { directory, to: "1" }));
+    const plan = await planMigrations(pool, { directory });
+    await applyMigrations(pool, plan);
+    // As a runner killed while the call was under way would have left it.
+    await pool.query("update db_migrate.history set state = 'running' where id = '0002_call'");
+    await pool.query("delete from db_migrate.history_statements where migration_id = '0002_call' and position = 1");
+    await pool.query("update db_migrate.history_statements set state = 'running' where migration_id = '0002_call'");
+    await pool.query("drop table after_it");
+    const again = await planMigrations(pool, { directory });
+    await expect(applyMigrations(pool, again)).rejects.toMatchObject({ code: "MIGRATE_UNCERTAIN" });
+    await applyMigrations(pool, again, { uncertain: "skip" });
+    expect((await pool.query("select count(*)::int as n from t")).rows).toEqual([{ n: 1 }]);
+    expect((await migrationStatus(pool, { directory })).pending).toBe(0);
+  });
+});
+
+describe("what stands in the way", () => {
+  test("another runner: the wait ends at its bound and names the holder", async () => {
+    await using files = await makeWorkspace({ "0001_a.sql": "create table a ();" });
+    await using pool = await freshPool();
+    const plan = await planMigrations(pool, { directory: files.directory });
+    let entered: () => void = () => undefined;
+    const inside = new Promise<void>((resolve) => (entered = resolve));
+    let leave: () => void = () => undefined;
+    const left = new Promise<void>((resolve) => (leave = resolve));
+    const first = applyMigrations(pool, plan, {
+      beforeApply: () => {
+        entered();
+        return left;
+      },
+    });
+    await inside;
+    const status = await migrationStatus(pool, { directory: files.directory });
+    expect(status.runner?.pid).toBeGreaterThan(0);
+    const second = applyMigrations(pool, plan, { advisoryLockTimeoutMs: 60 });
+    await expect(second).rejects.toMatchObject({
+      code: "MIGRATE_LOCK_TIMEOUT",
+      hint: expect.stringContaining(String(status.runner?.pid)) as string,
+    });
+    const aborted = applyMigrations(pool, plan, { signal: AbortSignal.timeout(30) });
+    await expect(aborted).rejects.toMatchObject({ code: "CORE_ABORTED" });
+    leave();
+    expect((await first).applied).toHaveLength(1);
+  });
+
+  test("a standby and a read-only session", async () => {
+    await using files = await makeWorkspace({ "0001_a.sql": "create table a ();" });
+    const standby = new Client({ connectionString: cluster.replicas[0].url });
+    const readOnly = new Client({
+      connectionString: cluster.primary.url,
+      options: "-c default_transaction_read_only=on",
+    });
+    for (const client of [standby, readOnly]) {
+      await client.connect();
+      try {
+        const plan = await planMigrations(client, { directory: files.directory });
+        expect(plan.migrations).toHaveLength(1);
+        await expect(applyMigrations(client, plan)).rejects.toMatchObject({ code: "MIGRATE_UNSUPPORTED_SERVER" });
+      } finally {
+        await client.end();
+      }
+    }
+  });
+
+  test("a pooler that changes the server process between statements", async () => {
+    await using files = await makeWorkspace({ "0001_a.sql": "create table a ();" });
+    await using pool = await freshPool();
+    const plan = await planMigrations(pool, { directory: files.directory });
+    const clients = await Promise.all([pool.connect(), pool.connect()]);
+    let turn = 0;
+    const session: Queryable = {
+      query: (text, values) => clients[turn++ % 2]!.query(text, values as unknown[]) as never,
+    };
+    const pooled: Database = {
+      query: session.query,
+      withSession: (use) => use(session),
+      withTransaction: () => Promise.reject(new Error("not used")),
+    };
+    await expect(applyMigrations(pooled, plan)).rejects.toMatchObject({ code: "MIGRATE_TRANSACTION_POOLER" });
+    for (const client of clients) client.release(true);
+    expect((await migrationStatus(pool, { directory: files.directory })).pending).toBe(1);
+  });
+
+  test("a role that may not make the history, and a table of its name that is none", async () => {
+    await using files = await makeWorkspace({ "0001_a.sql": "create table a ();" });
+    await using pool = await freshPool();
+    const { directory } = files;
+    await pool.query("create role visitor");
+    try {
+      const client = await pool.connect();
+      await client.query("set role visitor");
+      const db = Object.assign(client, { host: "", port: 0 });
+      const plan = await planMigrations(db, { directory });
+      await expect(applyMigrations(db, plan)).rejects.toMatchObject({
+        code: "MIGRATE_HISTORY",
+        hint: expect.stringContaining("Grant CREATE") as string,
+      });
+      client.release(true);
+    } finally {
+      await pool.query("drop role visitor");
+    }
+    await pool.query("create schema own; create table own.history (what text)");
+    await expect(planMigrations(pool, { directory, schema: "own" })).rejects.toMatchObject({ code: "MIGRATE_HISTORY" });
+  });
+
+  test("a connection lost in a migration: nothing stays, the status says pending, the next apply finishes", async () => {
+    await using files = await makeWorkspace({
+      "0001_a.sql": "create table a ();\nselect pg_terminate_backend(pg_backend_pid());",
+    });
+    await using pool = await freshPool();
+    pool.on("error", () => undefined);
+    const { directory } = files;
+    const plan = await planMigrations(pool, { directory });
+    await expect(applyMigrations(pool, plan)).rejects.toMatchObject({ code: "MIGRATE_FAILED" });
+    expect((await migrationStatus(pool, { directory })).migrations[0]?.state).toBe("pending");
+    expect((await pool.query("select to_regclass('a') as t")).rows).toEqual([{ t: null }]);
+    await files.write({ "0001_a.sql": "create table a ();" });
+    await applyMigrations(pool, await planMigrations(pool, { directory }));
+  });
+});
