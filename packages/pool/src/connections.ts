@@ -1,21 +1,11 @@
-import { AbortedError, sqlStateOf } from "@db/core";
+import { sqlStateOf } from "@db/core";
 import type pg from "pg";
 import { Connection } from "./connection.ts";
 import { type OpenOptions, openConnection } from "./connect.ts";
 import { AcquireTimeoutError, PoolClosedError, PoolSaturatedError } from "./errors.ts";
 import { Histogram } from "./histogram.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
-
-/** One wish for a connection. */
-export interface AcquireRequest {
-  /** True when application code will hold it. */
-  readonly borrowed: boolean;
-  /** Where it was asked for; kept for leak reports. */
-  readonly stack?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Replaces `acquireTimeoutMs`. */
-  readonly timeoutMs?: number | undefined;
-}
+import { aborted, type AcquireRequest, WaitQueue } from "./wait-queue.ts";
 
 /** What the connections of a server tell the pool; the first four are pg's own events. */
 export interface ConnectionsListener {
@@ -28,13 +18,6 @@ export interface ConnectionsListener {
   returned(connection: Connection): void;
   /** A borrower gave the connection back inside a transaction; it was rolled back. */
   leftOpen(connection: Connection): void;
-}
-
-interface Waiter {
-  readonly request: AcquireRequest;
-  readonly since: number;
-  resolve(connection: Connection): void;
-  reject(error: unknown): void;
 }
 
 /** What the connections of one server have done so far. */
@@ -80,7 +63,7 @@ export class Connections {
   readonly #live = new Set<Connection>();
   readonly #connecting = new Set<pg.Client>();
   readonly #idle: Connection[] = [];
-  readonly #waiters: Waiter[] = [];
+  readonly #waiters: WaitQueue;
   readonly #removing = new Set<Promise<void>>();
   #generation = 0;
   #openFailures = 0;
@@ -94,6 +77,11 @@ export class Connections {
     this.#options = of.options;
     this.#open = of;
     this.#listener = of.listener;
+    this.#waiters = new WaitQueue({
+      waitMs: this.counters.waitMs,
+      timedOut: (waitedMs) => this.#acquireTimeout(waitedMs),
+      left: () => this.#finishDrain(),
+    });
   }
 
   get clients(): pg.Client[] {
@@ -191,7 +179,7 @@ export class Connections {
 
   /** Rejects everyone in the queue. */
   rejectWaiting(cause: Error): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(cause);
+    this.#waiters.reject(cause, { count: Infinity, at: Infinity });
   }
 
   /** Replaces every connection: idle ones now, lent ones when they come back. */
@@ -237,38 +225,9 @@ export class Connections {
   }
 
   #wait(request: AcquireRequest): Promise<Connection> {
-    const { promise, resolve, reject } = Promise.withResolvers<Connection>();
-    const since = performance.now();
-    const { signal, timeoutMs = this.#options.acquireTimeoutMs } = request;
-    const leave = (error: Error): void => {
-      const index = this.#waiters.indexOf(waiter);
-      if (index < 0) return;
-      this.#waiters.splice(index, 1);
-      waiter.reject(error);
-      this.#finishDrain();
-    };
-    const abort = (): void => leave(aborted(signal!));
-    const timer = Number.isFinite(timeoutMs)
-      ? setTimeout(() => {
-          this.counters.acquireTimeouts += 1;
-          leave(this.#acquireTimeout(performance.now() - since));
-        }, timeoutMs)
-      : undefined;
-    const settle = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-      this.counters.waitMs.observeMs(performance.now() - since);
-    };
-    const waiter: Waiter = {
-      request,
-      since,
-      resolve: (connection) => (settle(), resolve(connection)),
-      reject: (error) => (settle(), reject(error)),
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-    this.#waiters.push(waiter);
+    const connection = this.#waiters.join(request, request.timeoutMs ?? this.#options.acquireTimeoutMs);
     this.#grow();
-    return promise;
+    return connection;
   }
 
   #lend(connection: Connection, { borrowed, stack }: AcquireRequest): Connection {
@@ -307,7 +266,7 @@ export class Connections {
   }
 
   #offer(connection: Connection): void {
-    const waiter = this.#waiters.shift();
+    const waiter = this.#waiters.next();
     if (waiter) {
       waiter.resolve(this.#lend(connection, waiter.request));
       return;
@@ -376,19 +335,22 @@ export class Connections {
     // often serves the queue sooner than a new one would.
     const limit = this.#live.size === 0 && this.#openFailures === 0 ? Infinity : this.#options.connectConcurrency;
     if (this.#reopenTimer && this.#live.size > 0) return;
-    while (this.#connecting.size < Math.min(wanted, limit) && !this.#isFull) void this.#openOne();
+    const most = Math.min(wanted, limit);
+    for (let opening = this.#connecting.size; opening < most && !this.#isFull; opening += 1) void this.#openOne();
   }
 
   async #openOne(again = false): Promise<void> {
     const started = performance.now();
     this.#options.pg.log?.("connecting new client");
-    const { client, opened } = openConnection({ ...this.#open, generation: this.#generation });
-    this.#connecting.add(client);
+    let client: pg.Client | undefined;
     let connection: Connection;
     try {
-      connection = await opened;
+      const opening = openConnection({ ...this.#open, generation: this.#generation });
+      client = opening.client;
+      this.#connecting.add(client);
+      connection = await opening.opened;
     } catch (error) {
-      this.#connecting.delete(client);
+      if (client) this.#connecting.delete(client);
       this.counters.openFailed += 1;
       // A password function may hand out a new one after a rotation: ask it once more.
       if (!again && this.#open.refreshesPassword && sqlStateOf(error) === "28P01") void this.#openOne(true);
@@ -411,7 +373,7 @@ export class Connections {
       this.#listener.idleFailed(error, connection);
     });
     const { expiresAt } = connection;
-    if (Number.isFinite(expiresAt)) {
+    if (expiresAt - performance.now() < 2 ** 31) {
       const expire = (): void => {
         if (this.#idle.includes(connection)) this.destroy(connection);
       };
@@ -435,11 +397,7 @@ export class Connections {
     }
     const everyone = unreachableCodes.has((error as { code?: unknown }).code);
     // Who came after this attempt began has a claim to one of its own.
-    const concerned = this.#waiters.filter(({ since }) => since <= startedAt).slice(0, everyone ? Infinity : 1);
-    for (const waiter of concerned) {
-      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-      waiter.reject(error);
-    }
+    this.#waiters.reject(error, { count: everyone ? Infinity : 1, at: startedAt });
     this.#grow();
   }
 
@@ -465,7 +423,7 @@ export class Connections {
   }
 
   #acquireTimeout(waitedMs: number): AcquireTimeoutError {
-    const now = performance.now();
+    this.counters.acquireTimeouts += 1;
     const oldest = this.lent.sort((a, b) => a.checkout!.since - b.checkout!.since)[0]?.checkout;
     return new AcquireTimeoutError({
       server: this.#server,
@@ -474,13 +432,10 @@ export class Connections {
       checkedOut: this.checkedOut,
       idle: this.idle,
       connecting: this.connecting,
+      // The one that gives up is among them.
       waiting: this.#waiters.length,
-      ...(oldest === undefined ? {} : { oldestHeldMs: now - oldest.since }),
+      ...(oldest === undefined ? {} : { oldestHeldMs: performance.now() - oldest.since }),
       ...(oldest?.stack === undefined ? {} : { oldestStack: oldest.stack }),
     });
   }
-}
-
-function aborted(signal: AbortSignal): AbortedError {
-  return new AbortedError("aborted while waiting for a connection", { cause: signal.reason });
 }

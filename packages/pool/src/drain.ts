@@ -41,6 +41,7 @@ export async function drainPool(engine: Engine, timeoutMs: number): Promise<Drai
     await gentle;
     engine.options.logger.warn({ cutOff: cutOff.length }, "the pool was closed by force");
   }
+  await engine.listener.end();
   await engine.topology.end();
   return { tookMs: performance.now() - started, cutOff };
 }

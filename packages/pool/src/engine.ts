@@ -5,6 +5,7 @@ import type { Connection } from "./connection.ts";
 import { TopologyRefusedError } from "./errors.ts";
 import { StatementFailure } from "./failure.ts";
 import { LeakWatch } from "./leak.ts";
+import { Listener } from "./listener.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { outcomeResolver } from "./outcome.ts";
 import type { PoolSignals } from "./pool-events.ts";
@@ -44,6 +45,7 @@ export class Engine {
   readonly topology: Topology;
   readonly leaks: LeakWatch;
   readonly counters: PoolCounters = newPoolCounters();
+  readonly listener: Listener;
   readonly #runner: Runner;
 
   constructor(options: ResolvedPoolOptions, signals: PoolSignals) {
@@ -54,7 +56,14 @@ export class Engine {
     });
     const listener = this.#serverListener(signals);
     const servers = options.servers.map((spec) => new Server(spec, options, listener));
-    this.topology = new Topology(servers, options, signals);
+    this.topology = new Topology(servers, options, {
+      stateChanged: (change) => signals.stateChanged(change),
+      failedOver: (failover) => {
+        this.listener.moved();
+        signals.failedOver(failover);
+      },
+    });
+    this.listener = new Listener(this.topology, options);
     this.#runner = new Runner(this.topology, options, {
       retried: (of) => {
         this.counters.retries += 1;

@@ -250,3 +250,11 @@ export class DoubleReleaseError extends DbError {
 function describe(servers: readonly ServerEvidence[]): string {
   return servers.map(({ server, seen }) => `${server}: ${seen}`).join("; ");
 }
+
+/** A bulk insert whose rows and columns do not fit each other or the table. */
+export class InvalidBulkInsertError extends DbError {
+  override readonly code = "POOL_INVALID_BULK_INSERT";
+  constructor(message: string) {
+    super(message, { hint: "Give each row one value for each column named, in their order." });
+  }
+}

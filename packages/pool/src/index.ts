@@ -1,4 +1,6 @@
+export type { BulkInsert } from "./bulk.ts";
 export { classifyError, type ErrorClass, type ErrorContext } from "./classify.ts";
+export type { CopySource } from "./copy.ts";
 export type { DrainReport } from "./drain.ts";
 export type { QueryOptions, SessionOptions } from "./engine.ts";
 export {
@@ -8,6 +10,7 @@ export {
   ConnectionLostError,
   ConnectTimeoutError,
   DoubleReleaseError,
+  InvalidBulkInsertError,
   InvalidPoolOptionsError,
   NoPrimaryError,
   NoReplicaError,
@@ -24,6 +27,7 @@ export {
 } from "./errors.ts";
 export type { HistogramSnapshot } from "./histogram.ts";
 export type { LeakReport } from "./leak.ts";
+export type { ListenGap, ListenOptions, PoolNotification } from "./listener.ts";
 export { collectPoolMetrics, type PoolMetric } from "./metrics.ts";
 export {
   type CircuitBreakerOptions,
@@ -40,6 +44,7 @@ export type { ReadYourWrites, SessionToken } from "./read-your-writes.ts";
 export type { Target } from "./routing.ts";
 export type { SessionHandle, StatementInput, StatementOptions } from "./session-handle.ts";
 export type { PoolStats, ServerStats } from "./stats.ts";
+export type { StreamOptions } from "./stream.ts";
 export type { Failover } from "./topology.ts";
 export type { Transaction, TransactionOptions } from "./transaction.ts";
 export type { PoolView } from "./view.ts";

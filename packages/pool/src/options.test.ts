@@ -39,7 +39,7 @@ describe("resolvePoolOptions", () => {
       "retry.typo is not an option",
       'replicaUrls[1] has the scheme "http", not postgres',
       "127.0.0.1:5432 is listed twice",
-      "acquireTimeoutMs is -1, not a number from 1, Infinity",
+      "acquireTimeoutMs is -1, not a number from 1 to 2147483647, Infinity",
       "min (3) is above max (2)",
       "maxLifetimeJitter (2) is above 0.9",
       'replicaFallback is "nobody", not "primary" or "error"',

@@ -229,10 +229,12 @@ function checkNumbers(options: ResolvedPoolOptions, problems: string[]): void {
     const fits =
       typeof value === "number" &&
       value >= least &&
+      (!name.endsWith("Ms") || value < 2 ** 31 || value === Infinity) &&
       (infinite || Number.isFinite(value)) &&
       (!whole || Number.isInteger(value));
     if (fits) continue;
-    const expected = `${whole ? "a whole number" : "a number"} from ${least}${infinite ? ", Infinity" : ""}${off ? " or false" : ""}`;
+    const most = name.endsWith("Ms") ? " to 2147483647" : "";
+    const expected = `${whole ? "a whole number" : "a number"} from ${least}${most}${infinite ? ", Infinity" : ""}${off ? " or false" : ""}`;
     problems.push(`${name} is ${show(value)}, not ${expected}`);
   }
 }

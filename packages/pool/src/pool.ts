@@ -8,16 +8,21 @@ import { Engine, type QueryOptions, type SessionOptions } from "./engine.ts";
 import { DoubleReleaseError, PoolClosedError } from "./errors.ts";
 import { judgePool } from "./health.ts";
 import type { LeakReport } from "./leak.ts";
+import type { ListenOptions, PoolNotification } from "./listener.ts";
 import { type PoolConfig, type PoolOptions, resolvePoolOptions } from "./options.ts";
 import { emitSignals, type PoolEventMap } from "./pool-events.ts";
 import { ReadYourWrites, type SessionToken } from "./read-your-writes.ts";
 import type { Target } from "./routing.ts";
 import type { Server } from "./server.ts";
 import type { SessionHandle, StatementInput } from "./session-handle.ts";
+import { type StreamOptions, streamRows } from "./stream.ts";
 import { gatherStats, type PoolStats } from "./stats.ts";
 import type { Transaction, TransactionOptions } from "./transaction.ts";
 import { PoolView } from "./view.ts";
+import { insertMany, type BulkInsert } from "./bulk.ts";
+import { registerClient } from "./checkout-registry.ts";
 import type { Connection } from "./connection.ts";
+import { copyFrom, type CopySource, copyTo } from "./copy.ts";
 
 /** How a client is checked out. */
 export interface AcquireOptions {
@@ -137,6 +142,45 @@ export class Pool extends PgPool implements Database, Service {
     return this.#engine.withTransaction(use, options, stack);
   }
 
+  /** Reads a result row by row, a batch in memory at a time. The connection is held while the loop runs. */
+  stream<Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+    options: StreamOptions = {},
+  ): AsyncGenerator<Row, void, undefined> {
+    return streamRows<Row>(this.#engine, text, values, options, this.#engine.leaks.captureStack());
+  }
+
+  /** Loads data by `copy … from stdin`. All rows or none; never retried. @returns how many rows were loaded */
+  copyFrom(sql: string, source: CopySource, options: Omit<SessionOptions, "timeoutMs"> = {}): Promise<number> {
+    return copyFrom(this.#engine, sql, source, options, this.#engine.leaks.captureStack());
+  }
+
+  /** Unloads data by `copy … to stdout`, in pieces as the server sends them. */
+  copyTo(sql: string, options: Omit<SessionOptions, "timeoutMs"> = {}): AsyncGenerator<Buffer, void, undefined> {
+    return copyTo(this.#engine, sql, options, this.#engine.leaks.captureStack());
+  }
+
+  /**
+   * Inserts many rows in one transaction, with one array parameter per column. For millions, `copyFrom` is faster.
+   * @returns how many rows were inserted
+   */
+  insertMany(insert: BulkInsert, options: TransactionOptions = {}): Promise<number> {
+    return this.withTransaction((tx) => insertMany(tx, insert), options);
+  }
+
+  /**
+   * Listens on a channel, on one connection the whole pool shares for it. It reconnects by itself, follows a failover,
+   * and tells through `onGap` when notifications may have been missed.
+   */
+  listen(
+    channel: string,
+    receive: (notification: PoolNotification) => void,
+    options: ListenOptions = {},
+  ): Promise<AsyncDisposable> {
+    return this.#engine.listener.listen(channel, receive, options);
+  }
+
   /**
    * A stream of work that sees its own writes even on replicas. Pass its `token` to continue it elsewhere: in the
    * next request, in another process.
@@ -248,6 +292,7 @@ export class Pool extends PgPool implements Database, Service {
   ): Promise<pg.PoolClient> {
     const { connection, server } = await this.#engine.borrow({ target, signal, timeoutMs }, stack);
     connection.client.release = releaseOnce(connection, server);
+    registerClient(connection.client, { connection, server });
     return connection.client;
   }
 

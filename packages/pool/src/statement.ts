@@ -69,12 +69,13 @@ export function classifyStatementError(
   return classifyError(error, { phase: ended ? "unsent" : phase, singleStatement: isSingleQuery(text) });
 }
 
-async function stoppable(
-  running: Promise<pg.QueryResult>,
+/** Waits for what runs on a connection, and cancels it on the server at its bound or when its signal fires. */
+export async function stoppable<T>(
+  running: Promise<T>,
   connection: Connection,
-  { signal, timeoutMs }: Statement,
+  { signal, timeoutMs }: Pick<Statement, "signal" | "timeoutMs">,
   host: StatementHost,
-): Promise<pg.QueryResult> {
+): Promise<T> {
   let why: "timeout" | "abort" | undefined;
   let cancelling: Promise<void> | undefined;
   let escalation: NodeJS.Timeout | undefined;
@@ -87,6 +88,7 @@ async function stoppable(
   };
   const abort = (): void => stop("abort");
   const timer = timeoutMs === false ? undefined : setTimeout(() => stop("timeout"), timeoutMs);
+  if (signal?.aborted) stop("abort");
   signal?.addEventListener("abort", abort, { once: true });
   try {
     return await running;

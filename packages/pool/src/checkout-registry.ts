@@ -1,0 +1,20 @@
+import type pg from "pg";
+import type { Connection } from "./connection.ts";
+import type { Server } from "./server.ts";
+
+/** Where a client that application code holds belongs: what is needed to cancel on the right server. */
+export interface ClientHome {
+  readonly connection: Connection;
+  readonly server: Server;
+}
+
+const homes = new WeakMap<object, ClientHome>();
+
+export function registerClient(client: pg.PoolClient, home: ClientHome): void {
+  // A connection never moves, and those who cancel hold on to the first entry.
+  if (!homes.has(client)) homes.set(client, home);
+}
+
+export function homeOf(client: pg.PoolClient): ClientHome | undefined {
+  return homes.get(client);
+}

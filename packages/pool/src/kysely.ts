@@ -1,0 +1,63 @@
+import { type Dialect, PostgresDialect, type PostgresDialectConfig } from "kysely";
+import Cursor from "pg-cursor";
+import { type ClientHome, homeOf } from "./checkout-registry.ts";
+import type { Pool } from "./pool.ts";
+
+/** Options of the dialect, beside the pool. */
+export type KyselyDialectOptions = Pick<PostgresDialectConfig, "onCreateConnection" | "onReserveConnection">;
+
+type KyselyClient = Awaited<ReturnType<Extract<PostgresDialectConfig["pool"], { connect: unknown }>["connect"]>>;
+
+/**
+ * A Kysely dialect on the pool, with streaming.
+ *
+ * Kysely cancels by a process id on a connection it makes from the pool's options, so with several servers it could
+ * cancel a stranger's statement on the wrong one. This dialect gives it numbers of its own instead of process ids, and
+ * sends each cancel to the server that runs the statement.
+ */
+export function kyselyDialect(pool: Pool, options: KyselyDialectOptions = {}): Dialect {
+  const handles = new WeakMap<object, KyselyClient>();
+  const homes = new Map<number, WeakRef<ClientHome>>();
+  let numbers = 0;
+
+  const adopt = async (): Promise<KyselyClient> => {
+    const client = await pool.connect();
+    const known = handles.get(client);
+    if (known) return known;
+    const number = (numbers += 1);
+    const home = homeOf(client);
+    if (home) homes.set(number, new WeakRef(home));
+    client.once("end", () => homes.delete(number));
+    const handle = {
+      processID: number,
+      query: client.query.bind(client),
+      // Read anew each time: the pool gives every checkout a release of its own.
+      release: (destroy?: boolean) => client.release(destroy),
+    } as unknown as KyselyClient;
+    handles.set(client, handle);
+    return handle;
+  };
+
+  class ControlClient {
+    connect(): Promise<this> {
+      return Promise.resolve(this);
+    }
+    async query(sql: string): Promise<{ rows: never[] }> {
+      const request = /pg_(cancel|terminate)_backend\((\d+)\)/.exec(sql);
+      const home = homes.get(Number(request?.[2]))?.deref();
+      await home?.server.statements.cancel(home.connection);
+      if (request?.[1] === "terminate") home?.connection.destroySocket();
+      return { rows: [] };
+    }
+    end(): void {
+      // It never connected.
+    }
+  }
+
+  return new PostgresDialect({
+    ...options,
+    pool: { connect: adopt, end: () => pool.end(), options: {} },
+    controlClient: ControlClient as never,
+    cursor: Cursor as never,
+  });
+}
