@@ -1,14 +1,22 @@
 import { readFile } from "node:fs/promises";
-import { type Config, type LoadedConfig, loadConfig } from "@db/config";
-import { createOrchestrator, type Orchestrator } from "@db/orchestrator";
+import { type Config, type LoadedConfig, loadConfig, type Profile, profiles } from "@db/config";
+import { type Application, createOrchestrator, type Orchestrator } from "@db/orchestrator";
+import { loadApplication } from "./application.ts";
 import { type Input, text, toggle } from "./command.ts";
-import type { Context } from "./context.ts";
-import { describeTarget } from "./context.ts";
+import type { ConfigRequest, Context } from "./context.ts";
 import type { Target } from "./envelope.ts";
 import { UsageError } from "./errors.ts";
+import { findLocalDatabase, type LocalDatabase, localSettings } from "./local-database.ts";
 import { createLog } from "./log.ts";
 import type { Host } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** The context, and what it learned about the target for the envelope. */
+export interface MadeContext {
+  readonly context: Context;
+  target(): Target | undefined;
+  production(): boolean;
+}
 
 /** Makes the context of one command: everything in it on first use, closed again through `defer`. */
 export function createContext(options: {
@@ -18,85 +26,124 @@ export function createContext(options: {
   readonly signal: AbortSignal;
   readonly defer: Context["defer"];
   readonly confirm: Context["confirm"];
-}): { readonly context: Context; target(): Target | undefined; production(): boolean } {
+}): MadeContext {
   const { input, host, terminal, signal } = options;
-  let loaded: Promise<LoadedConfig> | undefined;
+  const debug = toggle(input, "debug") === true;
+  const logger = createLog(host.stderr, { debug, verbose: toggle(input, "verbose") === true });
   let config: Config | undefined;
-  let target: Target | undefined;
-  let orchestrator: Promise<Orchestrator> | undefined;
-  const verbose = toggle(input, "verbose") === true || toggle(input, "debug") === true;
+  let orchestrator: Orchestrator | undefined;
+  let local: LocalDatabase | undefined;
+  let application: Promise<Application | undefined> | undefined;
 
-  const load = async (requireConnection: boolean): Promise<LoadedConfig> => {
-    loaded ??= (async () =>
+  const load = async (request: ConfigRequest = {}): Promise<LoadedConfig> => {
+    const { requireConnection = true, local: useLocal = true } = request;
+    const flags = { ...request.overrides, ...(await flagSettings(input, terminal)) };
+    const attempt = (overrides: Record<string, unknown>, required: boolean) =>
       loadConfig({
         env: host.env,
         cwd: host.cwd,
         homeDirectory: host.homeDirectory,
-        requireConnection,
-        overrides: await overrides(input, terminal),
-      }))();
-    const result = await loaded;
-    config = result.config;
-    return result;
+        requireConnection: required,
+        overrides,
+        ...profileFlag(input),
+        ...configFileFlag(input),
+      });
+    let loaded = await attempt(flags, false);
+    if (!loaded.config.connection) {
+      local = useLocal ? await findLocalDatabase(host.cwd) : undefined;
+      if (local) {
+        const key = (await readFile(local.encryptionKeyFile, "utf8")).trim();
+        loaded = await attempt({ ...localSettings(local), "backup.encryptionKey": key, ...flags }, requireConnection);
+      } else if (requireConnection) loaded = await attempt(flags, true);
+    }
+    for (const { title, hint } of loaded.warnings) terminal.warn(hint === undefined ? title : `${title}. ${hint}`);
+    config = loaded.config;
+    return loaded;
   };
 
   const context: Context = {
     terminal,
     signal,
+    logger,
     onProgress: terminal.progress,
     dryRun: toggle(input, "dry-run") === true,
     yes: toggle(input, "yes") === true,
-    verbose,
     cwd: host.cwd,
     env: host.env,
-    homeDirectory: host.homeDirectory,
     version: host.version,
-    config: ({ requireConnection = true } = {}) => load(requireConnection),
-    orchestrator: (request = {}) => {
-      orchestrator ??= (async () => {
-        const { config: ready } = await load(true);
-        const made = createOrchestrator(ready, {
-          ...request,
-          logger: createLog(host.stderr, { debug: toggle(input, "debug") === true, verbose }),
-        });
-        options.defer(() => made.close());
-        target = await describeTarget(made);
-        return made;
+    config: load,
+    application: () => {
+      application ??= (async () => {
+        const named = text(input, "app") ?? local?.application ?? undefined;
+        return named === undefined ? undefined : loadApplication(named, host.cwd);
       })();
-      return orchestrator;
+      return application;
+    },
+    orchestrator: async (request = {}) => {
+      if (orchestrator) return orchestrator;
+      const loaded = request.config ?? (await load());
+      orchestrator = createOrchestrator(loaded.config, {
+        application: await context.application(),
+        readOnly: request.readOnly ?? false,
+        auditFile: local?.auditFile ?? `${host.cwd}/.db/audit.jsonl`,
+        env: host.env,
+        logger,
+      });
+      const made = orchestrator;
+      options.defer(() => made.close());
+      return made;
     },
     confirm: options.confirm,
     defer: options.defer,
   };
-  return { context, target: () => target, production: () => config?.profile === "production" };
+  return { context, target: () => targetOf(config, orchestrator), production: () => config?.profile === "production" };
 }
 
-async function overrides(input: Input, terminal: Terminal): Promise<Record<string, string>> {
-  const flags: Record<string, string> = {};
+// From what is known already: an envelope is not worth another round trip.
+function targetOf(config: Config | undefined, orchestrator: Orchestrator | undefined): Target | undefined {
+  const connection = config?.connection;
+  if (!connection) return undefined;
+  const server = orchestrator?.used.includes("pool") ? orchestrator.pool.stats().servers[0] : undefined;
+  return {
+    host: connection.host,
+    port: connection.port,
+    database: connection.database,
+    ...(server?.role === "primary" || server?.role === "standby" ? { role: server.role } : {}),
+    ...(server?.serverVersion === undefined ? {} : { serverVersionNum: server.serverVersion }),
+    environment: config.profile,
+  };
+}
+
+async function flagSettings(input: Input, terminal: Terminal): Promise<Record<string, unknown>> {
   const url = text(input, "url");
   const urlFile = text(input, "url-file");
   if (url !== undefined && urlFile !== undefined)
     throw new UsageError("--url and --url-file are both given", { hint: "Give one of them." });
   if (url !== undefined) {
-    terminal.warn("--url can be seen by other users of this machine; DATABASE_URL or --url-file cannot");
-    flags["url"] = url;
+    terminal.warn("--url can be seen by other users of this machine; DATABASE_URL and --url-file cannot");
+    return { "connection.url": url };
   }
-  if (urlFile !== undefined) {
-    flags["url"] = (
-      await readFile(urlFile, "utf8").catch((cause: NodeJS.ErrnoException) => {
-        throw new UsageError(`--url-file ${urlFile} cannot be read (${cause.code})`, {
-          hint: "Name a file that holds one postgres:// URL.",
-          cause,
-        });
-      })
-    ).trim();
+  if (urlFile === undefined) return {};
+  try {
+    return { "connection.url": (await readFile(urlFile, "utf8")).trim() };
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new UsageError(`--url-file ${urlFile} cannot be read (${code})`, {
+      hint: "Name a file that holds one postgres:// URL.",
+      cause,
+    });
   }
-  for (const [flag, key] of [
-    ["env", "profile"],
-    ["config", "configFile"],
-  ] as const) {
-    const value = text(input, flag);
-    if (value !== undefined) flags[key] = value;
-  }
-  return flags;
+}
+
+function profileFlag(input: Input): { profile?: Profile } {
+  const value = text(input, "env");
+  if (value === undefined) return {};
+  const profile = profiles.find((each) => each === value);
+  if (profile) return { profile };
+  throw new UsageError(`--env is "${value}"`, { hint: `Use one of: ${profiles.join(", ")}.` });
+}
+
+function configFileFlag(input: Input): { configFile?: string } {
+  const configFile = text(input, "config");
+  return configFile === undefined ? {} : { configFile };
 }

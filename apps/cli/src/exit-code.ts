@@ -2,7 +2,22 @@ import { AssertionError } from "node:assert";
 import { authenticationSqlStates, type Finding, isConnectionError, isDbError, sqlStateOf } from "@db/core";
 
 /** What the process says with its exit code. Documented in the README; a number never changes its meaning. */
-export const exitCode = Object.freeze({
+export const exitCode: Readonly<
+  Record<
+    | "ok"
+    | "failure"
+    | "usage"
+    | "findingsWarn"
+    | "findingsCritical"
+    | "notConfirmed"
+    | "cannotConnect"
+    | "timeoutOrLocked"
+    | "partlyDone"
+    | "interrupted"
+    | "terminated",
+    number
+  >
+> = Object.freeze({
   ok: 0,
   failure: 1,
   usage: 2,

@@ -72,7 +72,7 @@ export function parseCommandLine(commands: readonly Command[], argv: readonly st
   return {
     kind: "run",
     command,
-    input: { arguments: namedArguments(command, rest, commands), flags: checkChoices(values, flags) },
+    input: { arguments: namedArguments(command, rest, commands), flags: checkChoices(values as Input["flags"], flags) },
   };
 }
 

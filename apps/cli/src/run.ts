@@ -1,4 +1,4 @@
-import { formatDuration, isDbError, parseDurationMs, redactUrls } from "@db/core";
+import { formatDuration, isDbError, messageOf, parseDurationMs, redactUrls } from "@db/core";
 import type { Command, CommandResult, Input } from "./command.ts";
 import { text, toggle } from "./command.ts";
 import { confirmByName } from "./confirm.ts";
@@ -124,7 +124,7 @@ async function execute(command: Command, input: Input, host: Host, terminal: Ter
     clearTimeout(timer);
     for (const cleanup of cleanups.toReversed()) {
       await cleanup().catch((cleanupError: unknown) =>
-        terminal.warn(`while ending: ${redactUrls(String((cleanupError as Error).message ?? cleanupError))}`),
+        terminal.warn(`while ending: ${redactUrls(messageOf(cleanupError))}`),
       );
     }
   }

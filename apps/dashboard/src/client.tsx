@@ -60,7 +60,8 @@ root.addEventListener("click", (event) => {
     say(paused ? "paused" : "live");
     draw();
   } else if (button.id === "theme") {
-    const dark = getComputedStyle(document.documentElement).colorScheme.includes("dark");
+    const shown = document.documentElement.dataset["theme"];
+    const dark = shown === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : shown === "dark";
     localStorage.setItem("theme", dark ? "light" : "dark");
     applyTheme(dark ? "light" : "dark");
   } else if (button.classList.contains("sort")) {
@@ -68,9 +69,12 @@ root.addEventListener("click", (event) => {
     sortBy = { key, descending: sortBy.key === key ? !sortBy.descending : true };
     draw();
   } else if (button.classList.contains("copy")) {
-    void navigator.clipboard.writeText(button.dataset["copy"]!).then(() => {
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 1_500);
-    });
+    void copy(button);
   }
 });
+
+async function copy(button: HTMLButtonElement): Promise<void> {
+  await navigator.clipboard.writeText(button.dataset["copy"]!);
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 1_500);
+}

@@ -49,7 +49,7 @@ export function openSharedLines(file: string): SharedLines {
       return lines;
     },
     async append(make) {
-      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      await mkdir(dirname(file), { recursive: true });
       await withLock(`${file}.lock`, async () => {
         const torn = await refresh();
         // Half a line belongs to an operation that was never acknowledged: kept beside, so that nothing is lost.

@@ -55,7 +55,8 @@ export interface BackupService {
 }
 
 export function createBackupService(options: {
-  readonly db: Database;
+  /** Asked for only when a restored cluster is compared with the live one. */
+  readonly db: () => Database;
   readonly config: Config;
   readonly audit: AuditTrail;
   readonly clock: Clock;
@@ -118,7 +119,7 @@ export function createBackupService(options: {
           runRestoreDrill({
             repository: await open(call),
             label: call.label,
-            compareWith: call.compare ? db : undefined,
+            compareWith: call.compare ? db() : undefined,
             startCluster: (directory, { major }) => startDrillCluster(config, env, directory, major),
             owner: await drillOwner(),
             ...job(call),

@@ -14,6 +14,7 @@ export {
   ServiceStartError,
   ServiceStopError,
 } from "./errors.ts";
+export { ensureDatabase } from "./database-creation.ts";
 export type { EventName, Events, OrchestratorEvents } from "./events.ts";
 export type { IndexCall, IndexService } from "./index-service.ts";
 export type { Job, Jobs, JobState } from "./jobs.ts";
@@ -29,3 +30,25 @@ export {
   type ServiceName,
 } from "./orchestrator.ts";
 export { RulesFileError, type ValidationCall, type ValidationService } from "./validation-service.ts";
+
+// What an app shows of the features, so that it needs this package alone.
+export type { BackupInfo, BackupReport, DrillReport, RestorePlan, VerifyReport } from "@db/backup";
+export { describeRestorePlan } from "@db/backup";
+export type { IndexRecommendation, IndexReport } from "@db/indexer";
+export { formatMigrationPlan, type MigrationPlan, type MigrationReport, type MigrationStatus } from "@db/migrate";
+export {
+  buildReport,
+  connections,
+  defaultRules,
+  type Monitor,
+  renderOpenMetrics,
+  renderPrometheus,
+  renderReportHtml,
+  renderReportText,
+  replication,
+  samplesOf,
+  type Snapshot,
+  topQueries,
+  valueOf,
+} from "@db/monitor";
+export type { ValidationReport, ValidationRule } from "@db/validate";

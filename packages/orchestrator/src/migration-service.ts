@@ -2,6 +2,7 @@ import type { Database } from "@db/core";
 import {
   applyMigrations,
   type ApplyOptions,
+  type CreatedMigration,
   createMigrationFile,
   type MigrationPlan,
   type MigrationReport,
@@ -26,11 +27,12 @@ export interface MigrationService {
   plan(options?: Partial<PlanOptions>): Promise<MigrationPlan>;
   planRollback(options?: Partial<RollbackOptions>): Promise<MigrationPlan>;
   apply(plan: MigrationPlan, options?: ApplyOptions): Promise<MigrationReport>;
-  create(name: string, options?: Folder): Promise<string>;
+  create(name: string, options?: Folder & { readonly dryRun?: boolean }): Promise<CreatedMigration>;
 }
 
 export function createMigrationService(options: {
-  readonly db: Database;
+  /** Asked for when the database is: making a file needs none. */
+  readonly db: () => Database;
   readonly config: Config;
   readonly application: Application | undefined;
   readonly audit: AuditTrail;
@@ -42,20 +44,18 @@ export function createMigrationService(options: {
   const defaults = { directory, schema, table, lockTimeoutMs, statementTimeoutMs };
   return {
     directory,
-    status: (folder = {}) => migrationStatus(db, { directory, schema, table, ...folder }),
-    plan: (given = {}) => planMigrations(db, { ...defaults, ...given }),
-    planRollback: (given = {}) => planRollback(db, { ...defaults, ...given }),
+    status: (folder = {}) => migrationStatus(db(), { directory, schema, table, ...folder }),
+    plan: (given = {}) => planMigrations(db(), { ...defaults, ...given }),
+    planRollback: (given = {}) => planRollback(db(), { ...defaults, ...given }),
     async apply(plan, given = {}) {
       if (readOnly) throw new ReadOnlyError("applying migrations");
       return audit.run(
         plan.direction === "down" ? "migration.down" : "migration.apply",
-        () => applyMigrations(db, plan, given),
+        () => applyMigrations(db(), plan, given),
         (report) => ({ migrations: plan.migrations.map(({ id }) => id), durationMs: report.durationMs }),
       );
     },
-    create: async (name, folder = {}) => {
-      const file = await createMigrationFile({ directory: folder.directory ?? directory, name });
-      return file.file;
-    },
+    create: (name, { directory: other = directory, dryRun = false } = {}) =>
+      createMigrationFile({ directory: other, name, dryRun }),
   };
 }

@@ -130,24 +130,35 @@ class Wiring implements Orchestrator {
   }
 
   get migrations(): MigrationService {
-    return this.#once("migrations", () => createMigrationService({ ...this.#shared(), config: this.config }));
+    return this.#once("migrations", () =>
+      createMigrationService({ ...this.#shared(), db: () => this.pool, config: this.config }),
+    );
   }
 
   get backups(): BackupService {
     const { env = {} } = this.#options;
     return this.#once("backups", () =>
-      createBackupService({ ...this.#shared(), config: this.config, clock: this.#clock, logger: this.#logger, env }),
+      createBackupService({
+        audit: this.audit,
+        db: () => this.pool,
+        config: this.config,
+        clock: this.#clock,
+        logger: this.#logger,
+        env,
+      }),
     );
   }
 
   get validation(): ValidationService {
-    return this.#once("validation", () => createValidationService({ ...this.#shared(), config: this.config }));
+    return this.#once("validation", () =>
+      createValidationService({ ...this.#shared(), db: this.pool, config: this.config }),
+    );
   }
 
   get indexes(): IndexService {
     return this.#once("indexes", () => {
       const hasReplicas = this.config.features.readReplicas && (this.config.connection?.replicaUrls.length ?? 0) > 0;
-      return createIndexService({ ...this.#shared(), replicas: hasReplicas ? [this.pool.replica] : [] });
+      return createIndexService({ ...this.#shared(), db: this.pool, replicas: hasReplicas ? [this.pool.replica] : [] });
     });
   }
 
@@ -233,7 +244,7 @@ class Wiring implements Orchestrator {
   }
 
   #shared() {
-    return { db: this.pool, application: this.application, audit: this.audit, readOnly: this.readOnly };
+    return { application: this.application, audit: this.audit, readOnly: this.readOnly };
   }
 
   #once<T>(name: string, make: () => T): T {

@@ -1,0 +1,21 @@
+import { writeFile } from "node:fs/promises";
+import { buildReport, renderReportHtml, renderReportText } from "@db/orchestrator";
+import { type CommandResult, type Input, text } from "../command.ts";
+import type { Context } from "../context.ts";
+
+/** `db report` */
+export async function report(context: Context, input: Input): Promise<CommandResult> {
+  const { monitor, application, config } = await context.orchestrator({ readOnly: true });
+  const snapshot = await monitor.collect({ signal: context.signal, force: true });
+  const title = application?.title ?? config.connection?.database ?? "PostgreSQL";
+  const made = buildReport({ snapshot, title, alerts: monitor.alertHistory(), findings: monitor.findings() });
+  const page = text(input, "format") === "html" ? renderReportHtml(made) : renderReportText(made);
+  const out = text(input, "out");
+  if (out !== undefined) await writeFile(out, page.endsWith("\n") ? page : `${page}\n`);
+  return {
+    data: made,
+    text: out === undefined ? page.trimEnd() : `written to ${out}`,
+    findings: made.findings,
+    ...(out === undefined ? {} : { changes: [{ kind: "write_file", object: out }] }),
+  };
+}

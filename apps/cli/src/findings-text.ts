@@ -1,0 +1,17 @@
+import type { Finding } from "@db/core";
+import type { Terminal } from "./terminal.ts";
+
+const colors = { critical: "red", warn: "yellow", info: "dim" } as const;
+
+/** Findings for people, worst first as they come: what, why, and the command that mends it. */
+export function findingsText(findings: readonly Finding[], terminal: Terminal, limit: number = Infinity): string {
+  const lines: string[] = [];
+  for (const finding of findings.slice(0, limit)) {
+    const word = terminal.paint(colors[finding.severity], finding.severity.padEnd(8));
+    lines.push(`${word} ${finding.title}  ${terminal.paint("dim", finding.id)}`);
+    if (finding.hint !== undefined) lines.push(`         ${finding.hint}`);
+    if (finding.command !== undefined) lines.push(`         $ ${finding.command}`);
+  }
+  if (findings.length > limit) lines.push(`         and ${findings.length - limit} more: add --json to see all`);
+  return lines.join("\n");
+}

@@ -1,0 +1,107 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { defaultCacheDirectory, findBinaries, type LocalTopology, openLocalTopology } from "@db/embedded";
+import { ensureDatabase } from "@db/orchestrator";
+import type { Context } from "./context.ts";
+import { announceLocalDatabase, type LocalDatabase, withdrawLocalDatabase } from "./local-database.ts";
+
+export interface OpenedLocalDatabase extends LocalDatabase {
+  readonly topology: LocalTopology;
+  readonly directory: string;
+  /** Tells other commands in this folder of it; until then they do not see it. */
+  announce(): Promise<void>;
+}
+
+/**
+ * Starts the PostgreSQL of this folder, with its database made and its key for backups ready. It is stopped when the
+ * command ends, and the data stays.
+ */
+export async function openLocalDatabase(
+  context: Context,
+  options: {
+    readonly directory?: string;
+    readonly database: string;
+    readonly fresh: boolean;
+    readonly replicas: number;
+    readonly version?: number;
+    readonly application?: string | undefined;
+  },
+): Promise<OpenedLocalDatabase> {
+  const directory = options.directory ?? join(context.cwd, ".db");
+  const topology = await openLocalTopology({
+    directory,
+    replicas: options.replicas,
+    fresh: options.fresh,
+    ...(options.version === undefined ? {} : { version: options.version }),
+    env: context.env,
+    install: true,
+    onProgress: context.onProgress,
+    logger: context.logger,
+    signal: context.signal,
+  });
+  context.defer(() => topology.close());
+  context.defer(() => withdrawLocalDatabase(directory));
+  if (options.fresh)
+    for (const name of ["backups", "audit.jsonl"]) await rm(join(directory, name), { recursive: true, force: true });
+  for (const warning of topology.warnings) context.terminal.warn(warning);
+  const url = await ensureDatabase(topology.primary.url, options.database, ["pg_stat_statements"]);
+  const database: LocalDatabase = {
+    pid: process.pid,
+    primaryUrl: url,
+    replicaUrls: topology.replicas.map(
+      (replica) => Object.assign(new URL(replica.url), { pathname: new URL(url).pathname }).href,
+    ),
+    repository: join(directory, "backups"),
+    encryptionKeyFile: await ensureKey(join(directory, "backup.key")),
+    auditFile: join(directory, "audit.jsonl"),
+    application: options.application ?? null,
+  };
+  return { ...database, topology, directory, announce: () => announceLocalDatabase(directory, database) };
+}
+
+/** One line on what PostgreSQL this is and where it came from. */
+export function describeTopology({ topology, directory }: OpenedLocalDatabase): string {
+  const { binaries, replicas, created, recovered, rebuilt } = topology;
+  const origin = {
+    setting: "as set",
+    path: "from PATH",
+    system: "from this system",
+    npm: "from npm",
+    cache: "from the cache",
+  }[binaries.source];
+  const healed = [
+    ...(recovered.length > 0 ? [`${recovered.length} servers of an interrupted run stopped first`] : []),
+    ...(rebuilt.length > 0 ? [`${rebuilt.join(", ")} copied anew`] : []),
+  ];
+  return [
+    `PostgreSQL ${binaries.version} (${origin}), a primary and ${replicas.length} streaming ${replicas.length === 1 ? "replica" : "replicas"} in ${directory}`,
+    created ? "made new" : "data kept from before",
+    ...healed,
+  ].join("; ");
+}
+
+// Written once and kept: without it the backups of this folder cannot be read.
+async function ensureKey(file: string): Promise<string> {
+  try {
+    if ((await readFile(file, "utf8")).trim() !== "") return file;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+  await mkdir(join(file, ".."), { recursive: true });
+  const handle = await open(`${file}.new`, "w", 0o600);
+  await handle.writeFile(`${randomBytes(32).toString("hex")}\n`);
+  await handle.sync();
+  await handle.close();
+  await rename(`${file}.new`, file);
+  return file;
+}
+
+/** Every PostgreSQL of this machine, for `db doctor`. */
+export function installedBinaries(context: Context): ReturnType<typeof findBinaries> {
+  const cacheDirectory = defaultCacheDirectory(context.env);
+  return findBinaries({
+    ...(context.env["PATH"] === undefined ? {} : { path: context.env["PATH"] }),
+    ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
+  });
+}
