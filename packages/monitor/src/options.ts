@@ -41,7 +41,10 @@ export interface MonitorOptions {
   readonly intervalMs?: number;
   /** How old the dearer metrics may get. Default `T1` 60 000, `T2` 600 000. */
   readonly tierMs?: { readonly T1?: number; readonly T2?: number };
-  /** Longest one collection may take per server; then the server counts as down. Default 5 000. */
+  /**
+   * Longest one collection may take per server and database; then the server counts as down. After half of it no
+   * further collector is begun. Default 5 000.
+   */
   readonly collectTimeoutMs?: number;
   /** `statement_timeout` of the monitor's session. Default 2 000. */
   readonly statementTimeoutMs?: number;

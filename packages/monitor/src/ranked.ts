@@ -11,7 +11,7 @@ export interface RankedColumn extends MetricColumn {
 
 /** The top of many things, each with its own series, and one row for all the rest. */
 export interface RankedOptions {
-  /** Text that names a row for good; null for rows that must stay in `other`. */
+  /** Text that names a row for good, unique among rows; null for rows that must stay in `other`. */
   readonly id: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Labels of the row for the rest, in the order of `labels`. */
@@ -20,6 +20,8 @@ export interface RankedOptions {
   /** Greatest first. */
   readonly rank: string;
   readonly columns: readonly RankedColumn[];
+  /** How many things a row stands for. Default 1. */
+  readonly weight?: string;
 }
 
 /** One row of a ranking before it becomes metrics. */
@@ -48,34 +50,44 @@ export class Ranking {
     const { rows } = await session.query<Record<string, unknown>>(sql, [this.#limit, kept]);
     const width = Object.keys(options.labels).length;
     const result: RankedRow[] = [];
-    let other: RankedRow | undefined;
     const top: string[] = [];
+    let total: readonly (number | null)[] = [];
+    let count = 0;
     for (const row of rows) {
-      const ranked: RankedRow = {
-        id: row["id"] === null ? null : toText(row["id"]),
-        labels: Array.from({ length: width }, (_, i) => toText(row[`l${i}`])),
-        values: columns.map((_, i) => toNumber(row[`m${i}`])),
-      };
-      if (ranked.id === null) other = ranked;
-      else result.push(ranked);
-      if (row["top"] === true && ranked.id !== null) top.push(ranked.id);
+      const values = columns.map((_, i) => toNumber(row[`m${i}`]));
+      if (row["total"] === true) {
+        total = values;
+        count = toNumber(row["weight"]) ?? 0;
+        continue;
+      }
+      const id = toText(row["id"]);
+      result.push({ id, labels: Array.from({ length: width }, (_, i) => toText(row[`l${i}`])), values });
+      if (row["top"] === true) top.push(id);
     }
+    // The rest is what is left of the whole, never less than nothing: the sums are of floating point numbers.
+    const left = columns.map((_, i) =>
+      Math.max(
+        0,
+        result.reduce((sum, { values }) => sum - (values[i] ?? 0), total[i] ?? 0),
+      ),
+    );
     this.#sticky.saw(top, context.now);
     const counters = columns.map((column) => column.type === "counter" && column.other !== "none");
     const continued = this.#remainder.next({
       exported: new Map(result.map((row) => [row.id ?? "", row.values])),
-      other: columns.map((_, i) => other?.values[i] ?? 0),
+      other: left,
     });
     const rest: RankedRow = {
       id: null,
       labels: options.otherLabels(context),
       values: columns.map((column, i) =>
-        column.other === "none" ? null : counters[i] ? (continued[i] ?? 0) : (other?.values[i] ?? 0),
+        column.other === "none" ? null : counters[i] ? (continued[i] ?? 0) : (left[i] ?? 0),
       ),
     };
     const all = [...result, rest];
     return {
       rows: all,
+      count,
       columns: columns.map(({ name }) => name),
       table: {
         labelNames: Object.keys(options.labels),
@@ -88,25 +100,30 @@ export class Ranking {
 
 export interface RankedTable {
   readonly rows: readonly RankedRow[];
+  /** The sum of the weights: how many things there are. */
+  readonly count: number;
   /** Metric names, in the order of each row's values. */
   readonly columns: readonly string[];
   readonly table: MetricTable;
 }
 
+// Only the top is sorted, and only by its rank; the rest is summed once. Labels become text at the end.
 function rankedSql(options: RankedOptions, columns: readonly RankedColumn[]): string {
   const labels = Object.values(options.labels);
   const list = (items: readonly string[]): string => items.map((item) => `, ${item}`).join("");
   return `
-    with ranked as (
-      select ${options.id} as id${list(labels.map((sql, i) => `(${sql})::text as l${i}`))}
-             ${list(columns.map(({ sql }, i) => `(${sql})::float8 as m${i}`))},
-             row_number() over (order by ${options.rank} desc nulls last) as rank
+    with base as materialized (
+      select ${options.id} as id, ${options.rank} as rank, ${options.weight ?? "1"} as weight
+             ${list(labels.map((sql, i) => `${sql} as l${i}`))}
+             ${list(columns.map(({ sql }, i) => `(${sql})::float8 as m${i}`))}
         from ${options.from}),
-    sorted as (
-      select *, id is not null and (rank <= $1 or id = any(string_to_array($2, ','))) as keep from ranked)
-    select case when keep then id end as id, coalesce(bool_or(rank <= $1), false) as top
-           ${list(labels.map((_, i) => `case when keep then l${i} end as l${i}`))}
-           ${list(columns.map(({ other }, i) => (other === "none" ? `max(m${i}) as m${i}` : `sum(m${i}) as m${i}`)))}
-      from sorted
-     group by keep, case when keep then id end${list(labels.map((_, i) => `case when keep then l${i} end`))}`;
+    top as materialized (select id from base where id is not null order by rank desc nulls last limit $1),
+    kept as materialized (select id from top union select unnest(string_to_array($2, ',')))
+    select false as total, b.id, b.id in (select id from top) as top, 0::float8 as weight
+           ${list(labels.map((_, i) => `b.l${i}::text`))}${list(columns.map((_, i) => `b.m${i}`))}
+      from base b join kept k on k.id = b.id
+    union all
+    select true, null, false, sum(weight)::float8
+           ${list(labels.map(() => "null"))}${list(columns.map((_, i) => `sum(m${i})`))}
+      from base`;
 }

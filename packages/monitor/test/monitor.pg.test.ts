@@ -293,6 +293,26 @@ describe("what is seen", () => {
     );
   });
 
+  test("covers every database it is connected to", async () => {
+    const { name, url } = await cluster.createDatabase();
+    const other = new Pool({ connectionString: url, max: 1 });
+    await other.query("create table elsewhere (v int)");
+    const watching = createMonitor({ db: pool, databases: [other] });
+    const snapshot = await watching.collect();
+    await other.end();
+    const keyless = samplesOf(snapshot, "pg_table_without_primary_key").map(({ labels, value }) => [
+      labels["datname"],
+      value,
+    ]);
+    expect(keyless).toEqual([
+      ["postgres", 1],
+      [name, 1],
+    ]);
+    expect(valueOf(snapshot, "pg_stat_user_tables_n_tup_ins", { datname: name, relname: "elsewhere" })).toBe(0);
+    const titles = watching.findings().filter(({ id }) => id === "PG-NO-PRIMARY-KEY");
+    expect(titles.map(({ subject }) => subject)).toEqual(["public.elsewhere", "public.keyless"]);
+  });
+
   test("renders as Prometheus text with the names other tools know", async () => {
     const text = renderPrometheus(await monitor.collect());
     expect(text).toContain('\npg_up{server="primary"} 1\n');

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 let cluster: TestCluster<0>;
 
 beforeAll(async () => {
-  cluster = await startCluster();
+  cluster = await startCluster({ settings: { shared_preload_libraries: "auto_explain" } });
 });
 
 afterAll(async () => {
@@ -22,15 +22,19 @@ const poolOn = (url: string): Pool => {
 };
 
 describe("a server without pg_stat_statements", () => {
-  test("is a finding with the exact command, not an error", async () => {
+  test("is a finding, not an error, and its command adds the library to those that are there", async () => {
     const pool = poolOn(cluster.primary.url);
     const monitor = createMonitor({ db: pool });
     const snapshot = await monitor.collect();
-    await pool.end();
     expect(snapshot.servers[0]?.blocks.filter(({ success }) => !success)).toEqual([]);
-    expect(monitor.findings().find(({ id }) => id === "PG-STATEMENTS-MISSING")?.command).toContain(
-      "alter system set shared_preload_libraries = 'pg_stat_statements';",
+    const command = monitor.findings().find(({ id }) => id === "PG-STATEMENTS-MISSING")?.command;
+    await pool.query(command ?? "");
+    const { rows } = await pool.query(
+      "select setting from pg_file_settings where name = 'shared_preload_libraries' order by seqno desc limit 1",
     );
+    await pool.query("alter system reset shared_preload_libraries");
+    await pool.end();
+    expect(rows).toEqual([{ setting: "auto_explain, pg_stat_statements" }]);
   });
 });
 
@@ -59,14 +63,14 @@ describe("a role without rights", () => {
 describe("a server that hangs", () => {
   test("counts as down within the time allowed, keeps its last values, and comes back", async () => {
     const pool = poolOn(cluster.primary.url);
-    const monitor = createMonitor({ db: pool, collectTimeoutMs: 300 });
+    const monitor = createMonitor({ db: pool, collectTimeoutMs: 1000 });
     await monitor.collect({ force: true });
     await cluster.primary.freeze();
     const startedAt = performance.now();
     const snapshot = await monitor.collect();
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(performance.now() - startedAt).toBeLessThan(2500);
     expect(valueOf(snapshot, "pg_up", primary)).toBe(0);
-    expect(snapshot.servers[0]?.error).toContain("no answer within 300 ms");
+    expect(snapshot.servers[0]?.error).toContain("no answer within 1000 ms");
     expect(valueOf(snapshot, "pg_settings_max_connections", primary)).toBe(100);
     // Nothing piles up while it hangs.
     await monitor.collect();

@@ -1,4 +1,4 @@
-import { formatBytes, quoteIdentifier } from "@db/core";
+import { formatBytes, quoteIdentifier, quoteLiteral } from "@db/core";
 import type { Check } from "./check.ts";
 
 /** What cannot be seen: no `pg_stat_statements`, or a role without the right to look. */
@@ -27,10 +27,7 @@ export const visibility: Check = ({ server, setting }) => {
             title: `pg_stat_statements is not loaded on ${server.name}`,
             subject: server.name,
             hint: "Without it nobody knows which queries take the time; it costs about one percent. Needs a restart.",
-            command: `alter system set shared_preload_libraries = '${[
-              ...(libraries ? libraries.split(",").map((library) => library.trim()) : []),
-              "pg_stat_statements",
-            ].join(", ")}'; -- then restart, and: create extension pg_stat_statements;`,
+            command: loadCommand(libraries),
             docs: "https://www.postgresql.org/docs/current/pgstatstatements.html",
           },
         ]
@@ -50,6 +47,17 @@ export const visibility: Check = ({ server, setting }) => {
       : []),
   ];
 };
+
+/** The command that adds the library to those already there; each is an item of its own, or they become one name. */
+function loadCommand(libraries: string | undefined): string {
+  if (libraries === undefined) return "show shared_preload_libraries; -- then add pg_stat_statements to what it shows";
+  const present = libraries
+    .split(",")
+    .map((library) => library.trim().replaceAll('"', ""))
+    .filter(Boolean);
+  const items = [...present, "pg_stat_statements"].map((library) => quoteLiteral(library).trim()).join(", ");
+  return `alter system set shared_preload_libraries = ${items}; -- then restart and: create extension pg_stat_statements`;
+}
 
 /** Settings that risk data or hide what happens. */
 export const safety: Check = ({ server, setting }) => {

@@ -68,13 +68,14 @@ const columns: readonly RankedColumn[] = [
   ).map(([column, sql, help]) => counter(`pg_statio_user_tables_${column}`, sql, help)),
 ];
 
-const indexSums = (relation: string): string => `
-  left join lateral (
-    select sum(pg_stat_get_numscans(x.indexrelid)) as scans,
-           sum(pg_stat_get_tuples_fetched(x.indexrelid)) as fetched,
-           sum(pg_stat_get_blocks_fetched(x.indexrelid) - pg_stat_get_blocks_hit(x.indexrelid)) as block_reads,
-           sum(pg_stat_get_blocks_hit(x.indexrelid)) as block_hits
-      from pg_catalog.pg_index x where x.indrelid = ${relation})`;
+// As floating point: sums of bigint are numeric, and three times as slow.
+const indexSums = `(
+    select x.indrelid,
+           sum(pg_stat_get_numscans(x.indexrelid)::float8) as scans,
+           sum(pg_stat_get_tuples_fetched(x.indexrelid)::float8) as fetched,
+           sum((pg_stat_get_blocks_fetched(x.indexrelid) - pg_stat_get_blocks_hit(x.indexrelid))::float8) as block_reads,
+           sum(pg_stat_get_blocks_hit(x.indexrelid)::float8) as block_hits
+      from pg_catalog.pg_index x group by 1)`;
 
 /** User tables as `pg_stat_user_tables` knows them. */
 export const userTables = `pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace`;
@@ -100,7 +101,8 @@ export const tableCollector: Collector = {
         id: "c.oid::text",
         labels,
         otherLabels,
-        from: `${userTables} ${indexSums("c.oid")} i on true ${indexSums("c.reltoastrelid")} t on true
+        from: `${userTables} left join ${indexSums} i on i.indrelid = c.oid
+          left join ${indexSums} t on t.indrelid = c.reltoastrelid
           where ${isUserTable}`,
         rank: `pg_stat_get_tuples_returned(c.oid) + coalesce(i.fetched, 0) + pg_stat_get_tuples_inserted(c.oid)
           + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)`,
@@ -111,20 +113,21 @@ export const tableCollector: Collector = {
   },
 };
 
-// pg_table_size() waits for a table that is locked ACCESS EXCLUSIVE; the page count in the catalog does not.
-const exactSize = (exact: string, estimate: string): string =>
-  `case when l.relation is null then ${exact} else ${estimate} * current_setting('block_size')::bigint end`;
+// pg_table_size() asks the file system, and waits for a table that is locked ACCESS EXCLUSIVE; the page count in the
+// catalog does neither. So the largest are measured, and the many others only counted.
+const size = (exact: string, pages: string): string =>
+  `case when c.size_rank <= $1 and l.relation is null then ${exact} else ${pages} * c.block_size end`;
 
 const sizes: readonly RankedColumn[] = [
   gauge(
     "pg_stat_user_tables_table_size_bytes",
-    exactSize("pg_catalog.pg_table_size(c.oid)", "c.relpages"),
+    size("pg_catalog.pg_table_size(c.oid)", "c.relpages"),
     "Disk space used by the table with its TOAST; an estimate while the table is locked",
   ),
   gauge(
     "pg_stat_user_tables_index_size_bytes",
-    exactSize("pg_catalog.pg_indexes_size(c.oid)", "0"),
-    "Disk space used by the table's indexes; 0 while the table is locked",
+    size("pg_catalog.pg_indexes_size(c.oid)", "coalesce(i.pages, 0)"),
+    "Disk space used by the table's indexes; an estimate while the table is locked",
   ),
 ];
 
@@ -142,14 +145,19 @@ export const tableSizeCollector: Collector = {
       ranking ??= new Ranking({ limit: context.limits.tables, stickyMs: context.limits.stickyMs });
       const options = {
         id: "c.oid::text",
-        labels,
+        labels: { ...labels, schemaname: "c.nspname" },
         otherLabels,
-        from: `${userTables}
+        from: `(select c.oid, c.relname, c.relnamespace, greatest(c.relpages, 0)::bigint as relpages, n.nspname,
+                       row_number() over (order by c.relpages desc) as size_rank,
+                       current_setting('block_size')::bigint as block_size
+                  from ${userTables} where ${isUserTable}) c
+          left join (select x.indrelid, sum(ic.relpages)::bigint as pages
+                       from pg_catalog.pg_index x join pg_catalog.pg_class ic on ic.oid = x.indexrelid group by 1)
+                    i on i.indrelid = c.oid
           left join (select distinct relation from pg_catalog.pg_locks
                       where locktype = 'relation' and mode = 'AccessExclusiveLock'
                         and database = (select oid from pg_catalog.pg_database where datname = current_database()))
-                    l on l.relation = c.oid
-          where ${isUserTable}`,
+                    l on l.relation = c.oid`,
         rank: "c.relpages",
         columns: sizes,
       };
