@@ -18,8 +18,8 @@ export interface Guard {
 }
 
 // Reads lines "pid directory" until the pipe from the guarded process closes, which the kernel does however that
-// process ends, or until "dismiss". A process counts only while its command line names its directory. A file
-// "frozen" beside the data lists stopped processes, which must go on before they can end.
+// process ends, or until "dismiss". A process counts only while its command line names its directory. A frozen server
+// goes on before it can end; what it cannot wake of its children it kills after five seconds.
 const script = `
 list=
 while IFS= read -r line; do
@@ -33,7 +33,6 @@ printf '%s' "$list" | while IFS=' ' read -r pid directory; do
     *) continue;;
   esac
   kill -"$1" "$pid" 2>/dev/null
-  [ -f "$directory/../frozen" ] && kill -CONT $(cat "$directory/../frozen") 2>/dev/null
   kill -CONT "$pid" 2>/dev/null
 done
 printf '%s' "$list" | while IFS=' ' read -r pid directory; do

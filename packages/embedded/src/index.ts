@@ -17,7 +17,6 @@ export type {
 } from "./cluster.ts";
 export { copyTree } from "./copy.ts";
 export { createCluster, openCluster } from "./create.ts";
-export { writeServerFile } from "./data-directory.ts";
 export {
   AccountError,
   BinariesInstallError,

@@ -148,6 +148,8 @@ describe("a cluster", () => {
     const text = await readFile(file, "utf8");
     await writeFile(file, text.replace(/^\d+/, String(stranger.pid)));
     await cluster.start();
+    expect(cluster.pid).not.toBe(stranger.pid);
+    await withClient(cluster.url, (client) => client.query("select 1"));
     expect(stranger.exitCode).toBeNull();
     stranger.kill();
   });

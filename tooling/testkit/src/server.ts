@@ -1,6 +1,4 @@
-import { rm, writeFile } from "node:fs/promises";
-import path from "node:path";
-import { childrenOf, type Cluster, type Settings, type StopMode } from "@db/embedded";
+import type { Cluster, Settings, StopMode } from "@db/embedded";
 import { Client } from "pg";
 
 /** One server of a test cluster. Its port stays the same over restarts. */
@@ -82,16 +80,11 @@ export class LocalTestServer implements TestServer {
     return this.cluster.reconfigure(settings);
   }
 
-  async freeze(): Promise<void> {
-    await this.cluster.freeze();
-    const { pid } = this.cluster;
-    // The guard must wake them before it can end them.
-    if (pid !== undefined) await writeFile(this.#frozenFile, [...(await childrenOf(pid)), pid].join(" "));
+  freeze(): Promise<void> {
+    return this.cluster.freeze();
   }
-
-  async thaw(): Promise<void> {
-    await this.cluster.thaw();
-    await rm(this.#frozenFile, { force: true });
+  thaw(): Promise<void> {
+    return this.cluster.thaw();
   }
 
   async connect(database?: string): Promise<Client> {
@@ -102,9 +95,5 @@ export class LocalTestServer implements TestServer {
     client.on("error", () => undefined);
     await client.connect();
     return client;
-  }
-
-  get #frozenFile(): string {
-    return path.join(this.cluster.directory, "frozen");
   }
 }
