@@ -8,6 +8,7 @@ import { type AnalyzeOptions, type ResolvedAnalyzeOptions, resolveAnalyzeOptions
 import { type AnalyzedStatement, type MergedCandidate, planIndexes, recommendationOf, savedMs } from "./plan.ts";
 import { readQueryShape } from "./query-shape.ts";
 import type { IndexRecommendation, IndexReport, UncoveredStatement } from "./report.ts";
+import { resolveBlock } from "./resolve.ts";
 import type { IndexSnapshot } from "./snapshot.ts";
 
 /**
@@ -79,7 +80,8 @@ async function readStatements(
     onProgress({ phase: "analyse", current, total: statements.length, unit: "steps" });
     try {
       const shape = await readQueryShape(statement.text, snapshot.textSearchConfig);
-      if (shape.kind === "other" || shape.blocks.length === 0) continue;
+      // Statements over system catalogs, functions or nothing are not an index's business.
+      if (!shape.blocks.some((block) => resolveBlock(block, snapshot).length > 0)) continue;
       const plan = (await explainGeneric(tx, statement.text)) ?? null;
       if (plan === null) uncovered.push({ id: statement.id, reason: "the server cannot plan it as it was recorded" });
       analyzed.push({ statement, shape, plan });

@@ -1,4 +1,5 @@
 import { dropIndexSql, type IndexDefinition } from "./definition.ts";
+import { describeIndex } from "./plan.ts";
 import { normalized, servingIndex } from "./serving.ts";
 import { findTableFacts, type ForeignKeyFacts, type IndexFacts, type IndexSnapshot } from "./snapshot.ts";
 
@@ -44,6 +45,8 @@ export interface InvalidIndexFacts {
 export interface ForeignKeyWithoutIndex extends ForeignKeyFacts {
   readonly rows: number;
   readonly definition: IndexDefinition;
+  /** Statements that make the index. */
+  readonly ddl: readonly string[];
 }
 
 /** How long scans must have been counted before an index may be called unused: 7 days. */
@@ -137,7 +140,8 @@ export function findForeignKeysWithoutIndex(snapshot: IndexSnapshot): readonly F
       };
       if (table === undefined || table.kind === "partition") return [];
       if (servingIndex(definition, key.columns.length, snapshot.indexes, table) !== undefined) return [];
-      return [{ ...key, rows: table.rows, definition }];
+      const { ddl } = describeIndex(definition, table);
+      return [{ ...key, rows: table.rows, definition, ddl }];
     })
     .sort((a, b) => b.rows - a.rows);
 }

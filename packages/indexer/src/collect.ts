@@ -1,4 +1,5 @@
 import { messageOf, type Queryable, sqlStateOf } from "@db/core";
+import { type Partition, readPartitions } from "./partition.ts";
 import type {
   ColumnFacts,
   ForeignKeyFacts,
@@ -157,7 +158,7 @@ const statementsSql = (timeColumn: string, view: string): string => /* sql */ `
    order by 4 desc
    limit $1::bigint`;
 
-type TableRow = Omit<TableFacts, "columns" | "pages"> & { id: string };
+type TableRow = Omit<TableFacts, "columns" | "pages" | "partitions"> & { id: string };
 type ColumnRow = Omit<ColumnFacts, "distinct"> & { id: string; nDistinct: number | null };
 type IndexRow = Omit<IndexFacts, "keys" | "include"> & {
   tableSchema: string;
@@ -202,6 +203,10 @@ export async function collectIndexSnapshot(db: Queryable, options: CollectOption
     }
   }
   const columns = Map.groupBy(columnRows, (row) => row.id);
+  const partitions = new Map<string, readonly Partition[]>();
+  for (const row of tableRows.filter((row) => row.kind === "partitioned")) {
+    partitions.set(row.id, await readPartitions(db, row.schema, row.name));
+  }
   return {
     serverVersion: server.serverVersion,
     inRecovery: server.inRecovery,
@@ -212,7 +217,7 @@ export async function collectIndexSnapshot(db: Queryable, options: CollectOption
     textSearchConfig: server.textSearchConfig,
     installed: server.installed,
     available: server.available,
-    tables: tableRows.map((row) => tableFacts(row, columns.get(row.id) ?? [])),
+    tables: tableRows.map((row) => tableFacts(row, columns.get(row.id) ?? [], partitions.get(row.id) ?? null)),
     indexes: indexes.map((row) => indexFacts(row, scans.get(`${row.schema}.${row.name}`) ?? 0)),
     foreignKeys,
     workload: await collectWorkload(db, server.serverVersion, options),
@@ -251,12 +256,13 @@ async function collectWorkload(
   }
 }
 
-function tableFacts({ id: _id, ...row }: TableRow, columns: readonly ColumnRow[]): TableFacts {
-  return {
-    ...row,
-    pages: Math.ceil(row.bytes / 8192),
-    columns: columns.map((column) => columnFacts(column, row.rows)),
-  };
+function tableFacts(
+  { id: _id, ...row }: TableRow,
+  columns: readonly ColumnRow[],
+  partitions: readonly Partition[] | null,
+): TableFacts {
+  const facts = columns.map((column) => columnFacts(column, row.rows));
+  return { ...row, pages: Math.ceil(row.bytes / 8192), columns: facts, partitions };
 }
 
 function columnFacts({ id: _id, nDistinct, ...column }: ColumnRow, rows: number): ColumnFacts {

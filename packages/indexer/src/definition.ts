@@ -58,12 +58,18 @@ export function indexName(definition: IndexDefinition): string {
   return `${head}_${hash}_idx`;
 }
 
-/** `CREATE INDEX` for a definition, one line. `concurrently` lets writes go on, and cannot stand in a transaction. */
-export function createIndexSql(definition: IndexDefinition, options: { readonly concurrently?: boolean } = {}): string {
+/**
+ * `CREATE INDEX` for a definition, one line. `concurrently` lets writes go on, and cannot stand in a transaction;
+ * `only` leaves the partitions of a partitioned table out.
+ */
+export function createIndexSql(
+  definition: IndexDefinition,
+  options: { readonly concurrently?: boolean; readonly only?: boolean } = {},
+): string {
   const { schema = "public", table, method = "btree", keys, include, where, unique } = definition;
   const parts = [
     `create ${unique === true ? "unique " : ""}index ${options.concurrently === true ? "concurrently " : ""}`,
-    `${quoteIdentifier(indexName(definition))} on ${quoteQualified(schema, table)} using ${method} `,
+    `${quoteIdentifier(indexName(definition))} on ${options.only === true ? "only " : ""}${quoteQualified(schema, table)} using ${method} `,
     `(${keys.map(keySql).join(", ")})`,
   ];
   if (include !== undefined && include.length > 0) parts.push(` include (${include.map(quoteIdentifier).join(", ")})`);
@@ -77,9 +83,12 @@ export function createIndexSql(definition: IndexDefinition, options: { readonly 
   return parts.join("");
 }
 
-/** `DROP INDEX CONCURRENTLY` for an index by name. */
-export function dropIndexSql(index: { readonly schema: string; readonly name: string }): string {
-  return `drop index concurrently if exists ${quoteQualified(index.schema, index.name)}`;
+/** `DROP INDEX` for an index by name, concurrently unless told otherwise. */
+export function dropIndexSql(
+  index: { readonly schema: string; readonly name: string },
+  { concurrently = true }: { readonly concurrently?: boolean } = {},
+): string {
+  return `drop index ${concurrently ? "concurrently " : ""}if exists ${quoteQualified(index.schema, index.name)}`;
 }
 
 function keySql(key: IndexKey): string {

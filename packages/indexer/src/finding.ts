@@ -1,6 +1,5 @@
 import { compareFindings, type Finding, formatBytes } from "@db/core";
 import type { IndexReport } from "./report.ts";
-import { createIndexSql } from "./definition.ts";
 import type { IndexSnapshot } from "./snapshot.ts";
 
 /** A table read whole this often, and this large, deserves a look even where no statement is known. */
@@ -72,7 +71,7 @@ export function indexFindings(
       observed: Math.round(item.rows),
       unit: "rows",
       hint: `Deleting a row of ${item.referencesTable} reads ${item.table} whole.`,
-      command: createIndexSql(item.definition, { concurrently: true }),
+      command: item.ddl.join(";\n"),
     });
   }
   findings.push(...workloadFindings(report, snapshot));

@@ -60,7 +60,7 @@ export async function planIndexPack(db: DatabaseLike, pack: IndexPack): Promise<
         if (named !== undefined) invalid.push(index.name);
         const { why, ...definition } = index;
         create.push({
-          ...describeIndex(definition),
+          ...describeIndex(definition, table),
           why,
           origin: "pack",
           helps: [],

@@ -6,7 +6,8 @@ import type { QueryShape } from "./query-shape.ts";
 import type { HelpedStatement, IndexRecommendation } from "./report.ts";
 import { resolveBlock } from "./resolve.ts";
 import { estimateIndexBytes } from "./size.ts";
-import type { IndexSnapshot, WorkloadStatement } from "./snapshot.ts";
+import { planPartitioned } from "./partition.ts";
+import type { IndexSnapshot, TableFacts, WorkloadStatement } from "./snapshot.ts";
 
 /** A statement as far as the analysis could read it. */
 export interface AnalyzedStatement {
@@ -123,7 +124,7 @@ export function recommendationOf(
   const gain = helps.length > 0 ? share : Math.max(0, 1 - costAfter / costBefore);
   const confidence = engine === "hypopg" ? "high" : guessed || !planned ? "low" : "medium";
   return {
-    ...describeIndex(definition),
+    ...describeIndex(definition, table),
     why,
     origin: "workload",
     helps,
@@ -137,17 +138,29 @@ export function recommendationOf(
 /** The statements that make and unmake an index, with the extensions it needs. */
 export function describeIndex(
   definition: IndexDefinition,
+  table: Pick<TableFacts, "partitions">,
 ): Pick<IndexRecommendation, "id" | "definition" | "ddl" | "undo"> {
   const named = { ...definition, name: indexName(definition) };
+  const create =
+    table.partitions === null
+      ? [createIndexSql(named, { concurrently: true })]
+      : planPartitioned(named, table.partitions).flatMap((step) =>
+          step.attach === null ? [step.create] : [step.create, step.attach],
+        );
   return {
     id: named.name,
     definition: named,
-    ddl: [
-      ...(named.requires ?? []).map((extension) => `create extension if not exists ${quoteIdentifier(extension)}`),
-      createIndexSql(named, { concurrently: true }),
-    ],
-    undo: dropIndexSql({ schema: named.schema ?? "public", name: named.name }),
+    ddl: [...extensionStatements(named), ...create],
+    undo: dropIndexSql(
+      { schema: named.schema ?? "public", name: named.name },
+      { concurrently: table.partitions === null },
+    ),
   };
+}
+
+/** The statements that bring the extensions an index needs. */
+export function extensionStatements(definition: IndexDefinition): readonly string[] {
+  return (definition.requires ?? []).map((extension) => `create extension if not exists ${quoteIdentifier(extension)}`);
 }
 
 function shorten(text: string): string {

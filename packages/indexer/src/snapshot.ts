@@ -1,3 +1,5 @@
+import type { Partition } from "./partition.ts";
+
 /** A column with what the planner knows of it. */
 export interface ColumnFacts {
   readonly name: string;
@@ -35,6 +37,8 @@ export interface TableFacts {
   /** Rows inserted, updated and deleted since the statistics began. */
   readonly writes: number;
   readonly columns: readonly ColumnFacts[];
+  /** The tables below it, parents before children; null when it is not partitioned. */
+  readonly partitions: readonly Partition[] | null;
 }
 
 /** One key of an index there is. */

@@ -53,8 +53,7 @@ export async function applyAndMeasure(
     throw error;
   }
   const improvement = before.medianMs === 0 ? 0 : 1 - after.medianMs / before.medianMs;
-  // The index of a partitioned table goes by another name in each partition's plan.
-  const used = after.plan.indexes.includes(name);
+  const used = after.plan.indexes.some((index) => apply.names.includes(index));
   const judged = { index: name, before, after, improvement, used, apply };
   if (apply.outcome === "present") return { ...judged, outcome: "present", rollback: null };
   if (used && improvement >= minImprovement) return { ...judged, outcome: "kept", rollback: null };

@@ -199,6 +199,59 @@ describe("applyRecommendation", () => {
   });
 });
 
+describe("a partitioned table", () => {
+  const byBill = { definition: { table: "votes", name: "votes_bill_idx", keys: [{ column: "bill" }] } };
+
+  async function withVotes(): Promise<Pool> {
+    const pool = await database();
+    await pool.query(`
+      create table votes (bill int not null, cast_on date not null, yes boolean) partition by range (cast_on);
+      create table votes_2023 partition of votes for values from ('2023-01-01') to ('2024-01-01');
+      create table votes_2024 partition of votes for values from ('2024-01-01') to ('2025-01-01')
+        partition by range (cast_on);
+      create table votes_2024_a partition of votes_2024 for values from ('2024-01-01') to ('2024-07-01');
+      create table votes_2024_b partition of votes_2024 for values from ('2024-07-01') to ('2025-01-01');
+      insert into votes select i % 20000, date '2023-01-01' + i % 700, true from generate_series(1, 60000) i;
+      analyze votes`);
+    return pool;
+  }
+
+  test("gets one index per partition, joined under one name that is valid", async () => {
+    const pool = await withVotes();
+    const planned = await applyRecommendation(pool, byBill, { dryRun: true });
+    const made = await applyRecommendation(pool, byBill);
+    expect(made.statements).toEqual(planned.statements);
+    expect(made.statements.filter((sql) => sql.includes("concurrently"))).toHaveLength(3);
+    expect(made.statements.filter((sql) => sql.includes("attach partition"))).toHaveLength(4);
+    const { rows } = await pool.query(
+      "select indisvalid as valid from pg_index where indexrelid = 'votes_bill_idx'::regclass",
+    );
+    expect(rows).toEqual([{ valid: true }]);
+    expect((await applyRecommendation(pool, byBill)).outcome).toBe("present");
+    expect((await dropIndex(pool, { schema: "public", name: "votes_bill_idx" })).outcome).toBe("dropped");
+  });
+
+  test("is gone on with where the last attempt stopped", async () => {
+    const pool = await withVotes();
+    const { statements } = await applyRecommendation(pool, byBill, { dryRun: true });
+    for (const statement of statements.slice(0, 4)) await pool.query(statement);
+    const made = await applyRecommendation(pool, byBill);
+    expect(made.outcome).toBe("created");
+    expect(made.statements.length).toBeLessThan(statements.length);
+    expect((await applyRecommendation(pool, byBill)).outcome).toBe("present");
+  });
+
+  test("is recommended an index that is then used in its partitions", async () => {
+    const pool = await withVotes();
+    const query = { sql: "select * from votes where bill = $1", values: [77] };
+    const workload = [{ id: "1", text: query.sql, calls: 1, totalMs: 10 }];
+    const { recommendations } = await analyzeIndexes(pool, { workload });
+    expect(recommendations.map((item) => item.definition.table)).toEqual(["votes"]);
+    expect(await applyAndMeasure(pool, recommendations[0]!, query)).toMatchObject({ outcome: "kept", used: true });
+    expect((await analyzeIndexes(pool, { workload })).recommendations).toEqual([]);
+  });
+});
+
 describe("dropIndex", () => {
   test("drops an index, and does nothing the second time", async () => {
     const pool = await database();
