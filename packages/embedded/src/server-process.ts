@@ -118,8 +118,17 @@ async function startFailed(reason: string, options: LaunchOptions, from: number)
   const said = line.replace(/^.*?(?=FATAL|PANIC|ERROR)/, "").trim();
   return new ClusterError(
     `the server of ${options.dataDirectory} did not start (${reason})${said === "" ? "" : `: ${said}`}`,
-    { log, hint: `Read the end of ${options.logFile}.` },
+    { log, hint: hintFor(log, options) },
   );
+}
+
+function hintFor(log: string, options: LaunchOptions): string {
+  const port = String(options.arguments["port"]);
+  if (/Address already in use/.test(log)) return `Port ${port} is taken: choose another, or let one be chosen.`;
+  if (/could not bind .*Permission denied/.test(log)) return `Choose a port above 1023 instead of ${port}.`;
+  if (/No space left on device/.test(log)) return "Free some disk space.";
+  if (/unrecognized configuration parameter|invalid value for parameter/.test(log)) return "Correct that setting.";
+  return `Read the end of ${options.logFile}.`;
 }
 
 /** The lines of a log from a byte on, the last 64 kB at most. A log cut shorter since is read from its start. */

@@ -121,6 +121,7 @@ describe("a cluster", () => {
       code: "EMBEDDED_CLUSTER_FAILED",
       message: expect.stringContaining("did not start") as string,
       log: expect.stringContaining("could not bind") as string,
+      hint: expect.stringContaining(`Port ${port} is taken`) as string,
     });
     blocker.close();
     await cluster.start();
