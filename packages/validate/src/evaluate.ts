@@ -81,7 +81,8 @@ export function ruleFindings(plan: ValidationPlan, results: readonly RuleResult[
   for (const [index, result] of results.entries()) {
     const rule = plan.rules[index]!;
     const subject = result.columns.length > 0 ? `${result.table} (${result.columns.join(", ")})` : result.table;
-    const says = rule.description ?? `${sentence(rule)} in ${subject}`;
+    const what = rule.description === undefined ? sentence(rule) : `rows that fail "${rule.description}"`;
+    const says = `${what} in ${subject}`;
     if (result.status === "error") {
       findings.push({
         id: "DATA-RULE-NOT-CHECKED",
