@@ -41,6 +41,11 @@ export async function prepareScenario(cluster: { readonly archiveDirectory: stri
     "select count(*) from kept",
     "create sequence half as int maxvalue 100 start 50",
     "select nextval('half')",
+    // A bigint sequence that feeds an int4: the column ends long before the sequence does.
+    "create sequence wide",
+    "create table narrow (id int primary key default nextval('wide'))",
+    "alter sequence wide owned by narrow.id",
+    "select setval('wide', 1932735283)",
     "alter table kept add constraint kept_positive check (id > 0) not valid",
     "begin",
     "insert into pending values (1)",
