@@ -17,6 +17,17 @@ export function redactSql(sql: string, maxLength: number): string {
   return redacted.length > maxLength ? `${redacted.slice(0, maxLength - 1)}…` : redacted;
 }
 
-// In order: comments, quoted names, parameters, dollar quotes, literals (with escapes, or cut off), numbers.
-const token =
-  /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|"(?:[^"]|"")*(?:"|$)|\$\d+|\$([A-Za-z_]\w*)?\$[\s\S]*?(?:\$\1\$|$)|[eE]'(?:[^'\\]|\\.|'')*(?:'|$)|(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|$)|(?<![\w$"])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const token = new RegExp(
+  [
+    /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/, // comments
+    /"(?:[^"]|"")*(?:"|$)/, // quoted names
+    /\$\d+/, // parameters
+    /\$([A-Za-z_]\w*)?\$[\s\S]*?(?:\$\1\$|$)/, // dollar quotes
+    /[eE]'(?:[^'\\]|\\.|'')*(?:'|$)/, // literals with escapes, to the end where they are cut off
+    /(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|$)/, // other literals
+    /(?<![\w$"])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/, // numbers
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "g",
+);

@@ -15,4 +15,4 @@ export function missingMetrics(snapshot: Snapshot): readonly string[] {
 
 // The standby of the scenario feeds no other standby, has no slots, archives nothing and was never reset.
 const ofPrimaryObjects =
-  /^pg_(replication_slots_|stat_replication_(?!standbys)|stat_archiver_last|stat_database_stats_reset)|^pg_stat_subscription_(stats|last)/;
+  /^pg_(replication_slots_|stat_replication_(?!standbys)|stat_archiver_last|stat_(database_stats_reset|subscription_))/;

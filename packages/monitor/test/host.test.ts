@@ -34,7 +34,7 @@ test("the disk rule fires on a disk that is nearly full, whatever the server doe
   });
 });
 
-test("the pool rule fires when callers wait and nothing is free, and its metrics may come from the pool itself", async () => {
+test("the pool rule fires when callers wait and nothing is free, on metrics from anywhere", async () => {
   const server = { name: "primary", role: "primary", idle: 0, checkedOut: 10, waiting: 3, acquireTimeouts: 1 };
   const labels = { server: "primary", role: "primary" };
   const monitor = createMonitor({

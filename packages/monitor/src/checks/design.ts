@@ -13,7 +13,9 @@ export const primaryKeys: Check = ({ server }) =>
     subject: `${table.schema}.${table.name}`,
     observed: table.rows,
     unit: "rows",
-    hint: "Its rows cannot be told apart, and logical replication cannot update or delete them. This rewrites the table under an exclusive lock: choose the hour, or an existing column.",
+    hint:
+      "Its rows cannot be told apart, and logical replication cannot update or delete them. " +
+      "The command rewrites the table under an exclusive lock: choose the hour, or use an existing column.",
     command: `alter table ${qualified(table)} add column id bigint generated always as identity primary key;`,
     docs: "https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-PRIMARY-KEYS",
   }));

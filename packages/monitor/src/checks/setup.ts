@@ -56,7 +56,8 @@ function loadCommand(libraries: string | undefined): string {
     .map((library) => library.trim().replaceAll('"', ""))
     .filter(Boolean);
   const items = [...present, "pg_stat_statements"].map((library) => quoteLiteral(library).trim()).join(", ");
-  return `alter system set shared_preload_libraries = ${items}; -- then restart and: create extension pg_stat_statements`;
+  const then = "-- then restart, and: create extension pg_stat_statements";
+  return `alter system set shared_preload_libraries = ${items}; ${then}`;
 }
 
 /** Settings that risk data or hide what happens. */
@@ -139,6 +140,7 @@ export const memory: Check = ({ server, snapshot, value }) => {
   const machine = snapshot.host?.memoryTotalBytes;
   if (shared === undefined || workMem === undefined || connections === undefined) return [];
   const wanted = machine === undefined ? 512 * mb : Math.floor(machine / 4 / mb) * mb;
+  const affordable = Math.max(4, Math.floor(((machine ?? 0) - shared) / connections / 2 / mb));
   const atWorst = shared + connections * workMem;
   return [
     // A quarter of memory is the manual's own starting point; less matters only once the data outgrows it.
@@ -175,7 +177,7 @@ export const memory: Check = ({ server, snapshot, value }) => {
             hint:
               `${connections} connections with one sort of ${formatBytes(workMem)} each and shared_buffers make ` +
               `${formatBytes(atWorst)}; lower max_connections behind a pool, or work_mem.`,
-            command: `alter system set work_mem = '${Math.max(4, Math.floor((machine - shared) / connections / 2 / mb))}MB'; select pg_reload_conf();`,
+            command: `alter system set work_mem = '${affordable}MB'; select pg_reload_conf();`,
           },
         ]
       : []),

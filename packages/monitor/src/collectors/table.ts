@@ -73,7 +73,8 @@ const indexSums = `(
     select x.indrelid,
            sum(pg_stat_get_numscans(x.indexrelid)::float8) as scans,
            sum(pg_stat_get_tuples_fetched(x.indexrelid)::float8) as fetched,
-           sum((pg_stat_get_blocks_fetched(x.indexrelid) - pg_stat_get_blocks_hit(x.indexrelid))::float8) as block_reads,
+           sum((pg_stat_get_blocks_fetched(x.indexrelid)
+                - pg_stat_get_blocks_hit(x.indexrelid))::float8) as block_reads,
            sum(pg_stat_get_blocks_hit(x.indexrelid)::float8) as block_hits
       from pg_catalog.pg_index x group by 1)`;
 

@@ -106,7 +106,8 @@ function familyText(family: MetricFamily, format: Format): string {
     }
     for (const { le, count } of sample.buckets) text += `${family.name}_bucket${labels({ le: String(le) })} ${count}\n`;
     text += `${family.name}_bucket${labels({ le: "+Inf" })} ${sample.count}\n`;
-    text += `${family.name}_sum${labels()} ${numberText(sample.sum)}\n${family.name}_count${labels()} ${sample.count}\n`;
+    text += `${family.name}_sum${labels()} ${numberText(sample.sum)}\n`;
+    text += `${family.name}_count${labels()} ${sample.count}\n`;
   }
   return text;
 }

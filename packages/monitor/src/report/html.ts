@@ -20,7 +20,7 @@ export function renderReportHtml(report: MonitorReport): string {
 <p><time datetime="${escape(report.generatedAt)}">${escape(report.generatedAt)}</time></p>
 <p class="verdict ${report.verdict}">${icons[report.verdict]} ${escape(verdictText(report))}</p>
 <h2>Findings</h2>
-${report.findings.length === 0 ? "<p>None.</p>" : `<ol class="findings">${report.findings.map(findingHtml).join("\n")}</ol>`}
+${findingsHtml(report.findings)}
 ${sectionsOf(report).map(sectionHtml).join("\n")}
 </main>
 </body>
@@ -30,6 +30,10 @@ ${sectionsOf(report).map(sectionHtml).join("\n")}
 
 const icons = { pass: "✓", warn: "▲", fail: "✕" } as const;
 const severityIcons = { critical: "✕", warn: "▲", info: "●" } as const;
+
+function findingsHtml(findings: readonly Finding[]): string {
+  return findings.length === 0 ? "<p>None.</p>" : `<ol class="findings">${findings.map(findingHtml).join("\n")}</ol>`;
+}
 
 function findingHtml(finding: Finding): string {
   const observed =
@@ -68,13 +72,16 @@ function escape(text: string): string {
 }
 
 const style = `
-:root{color-scheme:light dark;--text:#1b1f24;--soft:#57606a;--ground:#fff;--line:#d0d7de;--bad:#b3261e;--warn:#8a5300;--good:#1a7037}
-@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--soft:#9aa4ae;--ground:#10151b;--line:#30363d;--bad:#ff8a80;--warn:#f0b35a;--good:#6bd68b}}
+:root{color-scheme:light dark;--text:#1b1f24;--soft:#57606a;--ground:#fff;--line:#d0d7de;
+--bad:#b3261e;--warn:#8a5300;--good:#1a7037}
+@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--soft:#9aa4ae;--ground:#10151b;--line:#30363d;
+--bad:#ff8a80;--warn:#f0b35a;--good:#6bd68b}}
 body{margin:0;background:var(--ground);color:var(--text);font:16px/1.5 system-ui,sans-serif}
 main{max-width:72rem;margin:0 auto;padding:1.5rem 1rem}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
 time,small{color:var(--soft)}
-.verdict{font-size:1.15rem;font-weight:600}.pass{color:var(--good)}.fail,.critical{color:var(--bad)}.warn{color:var(--warn)}
+.verdict{font-size:1.15rem;font-weight:600}
+.pass{color:var(--good)}.fail,.critical{color:var(--bad)}.warn{color:var(--warn)}
 .findings li{margin-bottom:1rem}.findings p{margin:.2rem 0}
 pre{overflow:auto;padding:.5rem;border:1px solid var(--line);border-radius:4px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}

@@ -29,9 +29,10 @@ export const maintenanceRules: readonly AlertRule[] = [
     fires: "above",
     levels: [{ severity: "page", threshold: 1e9, forMs: minutes(5), clear: 9e8 }],
     unit: "transactions",
-    hint: "At 2.1 thousand million the server refuses writes; end what holds the horizon, then vacuum the oldest tables.",
+    hint: "At 2.1 thousand million the server refuses writes; end what holds the horizon, vacuum the oldest tables.",
     command:
-      "select oid::regclass, age(relfrozenxid) from pg_class where relkind in ('r', 't', 'm') order by 2 desc limit 10;",
+      "select oid::regclass, age(relfrozenxid) from pg_class where relkind in ('r', 't', 'm') " +
+      "order by 2 desc limit 10;",
   },
   {
     name: "PgMxidAgeHigh",
@@ -75,7 +76,7 @@ export const maintenanceRules: readonly AlertRule[] = [
     fires: "above",
     levels: [{ severity: "warn", threshold: 2, forMs: hour, clear: 1.5 }],
     unit: "× its trigger",
-    hint: "Give autovacuum more to spend (autovacuum_vacuum_cost_limit) or more workers, and look for long transactions.",
+    hint: "Give autovacuum more workers or more to spend (autovacuum_vacuum_cost_limit); end long transactions.",
   },
   {
     name: "PgSequenceNearlyFull",
