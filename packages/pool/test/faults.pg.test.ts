@@ -116,6 +116,51 @@ describe("a connection that is reset", () => {
   });
 });
 
+describe("a commit whose answer is lost, with resolveOutcome", () => {
+  // Holds every COMMIT for a while, so that the connection can be lost in the middle of it.
+  const slowCommit = `
+    create table t (id int, attempt int);
+    create function dawdle() returns trigger language plpgsql as 'begin perform pg_sleep(0.3); return null; end';
+    create constraint trigger slow after insert on t deferrable initially deferred for each row execute function dawdle()`;
+
+  test("returns once the server says that it committed", async () => {
+    await using rig = await behindProxy({ probeIntervalMs: 30, failoverTimeoutMs: 5_000 });
+    const { pool, proxy } = rig;
+    await pool.query(slowCommit);
+    await pool.start();
+    const insert = pool.withTransaction(
+      async (tx) => {
+        await tx.query("insert into t values (1, $1)", [tx.attempt]);
+        setTimeout(() => (proxy.reset(), setTimeout(() => proxy.pass(), 20)), 150);
+        return tx.attempt;
+      },
+      { resolveOutcome: true },
+    );
+    expect(await insert).toBe(1);
+    expect((await pool.query("select id, attempt from t")).rows).toEqual([{ id: 1, attempt: 1 }]);
+  });
+
+  test("runs again once the server says that it did not", async () => {
+    await using rig = await behindProxy({ probeIntervalMs: 30, failoverTimeoutMs: 5_000 });
+    const { pool } = rig;
+    await pool.query(slowCommit);
+    await pool.start();
+    await using observer = createPool({ primaryUrl: cluster.primary.url });
+    const attempts: number[] = [];
+    await pool.withTransaction(
+      async (tx) => {
+        attempts.push(tx.attempt);
+        const { rows } = await tx.query("insert into t values (1, $1) returning pg_backend_pid() as pid", [tx.attempt]);
+        if (tx.attempt > 1) return;
+        setTimeout(() => void observer.query("select pg_terminate_backend($1)", [rows[0]!["pid"]]), 150);
+      },
+      { resolveOutcome: true },
+    );
+    expect(attempts).toEqual([1, 2]);
+    expect((await pool.query("select attempt from t")).rows).toEqual([{ attempt: 2 }]);
+  });
+});
+
 describe("a frozen replica", () => {
   test("loses its reads to the others within a second, and what it held is read again elsewhere", async () => {
     await using pool = createPool({ primaryUrl: cluster.primary.url, replicaUrls: [cluster.replicas[0].url], ...fast });

@@ -366,6 +366,30 @@ describe("reports", () => {
   });
 });
 
+describe("credentials", () => {
+  test("are asked for again when the server refuses them, as after a rotation", async () => {
+    const url = new URL((await cluster.createDatabase()).url);
+    url.password = "";
+    const passwords = ["outdated", "postgres"];
+    await using pool = createPool({
+      primaryUrl: url.href,
+      password: async () => passwords.shift() ?? "postgres",
+      max: 1,
+    });
+    expect((await pool.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+    expect(passwords).toEqual([]);
+  });
+
+  test("that stay wrong fail at once with the server's code, and none of them is told", async () => {
+    const url = new URL((await cluster.createDatabase()).url);
+    url.password = "topsecret";
+    await using pool = createPool({ primaryUrl: url.href });
+    const error = await rejection(pool.query("select 1"));
+    expect(error).toMatchObject({ code: "28P01" });
+    expect((error as Error).message).not.toContain("topsecret");
+  });
+});
+
 describe("drain", () => {
   test("lets those who work and wait finish, and lends no more", async () => {
     const pool = await freshPool({ max: 1 });
