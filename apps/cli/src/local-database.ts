@@ -43,6 +43,8 @@ export function localSettings(database: LocalDatabase): Record<string, unknown> 
     "connection.url": database.primaryUrl,
     "connection.replicaUrls": [...database.replicaUrls],
     "backup.repository": database.repository,
+    // Somebody is watching: the page moves every few seconds.
+    "monitor.intervalMs": 5_000,
   };
 }
 

@@ -11,18 +11,23 @@ export interface TerminalOptions {
   readonly colors: boolean;
 }
 
+// Without a terminal: how long silence has to last before a phase says that it goes on, and how often it may.
+const quietMs = 3_000;
 const everyMs = 10_000;
 
 /**
- * Data goes to stdout, everything else to stderr. A terminal gets one live line; a pipe gets one line a phase, or
- * one every ten seconds, never frames.
+ * Data goes to stdout, everything else to stderr. A terminal gets one live line; a pipe hears of a phase only when
+ * nothing else was printed for three seconds, then at most every ten seconds, never frames.
  */
 export class Terminal {
   readonly #options: TerminalOptions;
   #live = false;
   #lastPhase = "";
-  #lastLineAt = 0;
+  // Of anything printed, and of progress alone.
+  #lastLineAt = Date.now();
+  #lastProgressAt = 0;
   #phaseStartedAt = 0;
+  #wait: NodeJS.Timeout | undefined;
 
   constructor(options: TerminalOptions) {
     this.#options = options;
@@ -34,30 +39,26 @@ export class Terminal {
 
   /** Writes the result. */
   data(text: string): void {
-    this.clearLive();
-    this.#options.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+    this.#line(this.#options.stdout, text);
   }
 
   /** Says something to the person in front of it; silent with `--quiet`, an event with `stream-json`. */
   say(message: string): void {
     if (this.#options.form === "stream-json") return this.event("log", { message });
     if (this.#options.quiet || this.#options.form === "json") return;
-    this.clearLive();
-    this.#options.stderr.write(`${message}\n`);
+    this.#line(this.#options.stderr, message);
   }
 
   /** Says something that `--quiet` does not silence. */
   warn(message: string): void {
     if (this.#options.form === "stream-json") return this.event("log", { level: "warn", message });
     if (this.#options.form === "json") return;
-    this.clearLive();
-    this.#options.stderr.write(`${this.paint("yellow", "warning:")} ${message}\n`);
+    this.#line(this.#options.stderr, `${this.paint("yellow", "warning:")} ${message}`);
   }
 
   /** Says what went wrong, already worded. */
   problem(text: string): void {
-    this.clearLive();
-    this.#options.stderr.write(`${text}\n`);
+    this.#line(this.#options.stderr, text);
   }
 
   /** One NDJSON event; nothing in the other forms. */
@@ -73,15 +74,15 @@ export class Terminal {
     const changed = progress.phase !== this.#lastPhase;
     this.#lastPhase = progress.phase;
     if (this.#options.form === "stream-json") {
-      if (changed || now - this.#lastLineAt >= 500) {
-        this.#lastLineAt = now;
+      if (changed || now - this.#lastProgressAt >= 500) {
+        this.#lastProgressAt = now;
         this.event("progress", { ...progress, etaSeconds: this.#etaSeconds(progress, now) });
       }
     } else if (!this.#options.quiet && this.#options.form === "text") {
       if (this.#options.stderr.isTTY) this.#drawLive(progress, now);
-      else if (changed || now - this.#lastLineAt >= everyMs) {
-        this.#lastLineAt = now;
-        this.#options.stderr.write(`  … ${this.#describe(progress, now)}\n`);
+      else {
+        if (changed) this.#lastProgressAt = 0;
+        this.#tellLater(progress, now);
       }
     }
   };
@@ -101,10 +102,34 @@ export class Terminal {
   }
 
   #drawLive(progress: Progress, now: number): void {
-    if (now - this.#lastLineAt < 100) return;
-    this.#lastLineAt = now;
+    if (now - this.#lastProgressAt < 100) return;
+    this.#lastProgressAt = now;
     this.#live = true;
     this.#options.stderr.write(`\r\u001B[K  ${this.#describe(progress, now).slice(0, 110)}`);
+  }
+
+  // A phase may be long and report nothing but its start: a timer, not the next report, decides when to tell of it.
+  #tellLater(progress: Progress, now: number): void {
+    clearTimeout(this.#wait);
+    const due = Math.max(this.#lastLineAt + quietMs, this.#phaseStartedAt + quietMs, this.#lastProgressAt + everyMs);
+    this.#wait = setTimeout(
+      () => {
+        const at = Date.now();
+        this.#lastProgressAt = at;
+        this.#options.stderr.write(`  … ${this.#describe(progress, at)}\n`);
+        this.#tellLater(progress, at);
+      },
+      Math.max(0, due - now),
+    );
+    this.#wait.unref();
+  }
+
+  // A line printed ends what was waiting to be told: its phase is over, or reports again.
+  #line(stream: NodeJS.WritableStream, text: string): void {
+    this.clearLive();
+    clearTimeout(this.#wait);
+    this.#lastLineAt = Date.now();
+    stream.write(text.endsWith("\n") ? text : `${text}\n`);
   }
 
   #describe(progress: Progress, now: number): string {
