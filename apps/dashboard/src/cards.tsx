@@ -2,7 +2,7 @@ import { formatBytes, formatDuration } from "@db/core";
 import type { JSX } from "preact";
 import { Empty, Facts } from "./card.tsx";
 import { Chart } from "./chart.tsx";
-import { Command } from "./findings.tsx";
+import { Command, FindingLines } from "./findings.tsx";
 import { formatAgo, formatInstant, formatNumber, formatShare } from "./format.ts";
 import { Badge, type Tone } from "./icon.tsx";
 import type {
@@ -169,37 +169,40 @@ export function Backups({ view, asOf }: { readonly view: BackupsView | null; rea
   );
 }
 
-export function Schema({
-  migrations,
-  quality,
-}: {
-  readonly migrations: MigrationsView | null;
-  readonly quality: QualityView | null;
-}): JSX.Element {
+export function Schema({ migrations }: { readonly migrations: MigrationsView | null }): JSX.Element {
+  if (migrations === null) return <Empty>Not read yet.</Empty>;
   return (
     <Facts
       facts={[
-        ["migrations applied", migrations === null ? "unknown" : formatNumber(migrations.applied)],
-        [
-          "pending",
-          migrations === null ? (
-            "unknown"
-          ) : migrations.pending === 0 ? (
-            "none"
-          ) : (
-            <Badge tone="warn">{formatNumber(migrations.pending)}</Badge>
-          ),
-        ],
-        ["newest", migrations?.latest ?? "none"],
-        ["data quality", quality === null ? "not run yet" : `${formatNumber(quality.score)} of 100`],
-        [
-          "rules",
-          quality === null
-            ? "none"
-            : `${formatNumber(quality.rules)}, ${quality.failed === 0 ? "all hold" : `${formatNumber(quality.failed)} broken`}`,
-        ],
+        ["applied", formatNumber(migrations.applied)],
+        ["pending", migrations.pending === 0 ? "none" : <Badge tone="warn">{formatNumber(migrations.pending)}</Badge>],
+        ["newest", migrations.latest ?? "none"],
       ]}
     />
+  );
+}
+
+export function Quality({ view, asOf }: { readonly view: QualityView | null; readonly asOf: string }): JSX.Element {
+  if (view === null) {
+    return (
+      <>
+        <Empty>No rules were checked yet.</Empty>
+        <Command text="db validate" />
+      </>
+    );
+  }
+  return (
+    <>
+      <Facts
+        facts={[
+          ["score", `${formatNumber(view.score)} of 100`],
+          ["rules", formatNumber(view.rules)],
+          ["broken", view.failed === 0 ? "none" : formatNumber(view.failed)],
+          ["checked", formatAgo(view.at, asOf)],
+        ]}
+      />
+      <FindingLines findings={view.findings} label="Broken rules" />
+    </>
   );
 }
 
@@ -221,6 +224,7 @@ export function Indexes({ view }: { readonly view: IndexesView | null }): JSX.El
           ["duplicate", formatNumber(view.duplicates)],
         ]}
       />
+      <FindingLines findings={view.findings} label="Other index findings" />
       {view.recommendations.slice(0, 3).map((recommendation) => (
         <div class="advice" key={recommendation.name}>
           <p>

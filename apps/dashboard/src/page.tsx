@@ -1,7 +1,7 @@
 import { formatBytes, formatDuration } from "@db/core";
 import type { JSX } from "preact";
 import { Card } from "./card.tsx";
-import { Backups, Connections, Indexes, Replication, Schema, Steps } from "./cards.tsx";
+import { Backups, Connections, Indexes, Quality, Replication, Schema, Steps } from "./cards.tsx";
 import { Chart } from "./chart.tsx";
 import { Findings } from "./findings.tsx";
 import { formatAgo, formatInstant, formatNumber, formatShare } from "./format.ts";
@@ -68,8 +68,11 @@ export function Page({ view }: { readonly view: StatusView }): JSX.Element {
           <Card id="indexes" title="Indexes">
             <Indexes view={view.indexes} />
           </Card>
-          <Card id="schema" title="Schema and data">
-            <Schema migrations={view.migrations} quality={view.quality} />
+          <Card id="quality" title="Data quality">
+            <Quality view={view.quality} asOf={view.asOf} />
+          </Card>
+          <Card id="schema" title="Migrations">
+            <Schema migrations={view.migrations} />
           </Card>
           {view.steps.length > 0 && (
             <Card id="steps" title="What the last run did" wide>

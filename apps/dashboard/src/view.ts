@@ -130,6 +130,8 @@ export interface MigrationsView {
 }
 
 export interface QualityView {
+  /** Broken rules and gaps of the schema, worst first. */
+  readonly findings: readonly Finding[];
   readonly score: number;
   readonly rules: number;
   readonly failed: number;
@@ -137,6 +139,8 @@ export interface QualityView {
 }
 
 export interface IndexesView {
+  /** Advice that is no recommendation to create: unused, duplicate, invalid, foreign keys without one. */
+  readonly findings: readonly Finding[];
   readonly recommendations: readonly {
     readonly name: string;
     readonly table: string;

@@ -134,8 +134,23 @@ export const sampleView: StatusView = {
     lastDrill: { at: "2026-11-21T10:10:33.000Z", ok: true, tables: 14, durationMs: 6_400 },
   },
   migrations: { applied: 5, pending: 0, latest: "20260301090000 add_search", latestAt: "2026-11-21T10:09:00.000Z" },
-  quality: { score: 96.4, rules: 24, failed: 5, at: "2026-11-21T10:10:40.000Z" },
+  quality: {
+    findings: [
+      {
+        id: "DATA-RANGE",
+        severity: "critical",
+        title: "a disclosed amount is not below zero: 12 of 24,111 rows",
+        hint: "Check the sign against the form.",
+      },
+      { id: "DATA-PATTERN", severity: "warn", title: "an e-mail address can be written to: 40 of 5,000 rows" },
+    ],
+    score: 96.4,
+    rules: 24,
+    failed: 5,
+    at: "2026-11-21T10:10:40.000Z",
+  },
   indexes: {
+    findings: [{ id: "INDEX-UNUSED", severity: "info", title: "users_display_name_idx was never scanned" }],
     recommendations: [
       {
         name: "engagement_user_id_idx",

@@ -16,6 +16,8 @@ import {
   valueOf,
 } from "@db/orchestrator";
 
+import { stepFindings, stepSummaries } from "./step-findings.ts";
+
 /** Everything known when the page is drawn; what is not known yet is `undefined`. */
 export interface KnownState {
   readonly orchestrator: Orchestrator;
@@ -36,11 +38,7 @@ const chartPoints = 60;
 export function statusView(known: KnownState): StatusView {
   const { orchestrator, snapshot, health, mainJob } = known;
   const { config, application, monitor, readOnly } = orchestrator;
-  const findings = [...monitor.findings(), ...(mainJob?.findings ?? [])];
-  const unique = new Map(
-    findings.map((finding) => [`${finding.id}|${finding.subject ?? ""}|${finding.title}`, finding]),
-  );
-  const sorted = [...unique.values()].toSorted(compareFindings);
+  const sorted = [...monitor.findings(), ...stepSummaries(mainJob, readOnly)].toSorted(compareFindings);
   const byFindings = sorted[0]?.severity === "critical" ? "fail" : sorted[0]?.severity === "warn" ? "warn" : "pass";
   const primary = snapshot.servers[0];
   return {
@@ -221,14 +219,22 @@ function migrationsView({ migrations }: KnownState): StatusView["migrations"] {
   };
 }
 
-function qualityView({ lastValidation }: KnownState): StatusView["quality"] {
+function qualityView(known: KnownState): StatusView["quality"] {
+  const { lastValidation, mainJob } = known;
   if (!lastValidation) return null;
   const { score, rules, failed } = lastValidation.details;
   if (typeof score !== "number") return null;
-  return { score, rules: Number(rules), failed: Number(failed), at: lastValidation.at };
+  return {
+    findings: stepFindings(mainJob, "quality").slice(0, 12),
+    score,
+    rules: Number(rules),
+    failed: Number(failed),
+    at: lastValidation.at,
+  };
 }
 
-function indexesView({ mainJob, lastTrial }: KnownState): StatusView["indexes"] {
+function indexesView(known: KnownState): StatusView["indexes"] {
+  const { mainJob, lastTrial } = known;
   const facts = mainJob?.steps.find(({ name }) => name === "indexes")?.facts;
   const recommendations = (facts?.["recommendations"] ?? []) as readonly {
     id: string;
@@ -237,7 +243,11 @@ function indexesView({ mainJob, lastTrial }: KnownState): StatusView["indexes"] 
   }[];
   if (!facts && !lastTrial) return null;
   const trial = lastTrial?.details;
+  const covered = new Set(recommendations.map(({ id }) => id));
   return {
+    findings: stepFindings(mainJob, "indexes")
+      .filter(({ subject = "", id }) => !covered.has(subject) && !id.includes("MISSING"))
+      .slice(0, 8),
     recommendations: recommendations.map(({ id, definition, why }) => ({
       name: id,
       table: definition.table,

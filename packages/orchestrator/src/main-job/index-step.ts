@@ -24,11 +24,12 @@ export const indexStep: Step = {
       invalid: invalid.length,
     };
     if (!writable) return { detail: `${summary}; apply one with: db optimize apply`, facts, findings };
-    const candidate = (await indexes.planPack())?.create[0];
+    // One trial is a demonstration; the rest of the advice is the operator's to take.
+    const earlier = await audit.last("index.trial");
+    const candidate = earlier ? undefined : (await indexes.planPack())?.create[0];
     if (!candidate || !query) {
-      const last = await audit.last("index.trial");
-      const before = last && `; ${String(last.details["index"])} was applied on ${last.at.slice(0, 10)}`;
-      return { detail: `${summary}${before ?? ""}`, facts: { ...facts, lastApplied: last?.details ?? null }, findings };
+      const before = earlier ? `; ${String(earlier.details["index"])} was tried on ${earlier.at.slice(0, 10)}` : "";
+      return { detail: `${summary}${before}`, facts: { ...facts, lastApplied: earlier?.details ?? null }, findings };
     }
     const trial = await indexes.applyAndMeasure(candidate, query, { onProgress, signal });
     const change = `${trial.index}: “${query.name}” from ${formatDuration(trial.before.medianMs)} to ${formatDuration(trial.after.medianMs)}, ${trial.outcome}`;
