@@ -103,7 +103,7 @@ function alterTable(statement: AlterTableStmt, effects: EffectCollector): void {
 }
 
 function dropObjects(
-  statement: { removeType?: string; objects?: Node[]; concurrent?: boolean },
+  statement: { removeType?: string; objects?: Node[]; concurrent?: boolean; behavior?: string },
   effects: EffectCollector,
 ): void {
   for (const object of statement.objects ?? []) {
@@ -118,10 +118,20 @@ function dropObjects(
       for (const constraint of effects.catalog.table(name)?.constraints ?? []) {
         if (constraint.references) effects.lockQualified(constraint.references, "AccessExclusive");
       }
+      if (statement.behavior === "DROP_CASCADE") lockReferencing(name, effects);
     } else if (/^OBJECT_(TRIGGER|RULE|POLICY)$/.test(statement.removeType ?? "") && "List" in object) {
       const items = object.List.items ?? [];
       effects.lock(relationOf({ List: { items: items.slice(0, -1) } }), "AccessExclusive");
     }
+  }
+}
+
+/** The tables whose foreign keys go with the table they point at. */
+function lockReferencing(name: RelationName, effects: EffectCollector): void {
+  const dropped = effects.catalog.qualify(name);
+  for (const table of effects.catalog.tables.values()) {
+    if (!table.constraints.some((constraint) => constraint.references === dropped)) continue;
+    effects.lock({ schemaname: table.schema, relname: table.name }, "AccessExclusive");
   }
 }
 

@@ -11,9 +11,10 @@ describe("lintMigrations without a database", () => {
     });
     const report = await lintMigrations({ directory: files.directory });
     expect(report).toMatchObject({ files: 3, statements: 5, problems: [] });
-    expect(report.findings.map(({ file, line, rule }) => [file, line, rule])).toEqual([
-      ["0003_c.sql", 2, "change-type-rewrite"],
-      ["0003_c.sql", 1, "index-not-concurrent"],
+    // How many rows a table has got since it was made is not known: it may be many.
+    expect(report.findings.map(({ file, line, rule, severity }) => [file, line, rule, severity])).toEqual([
+      ["0003_c.sql", 2, "change-type-rewrite", "critical"],
+      ["0003_c.sql", 1, "index-not-concurrent", "critical"],
     ]);
   });
 

@@ -13,7 +13,7 @@ export interface LintOptions extends HistoryOptions {
   readonly directory: string;
   /** Only these migrations: ids. Default: all of the folder. */
   readonly only?: readonly string[];
-  /** A database whose catalog stands before the migrations in `only`; without it the folder is replayed from nothing. */
+  /** A database whose catalog stands before the migrations in `only`; without it the folder is replayed. */
   readonly db?: DatabaseLike;
   /** A table estimated to hold fewer rows makes costs `info`. Default 10 000; without a database sizes are unknown. */
   readonly smallTableRows?: number;

@@ -56,7 +56,7 @@ export interface RollbackOptions extends MigrationOptions {
 
 /** How a plan is applied. Durations are milliseconds. */
 export interface ApplyOptions {
-  /** `rollback` runs everything that can run in a transaction, tells the locks taken, and undoes it. Default `commit`. */
+  /** `rollback` runs what can run in a transaction, tells the locks taken, and undoes it. Default `commit`. */
   readonly execute?: "commit" | "rollback";
   /** Read the folder again and refuse when a file is not what the plan says. Default true. */
   readonly checkFiles?: boolean;

@@ -35,7 +35,7 @@ export interface MigrationFailure {
   readonly statement: number | null;
   readonly sqlState: string | null;
   readonly message: string;
-  /** `rolled-back`: nothing of it stays. `partial`: what came before it stays. `unknown`: the answer to COMMIT was lost. */
+  /** `rolled-back`: nothing of it stays. `partial`: what came before stays. `unknown`: the answer to COMMIT was lost. */
   readonly outcome: "rolled-back" | "partial" | "unknown";
 }
 

@@ -64,9 +64,12 @@ export class WorkingCatalog {
     }
   }
 
-  /** Every table is an existing one from here on. */
+  /** Every table is an existing one from here on, with as many rows as it may have got since it was made. */
   settle(): void {
-    for (const table of this.tables.values()) table.fresh = false;
+    for (const table of this.tables.values()) {
+      if (table.fresh) table.rows = null;
+      table.fresh = false;
+    }
   }
 
   /** The name under which a relation is, or would be made. */

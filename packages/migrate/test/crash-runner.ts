@@ -15,7 +15,7 @@ const session: Queryable = {
   },
 };
 const db: Database = {
-  query: session.query,
+  query: (text, values) => session.query(text, values),
   withSession: (use) => use(session),
   withTransaction: () => Promise.reject(new Error("not used")),
 };

@@ -25,16 +25,18 @@ const file = new URL("../../../../shared/data/lint/oracle-pg15.json", import.met
 const oracle = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Oracle) : null;
 if (!oracle) console.log(`skipped: ${file.pathname} is not here`);
 
-describe.skipIf(!oracle)("predicted locks, rewrites and scans", () => {
+describe.skipIf(!oracle).each([12, 13, 14, 15, 16, 17, 18])("on PostgreSQL %i", (version) => {
   let cluster: TestCluster;
   let client: Client;
   let catalog: Catalog;
 
   beforeAll(async () => {
-    cluster = await startCluster({ version: 18 });
+    cluster = await startCluster({ version });
     client = new Client({ connectionString: cluster.primary.url });
     await client.connect();
     await client.query(oracle?.setup ?? "");
+    // gen_random_uuid() is built in from PostgreSQL 13.
+    if (version === 12) await client.query("create extension pgcrypto");
     catalog = await toDatabase(client).withSession((session) => collectCatalog(session, "db_migrate"));
   });
   afterAll(async () => {

@@ -30,6 +30,8 @@ const setup = `
   insert into pet select g, 1 + g % 50, 'n', '{a}', 1, now(), b'1', 'x', 1 from generate_series(1, 500) g;
   create index pet_note on pet (note);
   create unique index pet_key on pet (id, owner_id);
+  create table vet (id int primary key);
+  create table shift (vet_id int references vet (id));
   create table visit (id int, at date) partition by range (at);
   create table visit_2025 partition of visit for values from ('2025-01-01') to ('2026-01-01');
   create table visit_2026 (id int, at date);
@@ -94,6 +96,7 @@ const statements: readonly string[] = [
   "drop index pet_note",
   "drop view pets",
   "drop table pet cascade",
+  "drop table vet cascade",
   "truncate pet",
   "truncate owner cascade",
   "reindex index pet_note",

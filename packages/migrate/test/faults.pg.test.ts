@@ -157,7 +157,7 @@ describe("what stands in the way", () => {
       query: (text, values) => clients[turn++ % 2]!.query(text, values as unknown[]) as never,
     };
     const pooled: Database = {
-      query: session.query,
+      query: (text, values) => session.query(text, values),
       withSession: (use) => use(session),
       withTransaction: () => Promise.reject(new Error("not used")),
     };
