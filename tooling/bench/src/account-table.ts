@@ -1,0 +1,70 @@
+import { createPool, type Pool } from "@db/pool";
+import { startCluster } from "@db/testkit";
+import { Pool as PgPool } from "pg";
+import postgres from "postgres";
+import type { Arena } from "./benchmark.ts";
+import { mixSeed } from "./shuffle.ts";
+
+/** A row of the table that the pools read. */
+export interface Account {
+  readonly id: number;
+  readonly name: string;
+  readonly score: number;
+}
+
+/** A server with a table of accounts, and every pool on it with the same number of connections. */
+export interface AccountArena extends Arena {
+  readonly dbPool: Pool;
+  /** Of pg. Its named and unnamed statements have a pool each, so that none has the other's connections. */
+  readonly pgNamed: PgPool;
+  readonly pgUnnamed: PgPool;
+  readonly dbPoolNamed: Pool;
+  readonly postgresJs: postgres.Sql;
+}
+
+const accounts = 10_000;
+const connections = 10;
+
+const tableSql = /* sql */ `
+  create table account (id int primary key, name text not null, score int not null);
+  insert into account select id, 'account ' || id, id * 7 % 1009 from generate_series(1, ${accounts}) id;
+  vacuum (analyze) account`;
+
+export async function openAccounts(): Promise<AccountArena> {
+  await using stack = new AsyncDisposableStack();
+  const cluster = stack.use(await startCluster());
+  const client = await cluster.connect();
+  try {
+    for (const statement of tableSql.split(";")) await client.query(statement);
+    const { rows } = await client.query<{ server_version: string }>("show server_version");
+    const { url } = cluster.primary;
+    const end = (pool: { end(): Promise<void> }): Promise<void> => pool.end();
+    const dbPools = [0, 1].map(() => stack.adopt(createPool({ primaryUrl: url, max: connections }), end));
+    const pgPools = [0, 1].map(() => stack.adopt(new PgPool({ connectionString: url, max: connections }), end));
+    const owned = {
+      dbPool: dbPools[0] as Pool,
+      dbPoolNamed: dbPools[1] as Pool,
+      pgNamed: pgPools[0] as PgPool,
+      pgUnnamed: pgPools[1] as PgPool,
+      postgresJs: stack.adopt(postgres(url, { max: connections, onnotice: () => undefined }), end),
+    };
+    const kept = stack.move();
+    return {
+      ...owned,
+      postgres: rows[0]?.server_version ?? "",
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+/** The account that a call asks for: the same for every contender, unlike from call to call. */
+export function askedAccount(call: number, seed: number): number {
+  return (mixSeed(seed, call) % accounts) + 1;
+}
+
+/** True for the whole row of the account that was asked for. */
+export function isAccount(row: Account | undefined, id: number): boolean {
+  return row !== undefined && row.id === id && row.name === `account ${id}` && row.score === (id * 7) % 1009;
+}

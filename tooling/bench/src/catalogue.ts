@@ -1,0 +1,22 @@
+import { backupFull } from "./backup-full.bench.ts";
+import type { Benchmark } from "./benchmark.ts";
+import { UsageError } from "./errors.ts";
+import { migrate500 } from "./migrate-500.bench.ts";
+import { migrateNoop } from "./migrate-noop.bench.ts";
+import { poolErrors } from "./pool-errors.bench.ts";
+import { poolRow } from "./pool-row.bench.ts";
+import { suggest } from "./suggestion.ts";
+
+/** Every benchmark, in the order of `list`. */
+export const benchmarks: readonly Benchmark[] = [poolRow, poolErrors, migrateNoop, migrate500, backupFull];
+
+/** @throws {UsageError} with the name that was probably meant */
+export function findBenchmark(name: string, among: readonly Benchmark[] = benchmarks): Benchmark {
+  const found = among.find((each) => each.name === name);
+  if (found) return found;
+  const names = among.map((each) => each.name);
+  const meant = suggest(name, names);
+  throw new UsageError(`no benchmark is called "${name}"`, {
+    hint: meant === undefined ? `There are: ${names.join(", ")}.` : `Did you mean "${meant}"?`,
+  });
+}
