@@ -3,33 +3,9 @@ import type pg from "pg";
 import { Connection } from "./connection.ts";
 import { type OpenOptions, openConnection } from "./connect.ts";
 import { AcquireTimeoutError, PoolClosedError, PoolSaturatedError } from "./errors.ts";
-import { Histogram } from "./histogram.ts";
+import { type ConnectionCounters, type ConnectionsListener, newConnectionCounters } from "./connection-events.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { aborted, type AcquireRequest, WaitQueue } from "./wait-queue.ts";
-
-/** What the connections of a server tell the pool; the first four are pg's own events. */
-export interface ConnectionsListener {
-  connected(client: pg.PoolClient): void;
-  acquired(client: pg.PoolClient): void;
-  released(error: Error | boolean | undefined, client: pg.PoolClient): void;
-  removed(client: pg.PoolClient): void;
-  idleFailed(error: Error, connection: Connection): void;
-  lent(connection: Connection): void;
-  returned(connection: Connection): void;
-  /** A borrower gave the connection back inside a transaction; it was rolled back. */
-  leftOpen(connection: Connection): void;
-}
-
-/** What the connections of one server have done so far. */
-export interface ConnectionCounters {
-  opened: number;
-  closed: number;
-  openFailed: number;
-  acquireTimeouts: number;
-  readonly createMs: Histogram;
-  readonly waitMs: Histogram;
-  readonly useMs: Histogram;
-}
 
 /** A failure of these kinds will be the same for everybody who waits. */
 const unreachableCodes: ReadonlySet<unknown> = new Set([
@@ -47,15 +23,7 @@ const unreachableCodes: ReadonlySet<unknown> = new Set([
  * so a slow connect never delays a caller that a returning connection could have served.
  */
 export class Connections {
-  readonly counters: ConnectionCounters = {
-    opened: 0,
-    closed: 0,
-    openFailed: 0,
-    acquireTimeouts: 0,
-    createMs: new Histogram(),
-    waitMs: new Histogram(),
-    useMs: new Histogram(),
-  };
+  readonly counters: ConnectionCounters = newConnectionCounters();
   readonly #server: string;
   readonly #options: ResolvedPoolOptions;
   readonly #open: Omit<OpenOptions, "generation">;
@@ -148,8 +116,12 @@ export class Connections {
     this.#listener.returned(connection);
     connection.checkout = undefined;
     this.#listener.released(error, client);
-    if (error || this.#mustRetire(connection)) this.destroy(connection);
-    else if (connection.busy) this.#settle(connection);
+    if (error || this.#mustRetire(connection)) {
+      this.destroy(connection);
+      // It broke after its statement had ended: nobody else will hear of it.
+      const { brokenBy } = connection;
+      if (!error && brokenBy && !checkout?.borrowed) this.#listener.idleFailed(brokenBy, connection);
+    } else if (connection.busy) this.#settle(connection);
     else if (connection.inTransaction) void this.#rollBack(connection);
     else this.#offer(connection);
   }
@@ -188,10 +160,10 @@ export class Connections {
     for (const connection of this.#idle.slice()) this.destroy(connection);
   }
 
-  /** Opens connections until `min` are there. Resolves when they are, rejects when one cannot be made. */
-  async warmUp(): Promise<void> {
+  /** Opens connections until `count` are there, and keeps `min` from then on. Resolves when they are, rejects when one cannot be made. */
+  async warmUp(count: number): Promise<void> {
     this.#keepMin = true;
-    const missing = Math.min(this.#options.min, this.#options.max) - this.total;
+    const missing = count - this.total;
     const request: AcquireRequest = { borrowed: false };
     const lent = await Promise.allSettled(Array.from({ length: Math.max(0, missing) }, () => this.#wait(request)));
     for (const outcome of lent) if (outcome.status === "fulfilled") this.release(outcome.value);
@@ -367,8 +339,8 @@ export class Connections {
   #adopt(connection: Connection): void {
     this.#live.add(connection);
     connection.client.on("error", (error: Error) => {
-      if (connection.checkout || !this.#live.has(connection)) return;
       connection.brokenBy ??= error;
+      if (connection.checkout || !this.#live.has(connection)) return;
       this.destroy(connection);
       this.#listener.idleFailed(error, connection);
     });

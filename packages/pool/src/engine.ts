@@ -2,7 +2,7 @@ import { sqlStateOf } from "@db/core";
 import type pg from "pg";
 import { classifyError } from "./classify.ts";
 import type { Connection } from "./connection.ts";
-import { TopologyRefusedError } from "./errors.ts";
+import { NoPrimaryError, TopologyRefusedError } from "./errors.ts";
 import { StatementFailure } from "./failure.ts";
 import { LeakWatch } from "./leak.ts";
 import { Listener } from "./listener.ts";
@@ -10,10 +10,10 @@ import type { ResolvedPoolOptions } from "./options.ts";
 import { outcomeResolver } from "./outcome.ts";
 import type { PoolSignals } from "./pool-events.ts";
 import type { Target } from "./routing.ts";
-import { type Job, Runner } from "./runner.ts";
-import { Server, type ServerListener } from "./server.ts";
+import { evidenceOf, type Job, Runner } from "./runner.ts";
+import { Server } from "./server.ts";
+import { listenToServers } from "./server-listener.ts";
 import { SessionHandle, type StatementInput, type StatementOptions } from "./session-handle.ts";
-import { loggable } from "./sql-text.ts";
 import { newPoolCounters, type PoolCounters } from "./stats.ts";
 import { Topology } from "./topology.ts";
 import { beginStatements, commit, openTransaction, type Transaction, type TransactionOptions } from "./transaction.ts";
@@ -54,7 +54,7 @@ export class Engine {
       options.logger.warn({ ...leak }, "a connection is checked out for too long");
       signals.leak(leak);
     });
-    const listener = this.#serverListener(signals);
+    const listener = listenToServers({ options, counters: this.counters, leaks: this.leaks, signals });
     const servers = options.servers.map((spec) => new Server(spec, options, listener));
     this.topology = new Topology(servers, options, {
       stateChanged: (change) => signals.stateChanged(change),
@@ -158,23 +158,28 @@ export class Engine {
   }
 
   /**
-   * Probes every server and opens `min` connections on each that is used.
+   * Probes every server, opens a connection to the primary and `min` on each server that is up.
    * @throws {TopologyRefusedError} when the servers do not belong together
+   * @throws {NoPrimaryError} when none of several accepts writes; with one server, why connecting to it failed
    */
   async start(): Promise<void> {
-    await this.topology.start();
-    const { refusals } = this.topology.election;
-    const only = this.topology.only;
-    const evidence = refusals.map(({ server, seen }) => ({ server, seen }));
-    if (!only && this.topology.primary === undefined) {
-      const asleep = this.topology.servers.filter(
+    const { topology, options } = this;
+    await topology.start();
+    const { primary } = topology;
+    const evidence = topology.election.refusals.map(({ server, seen }) => ({ server, seen }));
+    if (!primary) {
+      const asleep = topology.servers.filter(
         ({ spec, role }) => spec.configuredRole === "primary" && role === "standby",
       );
       evidence.push(...asleep.map(({ name }) => ({ server: name, seen: "configured as primary, is in recovery" })));
     }
     if (evidence.length > 0) throw new TopologyRefusedError(evidence);
-    const used = this.topology.servers.filter(({ state }) => state === "up");
-    await Promise.all((used.length > 0 ? used : this.topology.servers).map((server) => server.connections.warmUp()));
+    if (!primary) throw new NoPrimaryError(evidenceOf(topology, options));
+    const others = topology.servers.filter((server) => server !== primary && server.state === "up");
+    await Promise.all([
+      primary.connections.warmUp(Math.max(1, options.min)),
+      ...others.map(({ connections }) => connections.warmUp(options.min)),
+    ]);
   }
 
   async #transact<T>(
@@ -247,43 +252,6 @@ export class Engine {
     setTimeout(() => topology.begin(), probeIntervalMs).unref();
   }
   #probingSoon = false;
-
-  #serverListener(signals: PoolSignals): ServerListener {
-    const { counters, options, leaks } = this;
-    return {
-      connected: (client) => signals.connected(client),
-      acquired: (client) => signals.acquired(client),
-      released: (error, client) => signals.released(error, client),
-      removed: (client) => signals.removed(client),
-      idleFailed: (error, connection) => {
-        counters.idleFailures += 1;
-        options.logger.info({ server: connection.server, error: error.message }, "an idle connection ended");
-        signals.idleFailed(error, connection.client);
-      },
-      lent: (connection) => leaks.lent(connection),
-      returned: (connection) => leaks.returned(connection),
-      leftOpen: (connection) => {
-        counters.leftOpen += 1;
-        const { server, checkout } = connection;
-        options.logger.warn({ server, stack: checkout?.stack }, "a connection came back inside a transaction");
-      },
-      breakerChanged: (server, state) => {
-        options.logger[state === "open" ? "warn" : "info"]({ server: server.name, state }, "the circuit changed");
-        signals.breakerChanged({ server: server.name, state });
-      },
-      statementFinished: ({ text, durationMs, server, failed }) => {
-        counters.queryMs.observeMs(durationMs);
-        if (failed) counters.failedQueries += 1;
-        if (options.slowQueryThresholdMs === false || durationMs < options.slowQueryThresholdMs) return;
-        counters.slowQueries += 1;
-        signals.slowQuery({ statement: loggable(text), durationMs, server, failed });
-      },
-      statementStopped: (why) => {
-        if (why === "timeout") counters.queryTimeouts += 1;
-        else counters.queryAborts += 1;
-      },
-    };
-  }
 }
 
 /** One signal out of a caller's and a bound. Disposed, it leaves no timer and no listener behind. */

@@ -190,8 +190,10 @@ export class Pool extends PgPool implements Database, Service {
   }
 
   /**
-   * Probes every server and opens `min` connections. Optional: the first use does as much without complaining.
-   * @throws {TopologyRefusedError} when the servers are not one primary and its standbys; why connecting failed
+   * Probes every server, connects to the primary and opens `min` connections on each server. Optional: without it the
+   * first use finds out what is wrong.
+   * @throws {TopologyRefusedError} when the servers are not one primary and its standbys
+   * @throws {NoPrimaryError} when none of several accepts writes; with one server, why connecting to it failed
    */
   async start(): Promise<void> {
     await this.#engine.start();

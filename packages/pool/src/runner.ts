@@ -91,7 +91,7 @@ export class Runner {
     const fallsBack = this.#options.replicaFallback === "primary" && primary !== undefined;
     const replica = chooseReplica(replicas, this.#options, !fallsBack);
     if (replica) return replica;
-    if (this.#options.replicaFallback === "error") throw new NoReplicaError(this.#evidence());
+    if (this.#options.replicaFallback === "error") throw new NoReplicaError(evidenceOf(this.#topology, this.#options));
     return await this.#primary(job, trail);
   }
 
@@ -100,7 +100,7 @@ export class Runner {
     if (primary) return primary;
     const found = hadPrimary ? await this.#awaitPrimary(undefined, signal, trail) : undefined;
     if (found) return found;
-    throw new NoPrimaryError(this.#evidence());
+    throw new NoPrimaryError(evidenceOf(this.#topology, this.#options));
   }
 
   async #decide(error: unknown, attempt: number, job: Job<unknown>, trail: Trail): Promise<RetryDecision> {
@@ -162,13 +162,14 @@ export class Runner {
   #spend(): RetryDecision {
     return this.#budget?.spend() ? "backoff" : "no";
   }
+}
 
-  #evidence(): ServerEvidence[] {
-    return this.#topology.servers.map((server) => ({
-      server: server.name,
-      seen: server.refusal?.seen ?? describeServer(server, this.#options),
-    }));
-  }
+/** What each server is, for an error that none of them could serve. */
+export function evidenceOf(topology: Topology, options: ResolvedPoolOptions): ServerEvidence[] {
+  return topology.servers.map((server) => ({
+    server: server.name,
+    seen: server.refusal?.seen ?? describeServer(server, options),
+  }));
 }
 
 /** What happened to one piece of work so far. */

@@ -108,9 +108,9 @@ describe("connections", () => {
   });
 
   test("are lent to waiters in turn, and an acquire that waits too long says why", async () => {
-    await using pool = await freshPool({ max: 1, acquireTimeoutMs: 50, leakThresholdMs: 60_000 });
+    await using pool = await freshPool({ max: 1, leakThresholdMs: 60_000 });
     const client = await pool.connect();
-    const error = await rejection(pool.query("select 1"));
+    const error = await rejection(pool.connect({ timeoutMs: 50 }));
     expect(error).toMatchObject({ code: "POOL_ACQUIRE_TIMEOUT", retryable: true });
     expect((error as { facts: object }).facts).toMatchObject({ max: 1, checkedOut: 1, waiting: 1 });
     expect((error as { facts: { oldestStack: string } }).facts.oldestStack).toContain("pool.pg.test.ts");

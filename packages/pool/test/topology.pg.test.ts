@@ -148,9 +148,11 @@ describe("servers that are not there", () => {
     const urls = ["postgres://u:topsecret@127.0.0.1:1/db", "postgres://u:topsecret@127.0.0.1:2/db"] as const;
     await using alone = createPool({ primaryUrl: urls[0], ...fast });
     expect(await rejection(alone.query("select 1"))).toMatchObject({ code: "ECONNREFUSED" });
+    expect(await rejection(alone.start())).toMatchObject({ code: "ECONNREFUSED" });
     await using both = createPool({ primaryUrl: urls[0], replicaUrls: [urls[1]], ...fast });
     const error = await rejection(both.query("select 1"));
     expect(error).toMatchObject({ code: "POOL_NO_PRIMARY" });
+    expect(await rejection(both.start())).toMatchObject({ code: "POOL_NO_PRIMARY" });
     expect((error as Error).message).toContain("127.0.0.1:2: unreachable: connect ECONNREFUSED");
     expect((error as Error).message).not.toContain("topsecret");
     expect(both.health().status).toBe("fail");
