@@ -79,13 +79,13 @@ describe("readMigrationFolder", () => {
       "init.sql": "select 1;",
     });
     expect(problems.map(({ code, file, line, message }) => [code, file, line, message])).toEqual([
-      ["MIGRATE-FILE-NAME", "5_g.ts", null, "only .sql migrations can be run"],
-      ["MIGRATE-FILE-NAME", "init.sql", null, "the name has no version before it"],
       ["MIGRATE-DIRECTIVE", "1_a.sql", 2, 'unknown directive "migrate:dwon"; did you mean "down"?'],
       ["MIGRATE-DIRECTIVE", "2_b.sql", 1, 'unknown setting "transacton"; did you mean "transaction"?'],
       ["MIGRATE-DIRECTIVE", "3_c.sql", 2, 'expected a rule and a reason: migrate:allow drop-column reason="…"'],
       ["MIGRATE-ENCODING", "4_d.sql", null, "the file is UTF-16"],
       ["MIGRATE-DUPLICATE", "4_e.sql", null, "version 4 is also that of 04_f.sql"],
+      ["MIGRATE-FILE-NAME", "5_g.ts", null, "only .sql migrations can be run"],
+      ["MIGRATE-FILE-NAME", "init.sql", null, "the name has no version before it"],
     ]);
     expect(problems.every(({ hint }) => hint !== "")).toBe(true);
   });

@@ -37,6 +37,8 @@ export async function readMigrationFolder(directory: string): Promise<MigrationF
   const journal = await readDrizzleJournal(directory, problems);
   const reader = new FileReader(directory, new Set(names), problems);
   const migrations = journal ? await reader.readJournal(journal) : await reader.readNames(names);
+  // Files are read side by side: what is found first is chance.
+  problems.sort((a, b) => (a.file === b.file ? (a.line ?? 0) - (b.line ?? 0) : a.file < b.file ? -1 : 1));
   if (problems.length > 0) throw new MigrationFilesError(problems);
   return { directory, format: journal ? "drizzle" : "sql", migrations };
 }
