@@ -1,0 +1,34 @@
+// What `shared/database` and `shared/database/core` exported.
+export {
+  closeConnectionManager,
+  type ConnectionHealth,
+  type ConnectionMetrics,
+  createConnectionManager,
+  getConnectionManager,
+  type ManagerTransactionOptions,
+  type PoolCounts,
+  type PoolStatus,
+  UnifiedConnectionManager,
+} from "./connection-manager.ts";
+export type { ConnectionManagerConfig } from "./connection-options.ts";
+export {
+  type BackupConfig,
+  type ConnectionConfig,
+  createTestDatabaseConfig,
+  type DatabaseConfig,
+  type DatabaseConfigManager,
+  type EnvironmentConfig,
+  type FeatureConfig,
+  getDatabaseConfig,
+  type MigrationConfig,
+  type MonitoringConfig,
+} from "./config-manager.ts";
+export {
+  createDatabaseOrchestrator,
+  type DatabaseOrchestrationConfig,
+  type DatabaseOrchestrator,
+  type DatabaseStatus,
+  getDatabaseOrchestrator,
+  type OrchestratorMetrics,
+} from "./database-orchestrator.ts";
+export type { HealthSummary, UnifiedHealthMonitor } from "./health-monitor.ts";

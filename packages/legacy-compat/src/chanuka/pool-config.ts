@@ -1,0 +1,56 @@
+import { type Profile, toTlsOptions } from "@db/config";
+import type pg from "pg";
+import { profileDefaults, readEnvironment } from "../environment.ts";
+import { recordUse } from "../use.ts";
+
+/**
+ * Pool sizes and TLS of each environment, as `new Pool` of pg or of `@db/pool` takes them. Where the database is
+ * comes from the environment of this process.
+ */
+export const AdvancedPoolConfig: {
+  /** 2 to 10 connections, no TLS. */
+  development(): pg.PoolConfig;
+  /** 3 to 15 connections, TLS where the connection asks for it. */
+  staging(): pg.PoolConfig;
+  /** 5 to 50 connections, TLS always, the certificate verified unless the connection says `require`. */
+  production(): pg.PoolConfig;
+} = Object.freeze({
+  development: () => poolConfig("development"),
+  staging: () => poolConfig("staging"),
+  production: () => poolConfig("production"),
+});
+
+function poolConfig(profile: Profile): pg.PoolConfig {
+  recordUse("AdvancedPoolConfig");
+  const { pool } = profileDefaults(profile);
+  // Read as in development: whether TLS is good enough is decided here, by the environment that was asked for.
+  const { connection } = readEnvironment({ profile: "development", requireConnection: false }).config;
+  const where =
+    connection === undefined
+      ? {}
+      : { host: connection.host, port: connection.port, database: connection.database, user: connection.user };
+  const config: pg.PoolConfig = {
+    ...where,
+    min: pool.min,
+    max: pool.max,
+    idleTimeoutMillis: pool.idleTimeoutMs,
+    connectionTimeoutMillis: pool.connectTimeoutMs,
+    query_timeout: pool.queryTimeoutMs,
+    statement_timeout: pool.queryTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: pool.keepAliveMs === false ? 10_000 : pool.keepAliveMs,
+    ssl: tlsOf(profile, connection && toTlsOptions(connection.tls)),
+  };
+  if (connection === undefined) return config;
+  const { password } = new URL(connection.primaryUrl.reveal());
+  // pg reads it all the same; printed or serialised it does not show.
+  return password === ""
+    ? config
+    : Object.defineProperty(config, "password", { value: decodeURIComponent(password), enumerable: false });
+}
+
+function tlsOf(profile: Profile, asked: object | false | undefined): pg.PoolConfig["ssl"] {
+  if (profile === "development") return false;
+  if (asked) return asked;
+  return profile === "production" ? { rejectUnauthorized: true } : false;
+}

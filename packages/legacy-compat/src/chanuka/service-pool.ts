@@ -1,0 +1,76 @@
+import { isDbError } from "@db/core";
+import { classifyError, TransactionOutcomeUnknownError, TransactionRolledBackError } from "@db/pool";
+import type pg from "pg";
+
+/** The pools that `DatabaseService` takes: `pg.Pool`, and the one of `@db/pool`. */
+export interface ServicePool {
+  connect(): Promise<pg.PoolClient>;
+  end(): Promise<void>;
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+}
+
+const serverCodes: ReadonlySet<string> = new Set([
+  "POOL_CIRCUIT_OPEN",
+  "POOL_CONNECTION_LOST",
+  "POOL_CONNECT_TIMEOUT",
+  "POOL_NO_PRIMARY",
+  "POOL_SERVER_UNRESPONSIVE",
+]);
+
+/** True when an error speaks of the server or the way to it, and not of the statement. */
+export function isServerFailure(error: unknown): boolean {
+  return isDbError(error) ? serverCodes.has(error.code) : classifyError(error).kind === "connection";
+}
+
+/** True when the same call may run again: nothing was committed, or twice does no harm. */
+export function mayRetry(error: unknown, idempotent: boolean): boolean {
+  if (isDbError(error) && !serverCodes.has(error.code)) return error.retryable;
+  if (isDbError(error) && error.retryable) return true;
+  const { retry } = classifyError(error);
+  return retry === "always" || (idempotent && retry === "idempotent");
+}
+
+/** Runs `use` on one client between BEGIN and COMMIT. */
+export async function inTransaction<T>(pool: ServicePool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query("begin");
+    let result: T;
+    try {
+      result = await use(client);
+    } catch (error) {
+      // The first error is the one worth reading.
+      await client.query("rollback").catch((failure: Error) => (broken = failure));
+      throw error;
+    }
+    await commit(client);
+    return result;
+  } catch (error) {
+    if (error instanceof Error && (isDbError(error) || classifyError(error).evict)) broken ??= error;
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+async function commit(client: pg.PoolClient): Promise<void> {
+  let command: string;
+  try {
+    ({ command } = await client.query("commit"));
+  } catch (error) {
+    if (classifyError(error, { phase: "commit" }).kind !== "unknown-outcome") throw error;
+    throw new TransactionOutcomeUnknownError({ server: "the primary", cause: error });
+  }
+  // A transaction with a failed statement answers COMMIT with ROLLBACK, without an error.
+  if (command === "ROLLBACK") throw new TransactionRolledBackError();
+}
+
+/** Closes a pool, and waits at most 10 s where it lets itself be bounded. */
+export async function closePool(pool: ServicePool): Promise<void> {
+  const { drain } = pool as { drain?: unknown };
+  if (typeof drain === "function") await (drain.call(pool) as Promise<unknown>);
+  else if ((pool as { ending?: boolean }).ending !== true) await pool.end();
+}
