@@ -59,7 +59,9 @@ export function Chart({ chart }: { readonly chart: ChartView }): JSX.Element {
       </p>
       <details class="as-table">
         <summary>Show as table</summary>
-        <ChartTable chart={chart} />
+        <div class="scroll" tabIndex={0} role="region" aria-label={`${chart.title} as a table, scrollable`}>
+          <ChartTable chart={chart} />
+        </div>
       </details>
     </figure>
   );

@@ -31,8 +31,8 @@ export function Page({ view }: { readonly view: StatusView }): JSX.Element {
           <button type="button" id="pause" hidden>
             Pause
           </button>
-          <button type="button" id="theme" hidden aria-label="Switch between light and dark">
-            Theme
+          <button type="button" id="theme" hidden>
+            Light or dark
           </button>
         </p>
       </header>
@@ -43,6 +43,7 @@ export function Page({ view }: { readonly view: StatusView }): JSX.Element {
             {headline(view)}
           </h1>
           <Tiles view={view} />
+          <h2 class="hidden">Findings</h2>
           <Findings findings={view.findings} asOf={view.asOf} />
         </section>
         <div class="cards">

@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { toTlsOptions, type Config } from "@db/config";
 import type { Clock, Logger } from "@db/core";
 import { createLocalHost, createMonitor, type Monitor, type RuleOverride, type AlertRule } from "@db/monitor";
-import type { Pool } from "@db/pool";
+import { collectPoolMetrics, type Pool } from "@db/pool";
 import { Pool as ConnectionPool } from "pg";
 import type { Events } from "./events.ts";
 import { connectionOf } from "./pool-options.ts";
@@ -49,7 +49,7 @@ export function createMonitoring(options: {
   const monitor = createMonitor({
     db: connect(connection.primaryUrl.reveal()),
     replicas: connection.replicaUrls.map((url, index) => ({ name: `replica-${index + 1}`, db: connect(url.reveal()) })),
-    ...(pool === undefined ? {} : { pool }),
+    ...(pool === undefined ? {} : { pool, metrics: () => collectPoolMetrics(pool) }),
     ...(local ? { host: createLocalHost({ directories: [tmpdir()] }) } : {}),
     ...(options.rules === undefined ? {} : { rules: options.rules }),
     ...(options.overrides === undefined ? {} : { overrides: options.overrides }),
