@@ -20,6 +20,7 @@ export class LeakWatch {
   readonly #thresholdMs: number | false;
   readonly #report: (leak: LeakReport) => void;
   readonly #timers = new Map<Connection, NodeJS.Timeout>();
+  readonly #leaking = new Set<Connection>();
   #count = 0;
 
   constructor(thresholdMs: number | false, report: (leak: LeakReport) => void) {
@@ -38,6 +39,7 @@ export class LeakWatch {
     if (this.#thresholdMs === false || !connection.checkout?.borrowed) return;
     const timer = setTimeout(() => {
       this.#count += 1;
+      this.#leaking.add(connection);
       const leak = describeLeak(connection);
       if (leak) this.#report(leak);
     }, this.#thresholdMs).unref();
@@ -49,15 +51,13 @@ export class LeakWatch {
     if (timer === undefined) return;
     clearTimeout(timer);
     this.#timers.delete(connection);
+    this.#leaking.delete(connection);
   }
 
   /** Every connection held past the threshold now, oldest first. */
   current(): LeakReport[] {
-    const thresholdMs = this.#thresholdMs;
-    if (thresholdMs === false) return [];
-    return Array.from(this.#timers.keys(), describeLeak)
+    return Array.from(this.#leaking, describeLeak)
       .filter((leak) => leak !== undefined)
-      .filter(({ heldMs }) => heldMs >= thresholdMs)
       .sort((a, b) => b.heldMs - a.heldMs);
   }
 

@@ -80,7 +80,7 @@ describe("a network that drops everything", () => {
 
 describe("a connection that is reset", () => {
   test("fails a write that was sent, and repeats a read that says it may be", async () => {
-    await using rig = await behindProxy();
+    await using rig = await behindProxy({ retry: { retries: 100, maxDelayMs: 100, budgetReserve: 200 } });
     const { pool, proxy } = rig;
     const cutSoon = async (): Promise<void> => {
       await expect.poll(() => pool.stats().checkedOut).toBe(1);
@@ -166,6 +166,7 @@ describe("a frozen replica", () => {
     await using pool = createPool({ primaryUrl: cluster.primary.url, replicaUrls: [cluster.replicas[0].url], ...fast });
     await pool.start();
     const port = "select current_setting('port')::int as port";
+    await expect.poll(() => pool.stats().servers.map(({ state }) => state)).toEqual(["up", "up"]);
     expect((await pool.replica.query(port)).rows).toEqual([{ port: cluster.replicas[0].port }]);
     await cluster.replicas[0].freeze();
     try {

@@ -2,7 +2,7 @@ import { createPool, type Failover, type PoolOptions } from "@db/pool";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { describe, expect, test } from "vitest";
 
-const fast: Partial<PoolOptions> = { probeIntervalMs: 50, probeTimeoutMs: 250, failoverTimeoutMs: 15_000 };
+const fast: Partial<PoolOptions> = { probeIntervalMs: 50, probeTimeoutMs: 5_000, failoverTimeoutMs: 15_000 };
 
 function poolOf(cluster: Pick<TestCluster, "primary" | "replicas">, options: Partial<PoolOptions> = {}) {
   const replicaUrls = cluster.replicas.map(({ url }) => url);
