@@ -71,6 +71,8 @@ describe("getDatabaseIntegration", () => {
     expect((await db.query(place)).rows[0].standby).toBe(true);
     expect((await db.query(place, [], false)).rows[0].standby).toBe(false);
     await db.query("create sequence numbers");
+    // The replica has the sequence: it is asked, and cannot advance it.
+    await expect.poll(async () => (await db.query(place)).rows[0].standby).toBe(true);
     expect((await db.query("select nextval('numbers')::int as number")).rows).toEqual([{ number: 1 }]);
   });
 
@@ -240,6 +242,8 @@ describe("connection manager and orchestrator", () => {
     await (await createConnectionManager({ max: 3 })).query("select 1");
     expect(getConnectionManager().getPool().stats().max).toBe(3);
     await closeConnectionPool();
+    await getDatabaseOrchestrator().initialize();
+    expect(getConnectionManager().getPool().stats().max).toBe(10);
   });
 
   test("made by hand takes pg's options over the environment", async () => {

@@ -285,4 +285,6 @@ async function closeSingleton(): Promise<void> {
   const closing = singleton ?? (processHost.isOpen ? processManager() : undefined);
   singleton = undefined;
   await closing?.close();
+  // Its settings go with it.
+  if (!processHost.isOpen) configureProcess({}, "closeConnectionManager");
 }
