@@ -2,20 +2,12 @@ import type { Figures, Measurement } from "./benchmark.ts";
 import { median, roundFigure, summarize } from "./statistics.ts";
 
 /**
- * How many times the rate of each peer the subject has, `c64_vs_pg_named` with `_min` and `_max`, and each one's rate
- * and processor time per operation, `c64_db_pool_per_second`, `c64_db_pool_cpu_us`. Above 1 the subject is faster. A ratio is the median of the ratios of each round, so that what
- * slows a whole round down weighs on neither side.
+ * How many times the rate of each peer the subject has, `c64_vs_pg_named` with `_min` and `_max`, then each one's rate
+ * and processor time per operation, `c64_db_pool_per_second`, `c64_db_pool_cpu_us`. Above 1 the subject is faster.
+ * A ratio is the median of the ratios of each round, so that what slows a whole round down weighs on neither side.
  */
 export function throughputFigures(measurements: readonly Measurement[], subject: string): Figures {
   const figures: Record<string, number> = {};
-  for (const { prefix, contender, runs } of byContender(measurements)) {
-    figures[`${prefix}${contender}_per_second`] = roundFigure(median(runs.map(rateOf)));
-    for (const fact of Object.keys(runs[0]?.facts ?? {})) {
-      figures[`${prefix}${contender}_${fact}`] = roundFigure(
-        median(runs.map(({ facts }) => facts[fact] ?? Number.NaN)),
-      );
-    }
-  }
   for (const { prefix, peer, pairs } of pairings(measurements, subject)) {
     addRatios(
       figures,
@@ -39,14 +31,6 @@ export function throughputFigures(measurements: readonly Measurement[], subject:
  */
 export function timeFigures(measurements: readonly Measurement[], subject: string): Figures {
   const figures: Record<string, number> = {};
-  for (const { prefix, contender, runs } of byContender(measurements)) {
-    figures[`${prefix}${contender}_ms`] = roundFigure(median(runs.map(({ durationMs }) => durationMs)));
-    for (const fact of Object.keys(runs[0]?.facts ?? {})) {
-      figures[`${prefix}${contender}_${fact}`] = roundFigure(
-        median(runs.map(({ facts }) => facts[fact] ?? Number.NaN)),
-      );
-    }
-  }
   const fastest = new Map<string, { own: Measurement; other: Measurement }[]>();
   for (const { prefix, peer, pairs } of pairings(measurements, subject)) {
     addRatios(

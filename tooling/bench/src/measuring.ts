@@ -75,7 +75,7 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions = {
     figures: benchmark.figures(ordered),
     quick,
     seed,
-    contenders: await versionsOf(benchmark, arena),
+    contenders: await versionsOf(benchmark, arena, ordered),
     cases,
     skipped,
     machine: { ...machine, postgres: arena.postgres },
@@ -121,9 +121,15 @@ function isAbsent(skipped: readonly Absence[], { name }: Contender, inCase: stri
   return skipped.some((each) => each.contender === name && (each.case === undefined || each.case === inCase));
 }
 
-function versionsOf({ contenders }: Benchmark, arena: Arena): Promise<BenchmarkReport["contenders"]> {
+/** Of those that took part. */
+function versionsOf(
+  { contenders }: Benchmark,
+  arena: Arena,
+  measurements: readonly Measurement[],
+): Promise<BenchmarkReport["contenders"]> {
+  const present = contenders.filter(({ name }) => measurements.some((each) => each.contender === name));
   return Promise.all(
-    contenders.map(async (contender) => ({
+    present.map(async (contender) => ({
       name: contender.name,
       version: contender.package
         ? `${contender.package} ${await packageVersion(contender.package)}`
