@@ -114,8 +114,10 @@ function ordered(
     partial?.share ?? 1,
   );
   const matching = Math.max(1, table.rows * share);
-  // In the wanted order, reading stops at the limit; what else is asked still throws rows away before it.
+  // In the wanted order, reading stops at the limit; what else is asked still throws rows away before it, and where
+  // that leaves few, or is a search for words, which no average describes, reading goes on to the end.
   const remaining = remainingShare(use, equal, range, partial);
+  if (order.length > 0 && remaining < 0.05) return undefined;
   const rowsAfter = order.length > 0 ? Math.min(matching, 50 / Math.max(0.001, remaining)) : matching;
   const correlation = keys[0]?.column === undefined ? 0 : (columnOf(table, keys[0].column)?.correlation ?? 0);
   const joins = equal.some((condition) => condition.joins !== null);
@@ -226,7 +228,10 @@ function wordKey(
     }
     case "text-search":
       if (column.type !== "tsvector" && expression === null) return undefined;
-      return { key: own, why: `searches the words of ${name.replaceAll('"', "")}` };
+      return {
+        key: own,
+        why: `searches the words of ${name.replaceAll('"', "")}${expression === null ? "" : ", if that is its text to the letter"}`,
+      };
     case "contains":
     case "overlaps":
     case "has-key": {

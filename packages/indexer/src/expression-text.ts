@@ -10,6 +10,8 @@ export interface ExpressionText {
 }
 
 interface Found {
+  /** Fill in for constants a recorded statement has lost: a space between words, nothing in place of NULL. */
+  readonly guess: boolean;
   column?: { readonly qualifier: string | null; readonly name: string };
 }
 
@@ -34,7 +36,7 @@ const immutable = new Set([
  */
 export function expressionText(node: unknown): ExpressionText | undefined {
   if (fieldsOf(node, "ColumnRef") !== undefined) return undefined;
-  const found: Found = {};
+  const found: Found = { guess: false };
   const sql = write(node, found);
   if (sql === undefined || found.column === undefined) return undefined;
   return { sql, qualifier: found.column.qualifier, column: found.column.name };
@@ -42,7 +44,7 @@ export function expressionText(node: unknown): ExpressionText | undefined {
 
 /**
  * The document of a full-text search, `to_tsvector(configuration, text)`, as a key. Recorded statements have lost
- * the configuration's name; `fallbackConfig` stands in for it.
+ * the configuration's name and what stands between columns; `fallbackConfig` and a space stand in for them.
  */
 export function searchDocumentText(node: unknown, fallbackConfig: string): ExpressionText | undefined {
   const call = fieldsOf(node, "FuncCall");
@@ -50,7 +52,7 @@ export function searchDocumentText(node: unknown, fallbackConfig: string): Expre
   const args = listOf(call, "args");
   const constant = args.length === 2 ? fieldsOf(uncast(args[0]), "A_Const") : undefined;
   const config = constant === undefined ? quoteLiteral(fallbackConfig) : constantText(constant);
-  const found: Found = {};
+  const found: Found = { guess: true };
   const document = write(args.at(-1), found);
   if (document === undefined || found.column === undefined || config === undefined) return undefined;
   const sql = `to_tsvector(${config.trim()}::regconfig, ${document})`;
@@ -91,18 +93,24 @@ function write(node: unknown, found: Found): string | undefined {
   }
   const coalesce = fieldsOf(node, "CoalesceExpr");
   if (coalesce !== undefined) {
-    const args = listOf(coalesce, "args").map((argument) => write(argument, found));
+    const args = listOf(coalesce, "args").map((argument) => writeOr(argument, "''", found));
     return args.includes(undefined) ? undefined : `coalesce(${args.join(", ")})`;
   }
   const operation = fieldsOf(node, "A_Expr");
   if (operation !== undefined && operation["kind"] === "AEXPR_OP") {
     const operator = namesOf(listOf(operation, "name")).at(-1);
     if (operator !== "->>" && operator !== "->" && operator !== "||") return undefined;
-    const left = write(operation["lexpr"], found);
-    const right = write(operation["rexpr"], found);
+    const separator = operator === "||" ? "' '" : undefined;
+    const left = writeOr(operation["lexpr"], separator, found);
+    const right = writeOr(operation["rexpr"], separator, found);
     return left === undefined || right === undefined ? undefined : `(${left} ${operator} ${right})`;
   }
   return undefined;
+}
+
+function writeOr(node: unknown, lost: string | undefined, found: Found): string | undefined {
+  const isLost = found.guess && fieldsOf(node, "ParamRef") !== undefined;
+  return isLost ? lost : write(node, found);
 }
 
 /** A constant as SQL; undefined for NULL. */

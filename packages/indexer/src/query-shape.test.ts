@@ -54,6 +54,13 @@ describe("readQueryShape reads what a statement asks", () => {
     expect(await conditions(sql)).toEqual(expected);
   });
 
+  test("constants lost from a recorded search are filled in with the likely ones", async () => {
+    const sql = "select 1 from t where to_tsvector($1::regconfig, coalesce(a, $2) || $3 || b) @@ plainto_tsquery($4)";
+    expect(await conditions(sql)).toEqual([
+      `to_tsvector('english'::regconfig, ((coalesce("a", '') || ' ') || "b")) text-search`,
+    ]);
+  });
+
   test("an order is read by name, position and alias, and ends with what no column gives", async () => {
     const { blocks } = await readQueryShape("select a, b as c from t order by 1 desc, c nulls first, random() limit 5");
     expect(blocks[0]!.limited).toBe(true);

@@ -43,7 +43,7 @@ export interface UncoveredStatement {
 
 /** What the analysis found. Plain data: `--json` prints it as it is. */
 export interface IndexReport {
-  /** The most time saved first. */
+  /** The most time saved first, guesses counting for less. */
   readonly recommendations: readonly IndexRecommendation[];
   readonly unused: readonly UnusedIndex[];
   readonly duplicates: readonly DuplicateIndex[];
