@@ -72,7 +72,7 @@ export function Page({ view }: { readonly view: StatusView }): JSX.Element {
           <Card id="quality" title="Data quality">
             <Quality view={view.quality} asOf={view.asOf} />
           </Card>
-          <Card id="schema" title="Migrations">
+          <Card id="schema" title="Migrations" wide>
             <Schema migrations={view.migrations} />
           </Card>
           {view.steps.length > 0 && (

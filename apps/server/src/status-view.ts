@@ -138,10 +138,16 @@ function chart(
         return { label: label(line.labels), points };
       }),
   );
+  // Ten minutes back, or as far as anything is known: a young process has no empty past to show.
+  const first = Math.min(
+    ...series.map(({ points }) => points.findIndex((point) => point !== null)).filter((at) => at >= 0),
+  );
+  const skip = Number.isFinite(first) ? Math.min(first, chartPoints - 11) : 0;
+  for (const line of series) line.points.splice(0, skip);
   const shown = series.filter(({ points }) => points.some((point) => point !== null && point > 0)).slice(0, 4);
   const lines = shown.length > 0 ? shown : series.slice(0, 1);
   if (lines.every(({ points }) => points.every((point) => point === null))) return null;
-  return { title, unit, from: new Date(from).toISOString(), to: snapshot.asOf, series: lines };
+  return { title, unit, from: new Date(from + skip * stepMs).toISOString(), to: snapshot.asOf, series: lines };
 }
 
 function topQueriesView(snapshot: Snapshot): StatusView["topQueries"] {

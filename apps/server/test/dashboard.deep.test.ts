@@ -16,7 +16,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const screenshots = join(process.cwd(), ".cache", "screenshots");
 
 describe.skipIf(executablePath === undefined)("dashboard in a browser", () => {
-  let cluster: TestCluster;
+  let cluster: TestCluster<1>;
   let orchestrator: Orchestrator;
   let server: StatusServer;
   let browser: Browser;
@@ -31,7 +31,7 @@ describe.skipIf(executablePath === undefined)("dashboard in a browser", () => {
     await client.query(`create extension pg_stat_statements;
       create table bills (id int, title text); insert into bills select i, 'Bill ' || i from generate_series(1, 20000) i`);
     const { config } = await loadConfig({
-      env: { DATABASE_URL: cluster.primary.url, READ_REPLICA_URLS: cluster.replicas[0]!.url },
+      env: { DATABASE_URL: cluster.primary.url, READ_REPLICA_URLS: cluster.replicas[0].url },
       readFiles: false,
       overrides: { "monitor.intervalMs": 1_000, "backup.repository": join(screenshots, "no-backups") },
     });
@@ -146,7 +146,7 @@ describe.skipIf(executablePath === undefined)("dashboard in a browser", () => {
   }
 });
 
-async function connected(cluster: TestCluster) {
+async function connected(cluster: TestCluster<1>) {
   const client = await cluster.connect();
   return { query: (sql: string) => client.query(sql), [Symbol.asyncDispose]: () => client.end() };
 }

@@ -1,5 +1,6 @@
 export { formatBytes, InvalidByteSizeError, parseBytes } from "./bytes.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export { adviseOnConnection, type ConnectionAdvice } from "./connection-advice.ts";
 export {
   type ClientLike,
   type Database,

@@ -49,6 +49,8 @@ export function isConnectionError(error: unknown): boolean {
   const state = sqlStateOf(error);
   if (state !== undefined) return state.startsWith("08") || unavailableSqlStates.has(state);
   const code = (error as { code?: unknown } | null | undefined)?.code;
+  // A socket that is not there, not a file.
+  if (code === "ENOENT") return (error as { syscall?: unknown }).syscall === "connect";
   if (typeof code === "string" && connectionErrorCodes.has(code)) return true;
   // pg gives no code for these two.
   return (

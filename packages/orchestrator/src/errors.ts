@@ -1,4 +1,4 @@
-import { DbError } from "@db/core";
+import { adviseOnConnection, DbError } from "@db/core";
 
 /** A service did not start within its bound, or failed while starting; the ones before it were stopped again. */
 export class ServiceStartError extends DbError {
@@ -8,10 +8,16 @@ export class ServiceStartError extends DbError {
   constructor(service: string, cause: unknown, detail: string) {
     super(`service ${service} did not start: ${detail}`, {
       cause,
-      hint: "Read the cause; every service started before it was stopped again.",
+      hint:
+        adviseOnConnection(cause)?.hint ?? hintOf(cause) ?? "Look at the cause; what was started before it was stopped again.",
     });
     this.service = service;
   }
+}
+
+function hintOf(cause: unknown): string | undefined {
+  const { hint } = (cause ?? {}) as { hint?: unknown };
+  return typeof hint === "string" ? hint : undefined;
 }
 
 /** Some services did not stop cleanly; every one was asked, and the rest are down. */

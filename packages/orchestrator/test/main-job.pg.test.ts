@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createOrchestrator, type OrchestratorOptions, runMainJob } from "../src/index.ts";
 import { sampleApplication } from "./sample-application.ts";
 
-let cluster: TestCluster;
+let cluster: TestCluster<1>;
 let folder: string;
 
 beforeAll(async () => {
@@ -21,7 +21,7 @@ afterAll(async () => {
 
 async function open(options: OrchestratorOptions = {}) {
   const { config } = await loadConfig({
-    env: { DATABASE_URL: cluster.primary.url, READ_REPLICA_URLS: cluster.replicas[0]!.url },
+    env: { DATABASE_URL: cluster.primary.url, READ_REPLICA_URLS: cluster.replicas[0].url },
     readFiles: false,
     overrides: { backup: { repository: join(folder, "backups"), encryptionKey: "correct horse battery staple" } },
   });
