@@ -11,11 +11,15 @@ try {
 }
 
 // The child has an own channel to this process: when this one is gone, however it went, the child stops by itself.
-const child = spawn(workspaceNode(), [join(root, "apps/cli/bin/db.js"), "start", ...process.argv.slice(2)], {
-  cwd: root,
-  env: childEnvironment(),
-  stdio: ["inherit", "inherit", "inherit", "ipc"],
-});
+const child = spawn(
+  workspaceNode(),
+  [join(root, "apps/cli/bin/db.js"), "start", "--example", "apps/examples/chanuka", ...process.argv.slice(2)],
+  {
+    cwd: root,
+    env: { ...childEnvironment(), INIT_CWD: root },
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  },
+);
 // A terminal sends Ctrl-C to the whole group; anyone else may signal only this process.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
   process.on(signal, () => child.connected && child.send({ signal }));

@@ -35,6 +35,8 @@ export interface Command {
   readonly examples: readonly (readonly [command: string, does: string])[];
   readonly arguments?: readonly ArgumentSpec[];
   readonly flags?: Readonly<Record<string, FlagSpec>>;
+  /** True for a service that runs until it is told to stop: it logs its errors. */
+  readonly staysUp?: boolean;
   readonly load: () => Promise<(context: Context, input: Input) => Promise<CommandResult>>;
 }
 

@@ -29,6 +29,11 @@ export const commands: readonly Command[] = Object.freeze([
     ],
     flags: {
       app,
+      example: {
+        type: "string",
+        value: "<module>",
+        summary: "application of the embedded database; a database of your own never sees it",
+      },
       port,
       fresh: { type: "boolean", summary: "begin again with an empty embedded database" },
       scale: { type: "string", value: "<factor>", summary: "size of the example data, 0.01 to 100; default 1" },
@@ -67,6 +72,7 @@ export const commands: readonly Command[] = Object.freeze([
     name: "serve",
     summary: "health endpoints, metrics and the dashboard over HTTP",
     effect: "reads",
+    staysUp: true,
     examples: [["db serve --port 8787", "on http://127.0.0.1:8787"]],
     flags: {
       port,

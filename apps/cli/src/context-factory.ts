@@ -21,6 +21,7 @@ export interface MadeContext {
 /** Makes the context of one command: everything in it on first use, closed again through `defer`. */
 export function createContext(options: {
   readonly input: Input;
+  readonly staysUp: boolean;
   readonly host: Host;
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
@@ -29,7 +30,11 @@ export function createContext(options: {
 }): MadeContext {
   const { input, host, terminal, signal } = options;
   const debug = toggle(input, "debug") === true;
-  const logger = createLog(host.stderr, { debug, verbose: toggle(input, "verbose") === true });
+  const logger = createLog(host.stderr, {
+    debug,
+    verbose: toggle(input, "verbose") === true,
+    staysUp: options.staysUp,
+  });
   let config: Config | undefined;
   let orchestrator: Orchestrator | undefined;
   let local: LocalDatabase | undefined;
@@ -83,7 +88,7 @@ export function createContext(options: {
       if (orchestrator) return orchestrator;
       const loaded = request.config ?? (await load());
       orchestrator = createOrchestrator(loaded.config, {
-        application: await context.application(),
+        application: request.application ?? (await context.application()),
         readOnly: request.readOnly ?? false,
         auditFile: local?.auditFile ?? `${host.cwd}/.db/audit.jsonl`,
         env: host.env,

@@ -41,4 +41,6 @@ export interface ConfigRequest {
   readonly local?: boolean;
 }
 
-export type OrchestratorRequest = Pick<OrchestratorOptions, "readOnly"> & { readonly config?: LoadedConfig };
+export type OrchestratorRequest = Pick<OrchestratorOptions, "readOnly" | "application"> & {
+  readonly config?: LoadedConfig;
+};

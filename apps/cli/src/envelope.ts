@@ -1,6 +1,6 @@
-import { redactUrls } from "@db/core";
+import { adviseOnConnection, redactUrls } from "@db/core";
 import type { CommandResult } from "./command.ts";
-import { isBug } from "./exit-code.ts";
+import { exitCode, exitCodeOfError, isBug } from "./exit-code.ts";
 
 /** The database that a command spoke to, as far as it came. Holds no user and no password. */
 export interface Target {
@@ -72,13 +72,16 @@ export function makeEnvelope(call: {
     changes: result?.changes ?? [],
     findings,
     warnings: result?.warnings ?? [],
-    error: call.error === undefined ? null : describeError(call.error),
+    error: call.error === undefined ? null : describeError(call.error, call.target),
     next: result?.next ?? [],
   };
 }
 
-/** An error without its secrets: connection strings lose their password, wherever they stand. */
-export function describeError(error: unknown): EnvelopeError {
+/**
+ * An error without its secrets: connection strings lose their password, wherever they stand. One of connecting says
+ * where to, why not and what to do, whoever threw it.
+ */
+export function describeError(error: unknown, target?: Target): EnvelopeError {
   const fields = (error ?? {}) as {
     code?: unknown;
     hint?: unknown;
@@ -89,11 +92,13 @@ export function describeError(error: unknown): EnvelopeError {
   };
   const code = typeof fields.code === "string" ? fields.code : undefined;
   const fromServer = code !== undefined && /^[0-9A-Z]{5}$/.test(code) && typeof fields.severity === "string";
+  const advice = exitCodeOfError(error) === exitCode.cannotConnect ? adviseOnConnection(error) : undefined;
+  const place = target && `database "${target.database}" at ${target.host}:${target.port}`;
   return {
     code: fromServer ? "SERVER_ERROR" : (code ?? (isBug(error) ? "BUG" : "UNEXPECTED")),
-    message: redactUrls(messageWithCause(error)),
+    message: redactUrls(advice && place ? `cannot connect to ${place}: ${advice.reason}` : messageWithCause(error)),
     detail: typeof fields.detail === "string" && !fromServer ? redactUrls(fields.detail) : null,
-    hint: typeof fields.hint === "string" ? redactUrls(fields.hint) : null,
+    hint: advice?.hint ?? (typeof fields.hint === "string" ? redactUrls(fields.hint) : null),
     sqlstate: fromServer ? code : sqlStateOfCause(error),
     retryable: fields.retryable === true,
   };
@@ -108,6 +113,11 @@ function messageWithCause(error: unknown): string {
 }
 
 function sqlStateOfCause(error: unknown): string | null {
-  const cause = (error as { cause?: { code?: unknown; severity?: unknown } } | undefined)?.cause;
-  return typeof cause?.code === "string" && typeof cause.severity === "string" ? cause.code : null;
+  let current = (error as { cause?: unknown } | undefined)?.cause;
+  for (let depth = 0; current instanceof Error && depth < 8; depth += 1) {
+    const { code, severity } = current as { code?: unknown; severity?: unknown };
+    if (typeof code === "string" && typeof severity === "string") return code;
+    current = current.cause;
+  }
+  return null;
 }

@@ -9,3 +9,13 @@ export class UsageError extends DbError {
 export class NotConfirmedError extends DbError {
   override readonly code = "CLI_NOT_CONFIRMED";
 }
+
+/** The database that a command is about cannot be connected to. */
+export class CannotConnectError extends DbError {
+  override readonly code = "CLI_CANNOT_CONNECT";
+}
+
+/** The command cannot be done with this server: too old, or in recovery. */
+export class UnsuitableServerError extends DbError {
+  override readonly code = "CLI_UNSUITABLE_SERVER";
+}

@@ -43,8 +43,9 @@ export function exitCodeOfFindings(findings: readonly Finding[], failOn: FailOn)
 }
 
 const usageCodes = /^(CLI_USAGE|CONFIG_|CORE_INVALID_)/;
-const lockedCodes = /(TIMEOUT|LOCKED|LOCK_HELD|_ABORTED|IN_PROGRESS|ALREADY_RUNNING)/;
-const unreachableCodes = /(UNREACHABLE|CANNOT_CONNECT|CONNECTION|NO_SUITABLE|CIRCUIT_OPEN|AUTHENTICATION)/;
+const lockedCodes = /(TIMEOUT|_ABORTED$|_IN_PROGRESS$|_IN_USE$|_BUSY$|_SATURATED$)/;
+const unreachableCodes =
+  /(CANNOT_CONNECT|CONNECT_TIMEOUT|_CONNECTION|SERVER_UNRESPONSIVE|NO_PRIMARY|NO_REPLICA|CIRCUIT_OPEN)/;
 
 /** The exit code of an error: the first match along its chain of causes decides. */
 export function exitCodeOfError(error: unknown): number {

@@ -2,10 +2,10 @@ import { formatDuration, isDbError, messageOf, parseDurationMs, redactUrls } fro
 import type { Command, CommandResult, Input } from "./command.ts";
 import { text, toggle } from "./command.ts";
 import { confirmByName } from "./confirm.ts";
-import { createContext } from "./context-factory.ts";
-import { describeError, makeEnvelope } from "./envelope.ts";
+import { describeError, type Envelope, makeEnvelope, type Target } from "./envelope.ts";
 import { exitCode, exitCodeOfError, exitCodeOfFindings, type FailOn, isBug } from "./exit-code.ts";
 import { helpText } from "./help.ts";
+import type { MadeContext } from "./context-factory.ts";
 import { type Parsed, parseCommandLine } from "./parse.ts";
 import { type OutputForm, Terminal } from "./terminal.ts";
 
@@ -86,7 +86,8 @@ export async function run(commands: readonly Command[], host: Host): Promise<num
 
 async function execute(command: Command, input: Input, host: Host, terminal: Terminal) {
   const cleanups: (() => Promise<unknown>)[] = [];
-  let target;
+  let made: MadeContext | undefined;
+  let target: Target | undefined;
   let result: CommandResult | undefined;
   let error: unknown;
   const deadline = new AbortController();
@@ -98,8 +99,11 @@ async function execute(command: Command, input: Input, host: Host, terminal: Ter
       timer = setTimeout(() => deadline.abort(new CommandTimeoutError(ms)), ms);
     }
     const signal = AbortSignal.any([host.signal, deadline.signal]);
-    const made = createContext({
+    // What a command needs is read when one runs: help and version answer at once.
+    const { createContext } = await import("./context-factory.ts");
+    made = createContext({
       input,
+      staysUp: command.staysUp === true,
       host,
       terminal,
       signal,
@@ -111,17 +115,17 @@ async function execute(command: Command, input: Input, host: Host, terminal: Ter
           prompts: host.stderr,
           interactive: toggle(input, "input") !== false,
           confirmed: text(input, "confirm"),
-          production: made.production(),
+          production: made!.production(),
           allowProduction: toggle(input, "allow-production") === true,
         }),
     });
     const implementation = await command.load();
     result = await untilAborted(implementation(made.context, input), signal);
-    target = made.target();
   } catch (caught) {
     error = caught;
   } finally {
     clearTimeout(timer);
+    target = made?.target();
     for (const cleanup of cleanups.toReversed()) {
       await cleanup().catch((cleanupError: unknown) =>
         terminal.warn(`while ending: ${redactUrls(messageOf(cleanupError))}`),
@@ -165,7 +169,7 @@ class CommandTimeoutError extends Error {
   }
 }
 
-function printResult(terminal: Terminal, result: CommandResult, envelope: ReturnType<typeof makeEnvelope>): void {
+function printResult(terminal: Terminal, result: CommandResult, envelope: Envelope): void {
   terminal.clearLive();
   if (terminal.form === "json") return terminal.data(JSON.stringify(envelope, null, 2));
   if (terminal.form === "stream-json") return terminal.event("result", envelope);
@@ -175,17 +179,12 @@ function printResult(terminal: Terminal, result: CommandResult, envelope: Return
     terminal.say(terminal.paint("dim", ["next:", ...result.next.map((each) => `  ${each}`)].join("\n")));
 }
 
-function printError(
-  terminal: Terminal,
-  error: unknown,
-  envelope: ReturnType<typeof makeEnvelope>,
-  debug: boolean,
-): void {
+function printError(terminal: Terminal, error: unknown, envelope: Envelope, debug: boolean): void {
   terminal.clearLive();
   if (terminal.form === "json") terminal.data(JSON.stringify(envelope, null, 2));
   else if (terminal.form === "stream-json") terminal.event("error", envelope);
   else {
-    const { message, hint, detail, sqlstate } = describeError(error);
+    const { message, hint, detail, sqlstate } = describeError(error, envelope.target ?? undefined);
     const lines = [
       `${terminal.paint("red", "error:")} ${message}${sqlstate === null ? "" : ` (SQLSTATE ${sqlstate})`}`,
     ];

@@ -17,7 +17,9 @@ export function stepPrinter(terminal: Terminal, print: (line: string) => void): 
       });
       return;
     }
-    const { status, title, detail, hint, durationMs } = event.report;
+    const { status, title, detail, hint, durationMs, facts } = event.report;
+    // What stands on a failed step is not worth a line each.
+    if (status === "skipped" && facts["blocked"] === true) return;
     const [color, mark] = marks[status];
     print(
       `${terminal.paint(color, mark)} ${title.padEnd(43)} ${detail} ${terminal.paint("dim", `(${formatDuration(durationMs)})`)}`,

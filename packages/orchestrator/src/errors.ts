@@ -9,7 +9,9 @@ export class ServiceStartError extends DbError {
     super(`service ${service} did not start: ${detail}`, {
       cause,
       hint:
-        adviseOnConnection(cause)?.hint ?? hintOf(cause) ?? "Look at the cause; what was started before it was stopped again.",
+        adviseOnConnection(cause)?.hint ??
+        hintOf(cause) ??
+        "Look at the cause; what was started before it was stopped again.",
     });
     this.service = service;
   }

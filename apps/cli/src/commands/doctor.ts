@@ -1,10 +1,17 @@
 import { access, constants } from "node:fs/promises";
-import { type Finding, messageOf, redactUrls, toDatabase } from "@db/core";
+import { adviseOnConnection, type Finding, messageOf, quoteIdentifier, redactUrls, toDatabase } from "@db/core";
 import type { CommandResult } from "../command.ts";
 import type { Context } from "../context.ts";
+import { exitCode } from "../exit-code.ts";
 import { installedBinaries } from "../local-topology.ts";
 
-type Row = readonly [what: string, verdict: "ok" | "note" | "problem", detail: string, mend?: string];
+type Row = readonly [
+  what: string,
+  verdict: "ok" | "note" | "problem",
+  detail: string,
+  mend?: string | undefined,
+  hint?: string | undefined,
+];
 
 const rightsSql = /* sql */ `
   select rolname as role, rolsuper as super, rolreplication as replication,
@@ -13,7 +20,10 @@ const rightsSql = /* sql */ `
          (select count(*)::int from pg_catalog.pg_extension where extname = 'pg_stat_statements') as statements,
          current_setting('wal_level') as "walLevel",
          current_setting('server_version') as version,
-         current_setting('data_checksums') as checksums
+         current_setting('data_checksums') as checksums,
+         current_setting('server_version_num')::int as "versionNum",
+         pg_catalog.pg_is_in_recovery() as standby,
+         current_database() as database
     from pg_catalog.pg_roles where rolname = current_user`;
 
 interface Rights {
@@ -26,6 +36,9 @@ interface Rights {
   readonly walLevel: string;
   readonly version: string;
   readonly checksums: string;
+  readonly versionNum: number;
+  readonly standby: boolean;
+  readonly database: string;
 }
 
 /** `db doctor` */
@@ -33,13 +46,17 @@ export async function doctor(context: Context): Promise<CommandResult> {
   const rows: Row[] = [["Node", "ok", process.versions.node]];
   rows.push(...(await binaryRows(context)));
   rows.push(await folderRow(context));
-  rows.push(...(await databaseRows(context)));
+  const database = await databaseRows(context);
+  rows.push(...database);
+  // Only a database that answered is followed by what the role may do there.
+  const unreachable = database.length === 1 && database[0]![1] === "problem";
   const findings: Finding[] = rows
     .filter(([, verdict]) => verdict !== "ok")
-    .map(([what, verdict, detail, mend]) => ({
+    .map(([what, verdict, detail, mend, hint]) => ({
       id: `DOCTOR-${what.toUpperCase().replaceAll(/[^A-Z]+/g, "-")}`,
       severity: verdict === "problem" ? "warn" : "info",
       title: `${what}: ${detail}`,
+      ...(hint === undefined ? {} : { hint }),
       ...(mend === undefined ? {} : { command: mend }),
     }));
   const words = {
@@ -48,15 +65,22 @@ export async function doctor(context: Context): Promise<CommandResult> {
     problem: context.terminal.paint("yellow", "problem"),
   };
   return {
-    data: rows.map(([what, verdict, detail, mend]) => ({ what, verdict, detail, mend: mend ?? null })),
+    data: rows.map(([what, verdict, detail, mend, hint]) => ({
+      what,
+      verdict,
+      detail,
+      hint: hint ?? null,
+      mend: mend ?? null,
+    })),
     text: rows
       .map(
-        ([what, verdict, detail, mend]) =>
-          `${words[verdict]}  ${what.padEnd(20)} ${detail}${mend === undefined ? "" : `\n         $ ${mend}`}`,
+        ([what, verdict, detail, mend, hint]) =>
+          `${words[verdict]}  ${what.padEnd(20)} ${detail}${hint === undefined ? "" : `\n         ${hint}`}${mend === undefined ? "" : `\n         $ ${mend}`}`,
       )
       .join("\n"),
     findings,
     gate: true,
+    ...(unreachable ? { exitCode: exitCode.cannotConnect } : {}),
   };
 }
 
@@ -95,19 +119,29 @@ async function databaseRows(context: Context): Promise<readonly Row[]> {
     const { rows } = await toDatabase(orchestrator.pool).query<Rights>(rightsSql);
     return rights(rows[0]!);
   } catch (error) {
-    return [["Database", "problem", redactUrls(messageOf(error))]];
+    const advice = adviseOnConnection(error);
+    return [["Database", "problem", redactUrls(advice?.reason ?? messageOf(error)), undefined, advice?.hint]];
   }
 }
 
 function rights(row: Rights): readonly Row[] {
-  const role = `"${row.role.replaceAll('"', '""')}"`;
+  const role = quoteIdentifier(row.role);
   const may = (what: string, yes: boolean, mend: string, need: string): Row =>
     yes ? [what, "ok", `${row.role} may`] : [what, "note", `${row.role} may not: ${need}`, mend];
   return [
-    ["Database", "ok", `PostgreSQL ${row.version} answers`],
+    row.versionNum < 120_000
+      ? ["Database", "problem", `PostgreSQL ${row.version}: 12 and later are supported`]
+      : row.standby
+        ? ["Database", "note", `PostgreSQL ${row.version} answers, in recovery: it can be read but not written`]
+        : ["Database", "ok", `PostgreSQL ${row.version} answers`],
     may("Physical backups", row.replication || row.super, `alter role ${role} replication`, "backups need REPLICATION"),
     may("Monitoring", row.monitor || row.super, `grant pg_monitor to ${role}`, "other sessions' queries stay hidden"),
-    may("Migrations", row.mayCreate, `grant create on database current to ${role}`, "migrations create objects"),
+    may(
+      "Migrations",
+      row.mayCreate,
+      `grant create on database ${quoteIdentifier(row.database)} to ${role}`,
+      "migrations create objects",
+    ),
     row.statements > 0
       ? ["Statement statistics", "ok", "pg_stat_statements is there"]
       : [

@@ -3,6 +3,7 @@ import { type CommandResult, type Input, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { exitCode } from "../exit-code.ts";
 import { findingsText } from "../findings-text.ts";
+import { requireConnected } from "../main-job-result.ts";
 import { stepPrinter } from "../step-text.ts";
 
 /** `db init`: the main job on the configured database. */
@@ -15,6 +16,7 @@ export async function init(context: Context, input: Input): Promise<CommandResul
     onProgress: context.onProgress,
     signal: context.signal,
   });
+  requireConnected(report);
   const findings = findingsText(report.findings, context.terminal, 15);
   return {
     data: report,

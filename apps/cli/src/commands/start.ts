@@ -1,6 +1,6 @@
 import { relative, resolve } from "node:path";
 import { type Finding, formatDuration } from "@db/core";
-import { type MainJobReport, runMainJob } from "@db/orchestrator";
+import { type Application, type MainJobReport, runMainJob } from "@db/orchestrator";
 import { loadApplication } from "../application.ts";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -9,6 +9,7 @@ import { exitCode } from "../exit-code.ts";
 import { findingsText } from "../findings-text.ts";
 import { localSettings } from "../local-database.ts";
 import { describeTopology, openLocalDatabase } from "../local-topology.ts";
+import { requireConnected } from "../main-job-result.ts";
 import { stepPrinter } from "../step-text.ts";
 import { openServer, untilStopped } from "./serve.ts";
 
@@ -20,12 +21,14 @@ export async function start(context: Context, input: Input): Promise<CommandResu
   const configured = await context.config({ requireConnection: false, local: false });
   const own = configured.config.connection !== undefined;
   const scale = scaleOf(input);
-  const announce = own ? undefined : await startEmbedded(context, input, print);
+  const embedded = own ? undefined : await startEmbedded(context, input, print);
   if (own)
     print(
       `looking at database ${configured.config.connection!.database} at ${configured.config.connection!.host}, read-only: nothing is created or changed there`,
     );
-  const orchestrator = await context.orchestrator(own ? { config: configured, readOnly: true } : {});
+  const orchestrator = await context.orchestrator(
+    embedded ? { application: embedded.application } : { config: configured, readOnly: true },
+  );
   let report: MainJobReport | undefined;
   const server = await openServer(orchestrator, context, input, () => report);
   context.defer(() => server.close());
@@ -36,17 +39,8 @@ export async function start(context: Context, input: Input): Promise<CommandResu
     signal: context.signal,
   });
   report = finished;
-  await announce?.();
-  const unreachable = finished.steps.find(({ name, status }) => name === "connect" && status === "failed");
-  if (unreachable) {
-    return {
-      data: finished,
-      text: "",
-      findings: finished.findings,
-      exitCode:
-        unreachable.facts["code"] === "ORCHESTRATOR_UNSUPPORTED_SERVER" ? exitCode.failure : exitCode.cannotConnect,
-    };
-  }
+  await embedded?.announce();
+  requireConnected(finished);
   await orchestrator.start(["pool", "monitoring", ...(own ? [] : (["jobs"] as const))], context.signal);
   print(closing(context, finished, server.url, own, performance.now() - startedAt));
   await untilStopped(context.signal);
@@ -59,8 +53,8 @@ async function startEmbedded(
   context: Context,
   input: Input,
   print: (line: string) => void,
-): Promise<() => Promise<void>> {
-  const path = text(input, "app");
+): Promise<{ announce(): Promise<void>; application: Application | undefined }> {
+  const path = text(input, "app") ?? text(input, "example");
   const application = path === undefined ? undefined : await loadApplication(path, context.cwd);
   const local = await openLocalDatabase(context, {
     database: application?.name ?? "postgres",
@@ -73,7 +67,7 @@ async function startEmbedded(
   );
   await local.announce();
   await context.config({ overrides: { ...localSettings(local) } });
-  return () => local.announce();
+  return { announce: () => local.announce(), application };
 }
 
 function closing(context: Context, report: MainJobReport, url: string, own: boolean, tookMs: number): string {
