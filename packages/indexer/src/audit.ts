@@ -52,7 +52,7 @@ export interface ForeignKeyWithoutIndex extends ForeignKeyFacts {
 /** How long scans must have been counted before an index may be called unused: 7 days. */
 export const minStatisticsAgeMs: number = 7 * 86_400_000;
 
-/** Indexes without a scan, largest first. Those behind a constraint, unique or wanted by a foreign key are never in it. */
+/** Indexes without a scan, largest first; never one behind a constraint, unique, or wanted by a foreign key. */
 export function findUnused(snapshot: IndexSnapshot): readonly UnusedIndex[] {
   const reservations = reservationsOf(snapshot);
   return snapshot.indexes
@@ -65,7 +65,7 @@ export function findUnused(snapshot: IndexSnapshot): readonly UnusedIndex[] {
 export function findDuplicates(snapshot: IndexSnapshot): readonly DuplicateIndex[] {
   const gone = new Set<IndexFacts>();
   const found: DuplicateIndex[] = [];
-  // The widest stay: they are looked at last to go and first to keep. Of equals the newest goes, as they come oldest first.
+  // The widest stay: they are the first to be kept. Of equals the newest goes, as they come oldest first.
   const widest = (a: IndexFacts, b: IndexFacts): number =>
     b.keys.length + b.include.length - (a.keys.length + a.include.length);
   for (const index of snapshot.indexes.toReversed().sort(widest)) {

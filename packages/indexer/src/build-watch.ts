@@ -13,7 +13,7 @@ const progressSql = /* sql */ `
 
 const cancelSql = "select pg_catalog.pg_cancel_backend($1) where $1 <> pg_catalog.pg_backend_pid()";
 
-/** Tells the progress of the build in `backend`, and cancels it when `signal` fires. A lone client has no other session. */
+/** Tells the progress of the build in `backend`, and cancels it when `signal` fires; a lone client can do neither. */
 export function watchBuild(
   db: DatabaseLike,
   backend: number,

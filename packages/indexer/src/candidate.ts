@@ -4,6 +4,7 @@ import type { TableCondition, TableUse } from "./resolve.ts";
 import { indexCost, selectivityOf, sequentialCost } from "./selectivity.ts";
 import { servingIndex } from "./serving.ts";
 import type { IndexSnapshot, TableFacts } from "./snapshot.ts";
+import { wordKey } from "./word-key.ts";
 
 /** An index that would help one use of one table. */
 export interface Candidate {
@@ -206,44 +207,6 @@ function wordCandidates(condition: TableCondition, use: TableUse, snapshot: Inde
       guessed: condition.test === "text-search" && condition.expression !== null,
     },
   ];
-}
-
-function wordKey(
-  { test, column, expression, literal }: TableCondition,
-  snapshot: IndexSnapshot,
-): { readonly key: IndexKey; readonly why: string; readonly requires?: string } | undefined {
-  const own: IndexKey = expression === null ? { column: column.name } : { expression };
-  const name = expression ?? column.name;
-  const has = (extension: string): boolean =>
-    snapshot.installed.includes(extension) || snapshot.available.includes(extension);
-  switch (test) {
-    case "like":
-    case "ilike":
-    case "regex": {
-      // A pattern that starts with its text is a range in byte order; every other needs trigrams.
-      if (test === "like" && literal !== null && !/^'[%_]/.test(literal)) return undefined;
-      if (column.category !== "S" || !has("pg_trgm")) return undefined;
-      const why = `finds ${name.replaceAll('"', "")} by a part of it`;
-      return { key: { ...own, opclass: "gin_trgm_ops" }, why, requires: "pg_trgm" };
-    }
-    case "text-search":
-      if (column.type !== "tsvector" && expression === null) return undefined;
-      return {
-        key: own,
-        why: `searches the words of ${name.replaceAll('"', "")}${expression === null ? "" : ", if that is its text to the letter"}`,
-      };
-    case "contains":
-    case "overlaps":
-    case "has-key": {
-      if (column.type === "jsonb" && test === "contains") {
-        return { key: { ...own, opclass: "jsonb_path_ops" }, why: `finds documents by what ${name} holds` };
-      }
-      const keyed = column.type === "jsonb" || (column.category === "A" && test !== "has-key");
-      return keyed ? { key: own, why: `finds rows by members of ${name}` } : undefined;
-    }
-    default:
-      return undefined;
-  }
 }
 
 // Each arm of an OR needs an index, or the table is read whole all the same.

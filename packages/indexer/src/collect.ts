@@ -83,7 +83,7 @@ const columnsSql = /* sql */ `
    where a.attrelid = any ($1::oid[]) and a.attnum > 0 and not a.attisdropped
    order by a.attrelid, a.attnum`;
 
-// Oldest first. indnullsnotdistinct exists since 15, last_idx_scan since 16; through to_jsonb the same text runs everywhere.
+// Oldest first. indnullsnotdistinct exists since 15, last_idx_scan since 16; through to_jsonb one text runs everywhere.
 const indexesSql = /* sql */ `
   select n.nspname       as schema,
          c.relname       as name,
@@ -147,13 +147,14 @@ const foreignKeysSql = /* sql */ `
 const scansSql = /* sql */ `
   select schemaname as schema, indexrelname as name, idx_scan::float8 as scans from pg_catalog.pg_stat_user_indexes`;
 
-// total_time became total_exec_time in 13 (extension version 1.8).
+// total_time became total_exec_time in 13 (extension version 1.8). Comments often stand in front of a statement.
 const statementsSql = (timeColumn: string, view: string): string => /* sql */ `
-  select s.queryid::text as id, s.query as text, sum(s.calls)::float8 as calls, sum(s.${timeColumn})::float8 as "totalMs"
+  select s.queryid::text as id, s.query as text,
+         sum(s.calls)::float8 as calls, sum(s.${timeColumn})::float8 as "totalMs"
     from ${view} s
    where s.dbid = (select oid from pg_catalog.pg_database where datname = current_database())
      and s.queryid is not null
-     and s.query !~* '^\\s*(explain|create|alter|drop|vacuum|analyze|copy|set|show|begin|commit|rollback|savepoint|release|reset|truncate|declare|fetch|close|prepare|deallocate|execute|grant|revoke|comment|call|listen|notify|lock|reindex|discard)\\M'
+     and s.query ~* '^[\\s(]*(--[^\\n]*\\n\\s*|/[*].*?[*]/\\s*)*(select|with|insert|update|delete|values)\\M'
    group by s.queryid, s.query
    order by 4 desc
    limit $1::bigint`;

@@ -69,7 +69,8 @@ export function createIndexSql(
   const { schema = "public", table, method = "btree", keys, include, where, unique } = definition;
   const parts = [
     `create ${unique === true ? "unique " : ""}index ${options.concurrently === true ? "concurrently " : ""}`,
-    `${quoteIdentifier(indexName(definition))} on ${options.only === true ? "only " : ""}${quoteQualified(schema, table)} using ${method} `,
+    `${quoteIdentifier(indexName(definition))} on ${options.only === true ? "only " : ""}`,
+    `${quoteQualified(schema, table)} using ${method} `,
     `(${keys.map(keySql).join(", ")})`,
   ];
   if (include !== undefined && include.length > 0) parts.push(` include (${include.map(quoteIdentifier).join(", ")})`);

@@ -3,7 +3,8 @@ import type { IndexDefinition } from "./definition.ts";
 import { IndexNameTakenError } from "./errors.ts";
 
 const findSql = /* sql */ `
-  select c.relkind = 'I' as partitioned, i.indisvalid and i.indisready as valid, i.indisunique as unique, i.indpred is not null as partial,
+  select c.relkind = 'I' as partitioned, i.indisvalid and i.indisready as valid, i.indisunique as unique,
+         i.indpred is not null as partial,
          pg_catalog.pg_relation_size(i.indexrelid)::float8 as bytes, am.amname as method, t.relname as table,
          array(select case when i.indkey[g.k] <> 0
                            then (select a.attname::text from pg_catalog.pg_attribute a

@@ -66,7 +66,9 @@ export function indexFindings(
     findings.push({
       id: "INDEX-FOREIGN-KEY",
       severity: item.rows >= 10_000 ? "warn" : "info",
-      title: `${item.schema}.${item.table} (${item.columns.join(", ")}) refers to ${item.referencesTable} without an index`,
+      title:
+        `${item.schema}.${item.table} (${item.columns.join(", ")}) refers to ${item.referencesTable} ` +
+        "without an index",
       subject: `${item.schema}.${item.table}`,
       observed: Math.round(item.rows),
       unit: "rows",
@@ -95,7 +97,9 @@ function workloadFindings(report: Pick<IndexReport, "workload">, snapshot: Index
     findings.push({
       id: "INDEX-READ-WHOLE",
       severity: "info",
-      title: `${table.schema}.${table.name} was read whole ${table.sequentialScans} times, ${Math.round(perScan)} rows each`,
+      title:
+        `${table.schema}.${table.name} was read whole ${table.sequentialScans} times, ` +
+        `${Math.round(perScan)} rows each`,
       subject: `${table.schema}.${table.name}`,
       observed: Math.round(table.sequentialRows),
       unit: "rows",

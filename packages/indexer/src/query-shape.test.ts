@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Condition, readQueryShape } from "./query-shape.ts";
+import type { Condition } from "./condition.ts";
+import { readQueryShape } from "./query-shape.ts";
 
 async function conditions(sql: string): Promise<readonly string[]> {
   const { blocks } = await readQueryShape(sql);

@@ -1,42 +1,6 @@
-import { columnName, constantText, expressionText, searchDocumentText } from "./expression-text.ts";
+import { type Condition, type Operand, readOperand, readTest, sameOperand } from "./condition.ts";
+import { columnName } from "./expression-text.ts";
 import { fieldsOf, listOf, namesOf, type Node, parseStatements } from "./syntax.ts";
-
-/** How a condition tests its operand. */
-export type Test =
-  | "equal"
-  | "in"
-  | "range"
-  | "between"
-  | "like"
-  | "ilike"
-  | "regex"
-  | "text-search"
-  | "contains"
-  | "overlaps"
-  | "has-key"
-  | "is-null"
-  | "is-not-null"
-  | "is-true"
-  | "is-false";
-
-/** A column or an expression over columns, by the names the statement uses. */
-export interface Operand {
-  /** Alias or table in front of the dot. */
-  readonly qualifier: string | null;
-  readonly column: string;
-  /** SQL without qualifiers, when it is more than the bare column. */
-  readonly expression: string | null;
-}
-
-/** One condition every row must meet. */
-export interface Condition {
-  readonly operand: Operand;
-  readonly test: Test;
-  /** The other column, when two are compared. */
-  readonly other: Operand | null;
-  /** The value as SQL, where the text still holds it. */
-  readonly literal: string | null;
-}
 
 /** One key of an ORDER BY. */
 export interface OrderKey {
@@ -193,13 +157,6 @@ function readOrder(item: unknown, targets: readonly (Node | undefined)[], block:
   });
 }
 
-function readOperand(node: unknown): Operand | undefined {
-  const name = columnName(node);
-  if (name !== undefined) return { qualifier: name.qualifier, column: name.name, expression: null };
-  const text = expressionText(node);
-  return text === undefined ? undefined : { qualifier: text.qualifier, column: text.column, expression: text.sql };
-}
-
 function readCondition(node: unknown, block: MutableBlock, scope: Scope): void {
   const logic = fieldsOf(node, "BoolExpr");
   if (logic?.["boolop"] === "AND_EXPR") {
@@ -208,7 +165,7 @@ function readCondition(node: unknown, block: MutableBlock, scope: Scope): void {
   }
   readSublinks(node, scope);
   if (logic?.["boolop"] === "OR_EXPR") {
-    const arms = listOf(logic, "args").map((argument) => readTest(argument, scope));
+    const arms = listOf(logic, "args").map((argument) => readTest(argument, scope.searchConfig));
     const known = arms.filter((arm) => arm !== undefined);
     if (known.length !== arms.length) return;
     const same = known.every((arm) => arm.test === "equal" && sameOperand(arm.operand, known[0]!.operand));
@@ -216,94 +173,8 @@ function readCondition(node: unknown, block: MutableBlock, scope: Scope): void {
     else block.alternatives.push(known);
     return;
   }
-  const condition = readTest(node, scope);
+  const condition = readTest(node, scope.searchConfig);
   if (condition !== undefined) block.conditions.push(condition);
-}
-
-const operatorTests: Readonly<Record<string, Test>> = {
-  "=": "equal",
-  "<": "range",
-  "<=": "range",
-  ">": "range",
-  ">=": "range",
-  "~~": "like",
-  "~~*": "ilike",
-  "~": "regex",
-  "~*": "regex",
-  "@@": "text-search",
-  "@>": "contains",
-  "&&": "overlaps",
-  "?": "has-key",
-  "?|": "has-key",
-  "?&": "has-key",
-};
-
-const symmetric = new Set(["=", "&&", "@@", "<", "<=", ">", ">="]);
-
-function readTest(node: unknown, scope: Scope): Condition | undefined {
-  const bare = readOperand(node);
-  if (bare !== undefined) return { operand: bare, test: "is-true", other: null, literal: null };
-  const logic = fieldsOf(node, "BoolExpr");
-  if (logic?.["boolop"] === "NOT_EXPR") {
-    const operand = readOperand(listOf(logic, "args")[0]);
-    return operand === undefined ? undefined : { operand, test: "is-false", other: null, literal: null };
-  }
-  for (const [kind, field, tests] of [
-    ["NullTest", "nulltesttype", { IS_NULL: "is-null", IS_NOT_NULL: "is-not-null" }],
-    ["BooleanTest", "booltesttype", { IS_TRUE: "is-true", IS_FALSE: "is-false" }],
-  ] as const) {
-    const fields = fieldsOf(node, kind);
-    const operand = readOperand(fields?.["arg"]);
-    const test = (tests as Readonly<Record<string, Test>>)[String(fields?.[field])];
-    if (operand !== undefined && test !== undefined) return { operand, test, other: null, literal: null };
-  }
-  const link = fieldsOf(node, "SubLink");
-  if (link?.["subLinkType"] === "ANY_SUBLINK") {
-    const operand = readOperand(link["testexpr"]);
-    return operand === undefined ? undefined : { operand, test: "in", other: null, literal: null };
-  }
-  return readComparison(fieldsOf(node, "A_Expr"), scope);
-}
-
-function readComparison(expression: Node | undefined, scope: Scope): Condition | undefined {
-  if (expression === undefined) return undefined;
-  const operator = namesOf(listOf(expression, "name")).at(-1) ?? "";
-  const kind = String(expression["kind"]);
-  const [left, right] = [expression["lexpr"], expression["rexpr"]];
-  if (kind === "AEXPR_IN") {
-    const operand = readOperand(left);
-    return operand === undefined || operator !== "=" ? undefined : { operand, test: "in", other: null, literal: null };
-  }
-  if (kind === "AEXPR_OP_ANY") {
-    const operand = readOperand(left);
-    return operand === undefined || operator !== "=" ? undefined : { operand, test: "in", other: null, literal: null };
-  }
-  if (kind === "AEXPR_BETWEEN" || kind === "AEXPR_BETWEEN_SYM") {
-    const operand = readOperand(left);
-    return operand === undefined ? undefined : { operand, test: "between", other: null, literal: null };
-  }
-  const test = kind === "AEXPR_OP" || kind.endsWith("LIKE") ? operatorTests[operator] : undefined;
-  if (test === undefined) return undefined;
-  const read = (node: unknown): Operand | undefined => {
-    const document = test === "text-search" ? searchDocumentText(node, scope.searchConfig) : undefined;
-    if (document === undefined) return readOperand(node);
-    return { qualifier: document.qualifier, column: document.column, expression: document.sql };
-  };
-  const [first, second] = [read(left), read(right)];
-  if (first !== undefined) {
-    return { operand: first, test, other: second ?? null, literal: second === undefined ? literalOf(right) : null };
-  }
-  if (second === undefined || !symmetric.has(operator)) return undefined;
-  return { operand: second, test, other: null, literal: literalOf(left) };
-}
-
-function literalOf(node: unknown): string | null {
-  const constant = fieldsOf(node, "A_Const");
-  return (constant === undefined ? undefined : constantText(constant)) ?? null;
-}
-
-function sameOperand(a: Operand, b: Operand): boolean {
-  return a.qualifier === b.qualifier && a.column === b.column && a.expression === b.expression;
 }
 
 // Subqueries may stand anywhere in an expression.

@@ -1,4 +1,5 @@
-import type { Condition, Operand, QueryBlock } from "./query-shape.ts";
+import type { Condition, Operand } from "./condition.ts";
+import type { QueryBlock } from "./query-shape.ts";
 import { type ColumnFacts, findTableFacts, type IndexSnapshot, type TableFacts } from "./snapshot.ts";
 
 /** A condition on one table of the catalog. */

@@ -70,6 +70,13 @@ describe("recommendations", () => {
     );
   });
 
+  test("a recorded statement is found behind the comments of an ORM", async () => {
+    const pool = await database();
+    await pool.query("/* app:web */ -- list\n select id from bills where title = 'a commented statement'");
+    const { recommendations } = await analyzeIndexes(pool);
+    expect(recommendations.map(keysOf)).toContainEqual(["title"]);
+  });
+
   test("the report is plain data", async () => {
     const report = await analyzeIndexes(shared);
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);

@@ -5,7 +5,7 @@ export interface CatalogColumn {
   readonly name: string;
   /** As `format_type` prints it: `character varying(255)`. */
   readonly type: string;
-  /** PostgreSQL's category of the type: `N` numeric, `S` string, `D` date and time, `B` boolean, `E` enum, `A` array. */
+  /** PostgreSQL's category of the type: `N` numeric, `S` string, `D` date, `B` boolean, `E` enum, `A` array. */
   readonly category: string;
   /** A NOT NULL that holds for every row, not one added NOT VALID (18). */
   readonly notNull: boolean;

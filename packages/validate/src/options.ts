@@ -12,7 +12,7 @@ import { InvalidValidationOptionsError } from "./errors.ts";
 
 /** How a validation runs. Durations are milliseconds. */
 export interface ValidationOptions {
-  /** Longest any one statement may take; the rules it serves then end as `error`. Default 60 000; `Infinity`: no limit. */
+  /** Longest any one statement may take; its rules then end as `error`. Default 60 000; `Infinity`: no limit. */
   readonly statementTimeoutMs?: number;
   /** Longest wait for a table's lock. Default 2 000; `Infinity`: no limit. */
   readonly lockTimeoutMs?: number;

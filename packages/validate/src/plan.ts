@@ -147,14 +147,16 @@ function singleSteps(resolved: ResolvedRule): ValidationStep[] {
     case "unique": {
       const keys = rule.columns.map(quoteIdentifier).join(", ");
       const sql =
-        `select $1::text as step, coalesce(sum(n), 0)::float8 as checked, coalesce(sum(n - 1), 0)::float8 as violations\n` +
+        `select $1::text as step, coalesce(sum(n), 0)::float8 as checked,\n` +
+        `       coalesce(sum(n - 1), 0)::float8 as violations\n` +
         `  from (select count(*) as n from ${tableSql(table)} where ${scopeSql(rule)} group by ${keys}) g`;
       return [{ ...base, kind: "group", sql, targets: [target("checked"), target("violations")] }];
     }
     case "functional-dependency": {
       const keys = rule.determinant.map(quoteIdentifier).join(", ");
       const sql =
-        `select $1::text as step, coalesce(sum(n), 0)::float8 as checked, coalesce(sum(n - most), 0)::float8 as violations\n` +
+        `select $1::text as step, coalesce(sum(n), 0)::float8 as checked,\n` +
+        `       coalesce(sum(n - most), 0)::float8 as violations\n` +
         `  from (select sum(n) as n, max(n) as most\n` +
         `          from (select ${keys}, count(*) as n from ${tableSql(table)} where ${scopeSql(rule)}\n` +
         `                 group by ${keys}, ${quoteIdentifier(rule.column)}) pairs\n` +
@@ -222,8 +224,9 @@ function keyQuery(resolved: ResolvedRule): Pick<PlannedRule, "keysSql" | "keyCol
   if (rule.kind === "functional-dependency") {
     const determinant = rule.determinant.map(quoteIdentifier).join(", ");
     const value = quoteIdentifier(rule.column);
+    const named = [...rule.determinant, rule.column].map((name, index) => `${quoteIdentifier(name)} as d${index}`);
     const alike =
-      `select ${list}, ${[...new Set([...rule.determinant, rule.column])].map((c, i) => `${quoteIdentifier(c)} as d${i}`).join(", ")}, ` +
+      `select ${list}, ${named.join(", ")}, ` +
       `count(*) over (partition by ${determinant}, ${value}) as rows_alike from ${tableSql(table)} where ${scope}`;
     const last = `d${rule.determinant.length}`;
     const groups = rule.determinant.map((_, index) => `d${index}`).join(", ");

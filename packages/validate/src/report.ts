@@ -12,7 +12,7 @@ export interface RuleResult {
   /** `public.bills`. */
   readonly table: string;
   readonly columns: readonly string[];
-  /** `proved`: a constraint guarantees it, no row was read. `error`: it could not be checked; it has no say in the score. */
+  /** `proved`: a constraint guarantees it, no row was read. `error`: not checked, and without a say in the score. */
   readonly status: RuleStatus;
   readonly severity: Severity;
   readonly dimension: Dimension;
