@@ -19,6 +19,7 @@ import { type AuditTrail, createAuditTrail } from "./audit.ts";
 import { type BackupService, createBackupService } from "./backup-service.ts";
 import { OrchestratorClosedError } from "./errors.ts";
 import { createEvents, type Events } from "./events.ts";
+import { createHealthWatch } from "./health-watch.ts";
 import { createIndexService, type IndexService } from "./index-service.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
 import { createLifecycle, type ServiceNode } from "./lifecycle.ts";
@@ -29,7 +30,7 @@ import { scheduledJobs } from "./schedule.ts";
 import { createValidationService, type ValidationService } from "./validation-service.ts";
 
 /** What can be started; everything else works when it is called. */
-export type ServiceName = "pool" | "monitoring" | "jobs";
+export type ServiceName = "pool" | "monitoring" | "health" | "jobs";
 
 /** Durations are milliseconds. */
 export interface OrchestratorOptions {
@@ -239,6 +240,7 @@ class Wiring implements Orchestrator {
     return [
       node("pool", [], () => this.pool),
       node("monitoring", ["pool"], () => this.monitor),
+      node("health", ["pool"], () => createHealthWatch(() => this.health(), this.config.pool.healthCheckIntervalMs)),
       node("jobs", ["pool"], () => this.jobs),
     ];
   }

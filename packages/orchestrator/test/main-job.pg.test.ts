@@ -95,4 +95,19 @@ describe("main job", () => {
     expect(by.get("backup")).toMatchObject({ status: "skipped", detail: "needs “Example data”" });
     expect(by.get("monitor")!.status).toBe("done");
   });
+
+  test("tells that health changed when the primary goes away, without being asked", async () => {
+    await using own = await startCluster();
+    const { config } = await loadConfig({
+      env: { DATABASE_URL: own.primary.url, DB_HEALTH_CHECK_INTERVAL: "100" },
+      readFiles: false,
+    });
+    await using orchestrator = createOrchestrator(config);
+    const changed: string[] = [];
+    orchestrator.events.on("health:changed", ({ to }) => changed.push(to));
+    await orchestrator.start(["health"]);
+    await own.primary.stop("immediate");
+    await expect.poll(() => changed.at(-1), { timeout: 20_000 }).toBe("fail");
+    expect(changed[0]).toBe("pass");
+  });
 });
