@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { assetsDirectory, renderPage, type StatusView } from "../src/index.ts";
 import { niceCeiling } from "../src/chart.tsx";
-import { sampleView } from "./sample-view.ts";
+import { sampleView } from "../src/sample-view.ts";
 
 const empty: StatusView = {
   ...sampleView,

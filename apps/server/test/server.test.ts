@@ -2,7 +2,7 @@ import { request } from "node:http";
 import { createServer } from "node:net";
 import { type AggregateHealth, startServer, type StatusServer, type StatusSource } from "@db/server";
 import { afterEach, describe, expect, test } from "vitest";
-import { sampleView } from "../../dashboard/test/sample-view.ts";
+import { sampleView } from "@db/dashboard/sample-view";
 
 const time = "2026-11-21T10:14:03.000Z";
 const well: AggregateHealth = {

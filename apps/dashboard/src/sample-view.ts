@@ -1,10 +1,10 @@
-import type { StatusView } from "../src/view.ts";
+import type { StatusView } from "./view.ts";
 
 const asOf = "2026-11-21T10:14:03.000Z";
 const wave = (base: number, swing: number): number[] =>
   Array.from({ length: 60 }, (_, index) => base + swing * Math.sin(index / 6) + swing * 0.3 * Math.cos(index * 1.7));
 
-/** A view with something in every part: a busy database with two findings and two notes. */
+/** A view with something in every part, for previews and tests: a busy database with two findings and two notes. */
 export const sampleView: StatusView = {
   asOf,
   ageSeconds: 4,
