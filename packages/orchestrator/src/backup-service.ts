@@ -22,9 +22,10 @@ import {
   type VerifyReport,
 } from "@db/backup";
 import type { Config } from "@db/config";
+import { serverAccount } from "@db/embedded";
 import type { Clock, Database, Logger, OnProgress } from "@db/core";
 import type { AuditTrail } from "./audit.ts";
-import { drillOwner, startDrillCluster } from "./drill-cluster.ts";
+import { startDrillCluster, withDrillPlace } from "./drill-cluster.ts";
 import { connectionOf } from "./pool-options.ts";
 
 /** What every call of this service takes beside its own options. */
@@ -109,21 +110,23 @@ export function createBackupService(options: {
     restore: (plan, call = {}) =>
       audit.run(
         "backup.restore",
-        async () => restoreBackup({ repository: await open(call), plan, owner: await drillOwner(), ...job(call) }),
+        async () => restoreBackup({ repository: await open(call), plan, owner: await serverAccount(), ...job(call) }),
         ({ label, directory, bytes, durationMs }) => ({ label, directory, bytes, durationMs }),
       ),
     drill: (call = {}) =>
       audit.run(
         "backup.drill",
-        async () =>
-          runRestoreDrill({
-            repository: await open(call),
-            label: call.label,
-            compareWith: call.compare ? db() : undefined,
-            startCluster: (directory, { major }) => startDrillCluster(config, env, directory, major),
-            owner: await drillOwner(),
-            ...job(call),
-          }),
+        () =>
+          withDrillPlace(async (place) =>
+            runRestoreDrill({
+              ...place,
+              repository: await open(call),
+              label: call.label,
+              compareWith: call.compare ? db() : undefined,
+              startCluster: (directory, { major, signal }) => startDrillCluster(config, env, directory, major, signal),
+              ...job(call),
+            }),
+          ),
         ({ label, ok, durationMs, recoveryMs, comparison }) => ({
           label,
           ok,

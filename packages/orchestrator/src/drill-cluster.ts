@@ -1,14 +1,36 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { DrillCluster } from "@db/backup";
 import type { Config } from "@db/config";
-import { type Account, defaultCacheDirectory, openCluster, requireBinaries, serverAccount } from "@db/embedded";
+import {
+  defaultCacheDirectory,
+  requireBinaries,
+  serverAccount,
+  sharedDirectory,
+  startGuard,
+  startTemporaryCluster,
+} from "@db/embedded";
 import { connectionOf } from "./pool-options.ts";
 
-/** Who a restored data directory must belong to, so that a server may run on it. */
-export async function drillOwner(): Promise<Account | undefined> {
-  return serverAccount();
+/** Where a drill restores to, and as whom. */
+export interface DrillPlace {
+  readonly directory: string;
+  /** Who the restored files must belong to, so that a server may run on them; undefined: whoever runs this. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+}
+
+/** Gives a drill a directory of its own for as long as it runs; it is gone afterwards, even after a SIGKILL. */
+export async function withDrillPlace<T>(use: (place: DrillPlace) => Promise<T>): Promise<T> {
+  const owner = await serverAccount();
+  const directory = await mkdtemp(join(await sharedDirectory("drills", owner), `${process.pid}-`));
+  const guard = startGuard({ mode: "immediate", removeDirectory: directory });
+  try {
+    await chmod(directory, 0o711);
+    return await use({ directory, owner });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+    guard.dismiss();
+  }
 }
 
 /**
@@ -20,6 +42,7 @@ export async function startDrillCluster(
   env: Readonly<Record<string, string | undefined>>,
   dataDirectory: string,
   major: number,
+  signal: AbortSignal | undefined,
 ): Promise<DrillCluster> {
   const url = new URL(connectionOf(config).primaryUrl.reveal());
   const cacheDirectory = defaultCacheDirectory(env);
@@ -28,31 +51,16 @@ export async function startDrillCluster(
     ...(env["PATH"] === undefined ? {} : { path: env["PATH"] }),
     ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
   });
-  const directory = await mkdtemp(join(tmpdir(), "db-drill-"));
-  const password = decodeURIComponent(url.password);
-  const method = password === "" ? "trust" : "scram-sha-256";
-  const cluster = await openCluster({
-    directory,
+  const temporary = await startTemporaryCluster({
     dataDirectory,
     binaries,
     username: decodeURIComponent(url.username),
-    password,
-    hba: `local all all ${method}\nhost all all 127.0.0.1/32 ${method}\n`,
+    password: decodeURIComponent(url.password),
+    // Without a password the role came in by another way that a copy cannot offer: loopback alone has to do.
+    ...(url.password === "" ? { hba: "host all all 127.0.0.1/32 trust\n" } : {}),
+    ...(signal === undefined ? {} : { signal }),
   });
-  try {
-    await cluster.start();
-  } catch (error) {
-    await cluster.stop("immediate").catch(() => undefined);
-    await rm(directory, { recursive: true, force: true });
-    throw error;
-  }
-  const restored = new URL(cluster.url);
+  const restored = new URL(temporary.url);
   restored.pathname = url.pathname;
-  return {
-    url: restored.href,
-    stop: async () => {
-      await cluster.stop("immediate");
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
+  return { url: restored.href, stop: async () => temporary[Symbol.asyncDispose]() };
 }
