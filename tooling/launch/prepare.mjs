@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -205,7 +205,8 @@ function sourceHash() {
       if (entry.isDirectory()) walk(path);
       else {
         const { size, mtimeMs } = statSync(path);
-        hash.update(`${path}:${size}:${mtimeMs}\n`);
+        // Relative: a clone that was moved is still built.
+        hash.update(`${relative(root, path)}:${size}:${mtimeMs}\n`);
       }
     }
   };

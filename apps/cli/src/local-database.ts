@@ -31,7 +31,7 @@ export async function withdrawLocalDatabase(directory: string): Promise<void> {
 /** The database that runs in `.db` of this folder or of one above it, up to the repository's root. */
 export async function findLocalDatabase(cwd: string): Promise<LocalDatabase | undefined> {
   for (let directory = resolve(cwd); ; directory = dirname(directory)) {
-    const found = await read(join(directory, ".db", fileName));
+    const found = await readLocalDatabase(join(directory, ".db"));
     if (found) return found;
     if (existsSync(join(directory, ".git")) || dirname(directory) === directory) return undefined;
   }
@@ -48,9 +48,10 @@ export function localSettings(database: LocalDatabase): Record<string, unknown> 
   };
 }
 
-async function read(file: string): Promise<LocalDatabase | undefined> {
+/** The database that runs in this very directory. */
+export async function readLocalDatabase(directory: string): Promise<LocalDatabase | undefined> {
   try {
-    const database = JSON.parse(await readFile(file, "utf8")) as LocalDatabase;
+    const database = JSON.parse(await readFile(join(directory, fileName), "utf8")) as LocalDatabase;
     process.kill(database.pid, 0);
     return database;
   } catch {

@@ -1,10 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isDbError, systemClock } from "@db/core";
 import { defaultCacheDirectory, findBinaries, type LocalTopology, openLocalTopology } from "@db/embedded";
 import { ensureDatabase } from "@db/orchestrator";
 import type { Context } from "./context.ts";
-import { announceLocalDatabase, type LocalDatabase, withdrawLocalDatabase } from "./local-database.ts";
+import {
+  announceLocalDatabase,
+  type LocalDatabase,
+  readLocalDatabase,
+  withdrawLocalDatabase,
+} from "./local-database.ts";
 
 export interface OpenedLocalDatabase extends LocalDatabase {
   readonly topology: LocalTopology;
@@ -29,19 +35,23 @@ export async function openLocalDatabase(
   },
 ): Promise<OpenedLocalDatabase> {
   const directory = options.directory ?? join(context.cwd, ".db");
-  const topology = await openLocalTopology({
-    directory,
-    replicas: options.replicas,
-    fresh: options.fresh,
-    ...(options.version === undefined ? {} : { version: options.version }),
-    env: context.env,
-    install: true,
-    onProgress: context.onProgress,
-    logger: context.logger,
-    signal: context.signal,
-  });
+  const topology = await onceFree(context, directory, () =>
+    openLocalTopology({
+      directory,
+      replicas: options.replicas,
+      fresh: options.fresh,
+      ...(options.version === undefined ? {} : { version: options.version }),
+      env: context.env,
+      install: true,
+      onProgress: context.onProgress,
+      logger: context.logger,
+      signal: context.signal,
+    }),
+  );
   context.defer(() => topology.close());
   context.defer(() => withdrawLocalDatabase(directory));
+  // At once, not when the command is done: whoever waits for this folder can tell that it will be free.
+  context.signal.addEventListener("abort", () => void withdrawLocalDatabase(directory).catch(() => undefined));
   if (options.fresh)
     for (const name of ["backups", "audit.jsonl"]) await rm(join(directory, name), { recursive: true, force: true });
   for (const warning of topology.warnings) context.terminal.warn(warning);
@@ -58,6 +68,25 @@ export async function openLocalDatabase(
     application: options.application ?? null,
   };
   return { ...database, topology, directory, announce: () => announceLocalDatabase(directory, database) };
+}
+
+// A run that was interrupted a moment ago may still be stopping its servers.
+async function onceFree<T>(context: Context, directory: string, open: () => Promise<T>): Promise<T> {
+  const startedAt = performance.now();
+  let told = false;
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!isDbError(error, "EMBEDDED_IN_USE")) throw error;
+      // One that answers other commands is in use; the first seconds are for one that does not know yet that it ends.
+      const announced = (await readLocalDatabase(directory)) !== undefined;
+      if (performance.now() - startedAt > (announced ? 2_000 : 12_000)) throw error;
+      if (!told) context.terminal.say(`${error.message}; waiting whether it stops`);
+      told = true;
+      await systemClock.sleep(250, context.signal);
+    }
+  }
 }
 
 /** One line on what PostgreSQL this is and where it came from. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +9,9 @@ export const repository: string = resolve(fileURLToPath(import.meta.url), "../..
 export const binary: string = join(repository, "apps/cli/bin/db.js");
 export const example: string = join(repository, "apps/examples/chanuka");
 export const built: boolean = existsSync(join(repository, "apps/cli/dist/main.js"));
+
+// The account that owns nothing on every Unix system.
+const nobody = 65_534;
 
 export interface Ended {
   readonly code: number | null;
@@ -22,6 +25,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
   readonly timeoutMs?: number;
+  /** As an account without rights, where this process is root and may choose. Its own account otherwise. */
+  readonly asNobody?: boolean;
 }
 
 /** A running `db`, as its own process group, so that everything it started can be found and ended. */
@@ -34,12 +39,16 @@ export interface Running {
 }
 
 /** Starts the real binary with nothing of this machine's environment but PATH. */
-export function startDb(args: readonly string[], { cwd, env = {}, input, timeoutMs = 120_000 }: RunOptions): Running {
+export function startDb(
+  args: readonly string[],
+  { cwd, env = {}, input, timeoutMs = 120_000, asNobody = false }: RunOptions,
+): Running {
   const startedAt = performance.now();
   const child = spawn(process.execPath, [binary, ...args], {
     cwd,
     env: { PATH: process.env["PATH"]!, HOME: cwd, INIT_CWD: cwd, ...env },
     detached: true,
+    ...(asNobody && process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {}),
     stdio: ["pipe", "pipe", "pipe"],
   });
   let stdout = "";
@@ -95,5 +104,6 @@ export function killGroup(child: ChildProcess): void {
 /** An empty folder that a test may fill; `nobody` may read it too. */
 export async function emptyFolder(): Promise<{ readonly path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), "db-cli-"));
+  await chmod(path, 0o755);
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) };
 }
