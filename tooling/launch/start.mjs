@@ -1,7 +1,7 @@
 // `npm start`: install, build, then run the main job and serve the dashboard. The first line is out before anything else is read.
 process.stdout.write("db toolkit: PostgreSQL in production from TypeScript\n");
 const { spawn } = await import("node:child_process");
-const { join } = await import("node:path");
+const path = await import("node:path");
 const { childEnvironment, fail, prepare, root, workspaceNode } = await import("./prepare.mjs");
 
 try {
@@ -13,7 +13,7 @@ try {
 // The child has an own channel to this process: when this one is gone, however it went, the child stops by itself.
 const child = spawn(
   workspaceNode(),
-  [join(root, "apps/cli/bin/db.js"), "start", "--example", "apps/examples/chanuka", ...process.argv.slice(2)],
+  [path.join(root, "apps/cli/bin/db.js"), "start", "--example", "apps/examples/chanuka", ...process.argv.slice(2)],
   {
     cwd: root,
     env: { ...childEnvironment(), INIT_CWD: root },
