@@ -202,11 +202,12 @@ function sourceHash() {
     for (const entry of readdirSync(directory, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (["node_modules", "dist", ".turbo", "test", ".cache"].includes(entry.name)) continue;
       const path = join(directory, entry.name);
-      if (entry.isDirectory()) walk(path);
+      // Follows links: a package may be one.
+      const stat = statSync(path);
+      if (stat.isDirectory()) walk(path);
       else {
-        const { size, mtimeMs } = statSync(path);
         // Relative: a clone that was moved is still built.
-        hash.update(`${relative(root, path)}:${size}:${mtimeMs}\n`);
+        hash.update(`${relative(root, path)}:${stat.size}:${stat.mtimeMs}\n`);
       }
     }
   };
