@@ -143,7 +143,7 @@ class BackupRun {
     // The slot holds the WAL from before the backup's start until the last byte of it is stored.
     const slot = `db_backup_${randomBytes(6).toString("hex")}`;
     await walSession.query(`CREATE_REPLICATION_SLOT ${slot} TEMPORARY PHYSICAL RESERVE_WAL`);
-    let streaming: Promise<void> = Promise.resolve();
+    let streaming: Promise<unknown> = Promise.resolve();
     let wal: WalStream | undefined;
     let start: WalPosition | undefined;
     let tablespaces: readonly BackupTablespace[] = [];
@@ -262,7 +262,7 @@ class BackupRun {
 
   async #awaitWal(
     wal: WalStream,
-    streaming: Promise<void>,
+    streaming: Promise<unknown>,
     streamEnded: AbortSignal,
     end: BaseBackupEnd,
   ): Promise<void> {

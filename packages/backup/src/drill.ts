@@ -18,6 +18,7 @@ import type { RecoveryTarget } from "./recovery-target.ts";
 import type { Repository } from "./repository/repository.ts";
 import { chooseBackup, planRestore, type RestorePlan } from "./restore-plan.ts";
 import { restoreBackup, type RestoreReport } from "./restore.ts";
+import type { RecoveryTimeline } from "./wal-inventory.ts";
 
 /** A server on a restored data directory, started by whoever runs the drill. */
 export interface DrillCluster {
@@ -33,6 +34,8 @@ export interface DrillOptions extends JobOptions {
   readonly label?: string | undefined;
   /** Default `immediate`. */
   readonly target?: RecoveryTarget | undefined;
+  /** Which timeline recovery follows. Default `latest`. */
+  readonly timeline?: RecoveryTimeline | undefined;
   /** Starts a server of the backup's major version on the directory and returns when it takes connections. */
   readonly startCluster: (
     dataDirectory: string,
@@ -186,9 +189,9 @@ class Drill {
   }
 
   async #plan(): Promise<RestorePlan> {
-    const { repository, label, target, settings } = this.#options;
+    const { repository, label, target, timeline, settings } = this.#options;
     const data = join(this.#parent, "data");
-    const ask = { repository, label, target, settings: { ...isolation, ...settings }, directory: data };
+    const ask = { repository, label, target, timeline, settings: { ...isolation, ...settings }, directory: data };
     // A first look chooses the backup; its tablespaces then get directories of their own beside the data.
     const { tablespaces: there } = await chooseBackup(repository, label, target);
     const tablespaces = Object.fromEntries(there.map(({ oid }) => [oid, join(this.#parent, `tablespace-${oid}`)]));

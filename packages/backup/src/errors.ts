@@ -56,6 +56,33 @@ export class WalGapError extends DbError {
   override readonly code = "BACKUP_WAL_GAP";
 }
 
+/** A WAL file is refused: it is of another cluster, of another name, or no WAL at all. It was not stored. */
+export class WalRejectedError extends DbError {
+  override readonly code = "BACKUP_WAL_REJECTED";
+}
+
+/** The repository holds a WAL file of this name with other content. It is never overwritten. */
+export class WalConflictError extends DbError {
+  override readonly code = "BACKUP_WAL_CONFLICT";
+}
+
+/** The server is another cluster than before: its system identifier changed. */
+export class ClusterChangedError extends DbError {
+  override readonly code = "BACKUP_CLUSTER_CHANGED";
+}
+
+/** The spool's disk refused a write; the WAL stays on the server. */
+export class SpoolError extends DbError {
+  override readonly code = "BACKUP_SPOOL";
+  override readonly retryable = true;
+}
+
+/** Somebody else does something in this repository that excludes this. */
+export class RepositoryBusyError extends DbError {
+  override readonly code = "BACKUP_REPOSITORY_BUSY";
+  override readonly retryable = true;
+}
+
 /** What the server said it sent and what arrived differ. */
 export class ManifestMismatchError extends DbError {
   override readonly code = "BACKUP_MANIFEST_MISMATCH";

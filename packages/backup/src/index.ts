@@ -25,6 +25,15 @@ export {
 } from "./manifest.ts";
 export { verifyBackup, type VerifyDepth, type VerifyOptions, type VerifyReport } from "./verify.ts";
 
+// WAL
+export type { WalRecord } from "./wal/archive.ts";
+export { walDone, walFetchFailed, walNotThere, walPushFailed } from "./wal/exit-code.ts";
+export { walFetch, type WalFetchOptions, type WalFetchReport } from "./wal/fetch.ts";
+export { listWal, type WalGap, type WalListing, type WalPosition } from "./wal/listing.ts";
+export { walPush, type WalPushOptions, type WalPushReport } from "./wal/push.ts";
+export { createWalReceiver, type WalReceiver, type WalReceiverStatus } from "./wal/receiver.ts";
+export type { WalReceiverOptions } from "./wal/receiver-options.ts";
+
 // Restore
 export type { RecoveryAction, RecoveryTarget } from "./recovery-target.ts";
 export { restoreBackup, type RestoreOptions, type RestoreReport } from "./restore.ts";
@@ -35,7 +44,7 @@ export {
   type RestorePlan,
   type RestorePlanOptions,
 } from "./restore-plan.ts";
-export type { PlannedSegment } from "./wal-inventory.ts";
+export type { PlannedSegment, RecoveryTimeline } from "./wal-inventory.ts";
 
 // Prove
 export { compareDatabases, type ComparisonReport, type SequenceComparison, type TableComparison } from "./compare.ts";
@@ -55,6 +64,7 @@ export {
   BackupConnectionError,
   BackupInProgressError,
   BackupNotFoundError,
+  ClusterChangedError,
   CorruptObjectError,
   DirectoryNotEmptyError,
   InvalidBackupOptionsError,
@@ -69,12 +79,16 @@ export {
   type ReplicationRefusal,
   ReplicationRefusedError,
   ReplicationServerError,
+  RepositoryBusyError,
+  SpoolError,
   StorageError,
   TargetUnreachableError,
   UnsafePathError,
   UnsupportedLocationError,
   UnsupportedServerError,
+  WalConflictError,
   WalGapError,
+  WalRejectedError,
   WrongKeyError,
   WrongMajorVersionError,
 } from "./errors.ts";

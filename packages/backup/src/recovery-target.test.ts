@@ -17,7 +17,7 @@ test("writes a time with its zone, and exactly one target", () => {
     restore_command: "exit 1",
     recovery_target_timeline: "3",
     recovery_target_action: "pause",
-    recovery_target_time: "2026-11-10T01:00:00.000Z",
+    recovery_target_time: "2026-11-10 01:00:00.000000+00",
     recovery_target_inclusive: "off",
   });
 });

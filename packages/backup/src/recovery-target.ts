@@ -1,5 +1,6 @@
 import { parseLsn, quoteLiteral } from "@db/core";
 import { InvalidRecoveryTargetError } from "./errors.ts";
+import { formatMicros, parseMicros } from "./wal/moment.ts";
 
 /**
  * How far recovery goes. `immediate`: to the backup's end, where the data first is consistent. `latest`: to the last
@@ -70,8 +71,11 @@ export function recoverySettings(
   if (target.type === "latest" || (target.type === "immediate" && action === "promote")) {
     for (const name of targetNames) settings[name] = "";
   } else if (target.type === "immediate") settings["recovery_target"] = "immediate";
-  else if (target.type === "time") settings["recovery_target_time"] = new Date(target.time).toISOString();
-  else if (target.type === "lsn") settings["recovery_target_lsn"] = target.lsn;
+  else if (target.type === "time") {
+    // An offset in digits: the server reads this before it knows the names of zones, Z among them.
+    const time = formatMicros(parseMicros(target.time));
+    settings["recovery_target_time"] = time.replace("T", " ").replace("Z", "+00");
+  } else if (target.type === "lsn") settings["recovery_target_lsn"] = target.lsn;
   else if (target.type === "xid") settings["recovery_target_xid"] = target.xid;
   else if (target.type === "name") settings["recovery_target_name"] = target.name;
   if ("inclusive" in target) settings["recovery_target_inclusive"] = (target.inclusive ?? true) ? "on" : "off";

@@ -1,5 +1,5 @@
 import { resolve, sep } from "node:path";
-import { type Finding, parseLsn } from "@db/core";
+import { type Finding, formatLsn, parseLsn } from "@db/core";
 import { listBackups, openBackup } from "./catalog.ts";
 import {
   BackupNotFoundError,
@@ -11,7 +11,8 @@ import { type BackupInfo, backupInfo, type BackupManifest, formatServerVersion }
 import { checkRecoveryTarget, type RecoveryAction, recoverySettings, type RecoveryTarget } from "./recovery-target.ts";
 import type { Repository } from "./repository/repository.ts";
 import { checkTargetDirectory } from "./restore-target-directory.ts";
-import { inventoryWal, type PlannedSegment, type WalInventory } from "./wal-inventory.ts";
+import { inventoryWal, type PlannedSegment, type RecoveryTimeline, type WalInventory } from "./wal-inventory.ts";
+import { predictTarget } from "./wal/target-search.ts";
 
 /** What to restore, how far, and where to. */
 export interface RestorePlanOptions {
@@ -22,6 +23,8 @@ export interface RestorePlanOptions {
   readonly label?: string | undefined;
   /** Default `immediate`. */
   readonly target?: RecoveryTarget | undefined;
+  /** Which timeline recovery follows. Default `latest`; the target `immediate` always stays on the backup's own. */
+  readonly timeline?: RecoveryTimeline | undefined;
   /** What the server does at the target. Default `promote`. */
   readonly action?: RecoveryAction | undefined;
   /** New directories of tablespaces, by their oid or their directory on the server. Default: the same directories. */
@@ -51,7 +54,12 @@ export interface RestorePlan {
   readonly action: RecoveryAction;
   readonly directory: string;
   readonly tablespaces: readonly PlannedTablespace[];
+  /** Where recovery ends. */
   readonly timeline: number;
+  /** The way over the timelines: each from its first position, the last open. */
+  readonly timelinePath: readonly { readonly timeline: number; readonly fromLsn: string }[];
+  /** Timelines whose history file is written into pg_wal. */
+  readonly histories: readonly number[];
   readonly wal: readonly PlannedSegment[];
   /** Bytes to write, WAL included. */
   readonly bytes: number;
@@ -84,14 +92,22 @@ export async function planRestore(options: RestorePlanOptions): Promise<RestoreP
       { hint: `Use PostgreSQL ${major}; move to another major version by dump and restore or pg_upgrade.` },
     );
   }
-  const inventory = await inventoryWal(repository, backup);
-  const findings = checkReach(chosen, target, inventory);
+  const inventory = await inventoryWal(
+    repository,
+    backup,
+    target.type === "immediate" ? "current" : (options.timeline ?? "latest"),
+  );
+  const reach = checkReach(chosen, target, inventory);
+  const prediction = await predictTarget(repository, manifest.systemIdentifier, inventory, target);
+  const findings = [...reach, ...gapFindings(inventory), ...prediction.findings];
   const directory = resolve(options.directory);
   await checkTargetDirectory(options.directory);
   const tablespaces = planTablespaces(chosen, directory, options.tablespaces ?? {});
   for (const { to } of tablespaces) await checkTargetDirectory(to);
   const action = options.action ?? "promote";
-  const wal = neededWal(inventory, manifest, target);
+  const wal = neededWal(inventory, manifest, target).slice(0, prediction.segments);
+  // Where nothing was committed after the time asked for, all WAL is the same and the server would refuse the time.
+  const led: RecoveryTarget = prediction.atEnd ? { type: "latest" } : target;
   return {
     repository: repository.location,
     backup: backupInfo(manifest, chosen.verifiedAt),
@@ -100,13 +116,15 @@ export async function planRestore(options: RestorePlanOptions): Promise<RestoreP
     action,
     directory,
     tablespaces,
-    timeline: manifest.timeline,
+    timeline: inventory.timeline,
+    timelinePath: inventory.path.map(({ timeline, from }) => ({ timeline, fromLsn: formatLsn(from) })),
+    histories: inventory.histories,
     wal,
     bytes: manifest.bytes + wal.length * manifest.walSegmentBytes,
     settings: {
       ...(options.keepArchiving === true ? {} : { archive_mode: "off" }),
       ...options.settings,
-      ...recoverySettings(target, manifest.timeline, action),
+      ...recoverySettings(led, inventory.timeline, action),
     },
     signalFile: "recovery.signal",
     losesAfter: lossOf(chosen, target, inventory),
@@ -172,15 +190,18 @@ function checkReach(backup: BackupInfo, target: RecoveryTarget, wal: WalInventor
       hint: "Restore an older backup if the damaged table matters.",
     });
   }
-  if (target.type === "time" || target.type === "xid" || target.type === "name") {
-    findings.push({
-      id: "RESTORE-TARGET-UNPROVEN",
-      severity: "info",
-      title: `whether the stored WAL holds the ${target.type} target is known only when it is replayed`,
-      hint: "The server refuses to start when it does not find it; then restore to an earlier target.",
-    });
-  }
   return findings;
+}
+
+function gapFindings(wal: WalInventory): Finding[] {
+  return wal.gaps.map(({ fromLsn, toLsn, detectedAt }) => ({
+    id: "RESTORE-GAP",
+    severity: "warn",
+    title: `WAL from ${fromLsn} to ${toLsn} was lost; recovery from this backup ends before it`,
+    subject: fromLsn,
+    since: detectedAt,
+    hint: "To go further, restore a backup taken after the gap.",
+  }));
 }
 
 /** Immediate takes the backup's own WAL and not a byte more; the others what reaches their target. */

@@ -25,7 +25,8 @@ import type { Repository } from "./repository/repository.ts";
 import type { RestorePlan } from "./restore-plan.ts";
 import { claimTargetDirectory, clearTargetDirectory, unfinishedMark } from "./restore-target-directory.ts";
 import { type FileSink, parseFileIndex, readBackupObject, readStoredFiles } from "./stored-files.ts";
-import { readWalSegment } from "./wal-inventory.ts";
+import { type PlannedSegment, readArchivedSegment, readWalSegment } from "./wal-inventory.ts";
+import { WalArchive } from "./wal/archive.ts";
 
 /** What to execute. */
 export interface RestoreOptions extends JobOptions {
@@ -131,7 +132,8 @@ class Restore {
       onBytes: (bytes) => this.#progress(bytes),
       signal,
     });
-    for (const { segment, backup } of this.#plan.wal) await this.#writeSegment(segment, backup);
+    for (const planned of this.#plan.wal) await this.#writeSegment(planned);
+    for (const timeline of this.#plan.histories) await this.#writeHistory(timeline);
     await this.#writeConfiguration(entries);
     await this.#sync();
     if (signal?.aborted) throw new AbortedError("the restore was aborted", { cause: signal.reason });
@@ -209,14 +211,11 @@ class Restore {
     };
   }
 
-  async #writeSegment(segment: string, label: string): Promise<void> {
-    const backup =
-      label === this.#plan.backup.label
-        ? this.#backup
-        : await openBackup(this.#repository, { ...this.#plan.backup, label });
-    const sink = await this.#newFile(this.#pathOf(`pg_wal/${segment}`));
+  async #writeSegment(planned: PlannedSegment): Promise<void> {
+    const content = await this.#openSegment(planned);
+    const sink = await this.#newFile(this.#pathOf(`pg_wal/${planned.segment}`));
     try {
-      for await (const chunk of readWalSegment(this.#repository, backup, segment, this.#job.signal)) {
+      for await (const chunk of content) {
         await sink.write(chunk);
         this.#progress(chunk.length);
       }
@@ -225,6 +224,27 @@ class Restore {
       await sink.abort();
       throw error;
     }
+  }
+
+  async #openSegment(planned: PlannedSegment): Promise<AsyncIterable<Buffer>> {
+    const { signal } = this.#job;
+    const { manifest } = this.#backup;
+    if (planned.backup === null) {
+      return readArchivedSegment(this.#archive(), planned, manifest.walSegmentBytes, signal);
+    }
+    const own = planned.backup === this.#plan.backup.label;
+    const id = { ...this.#plan.backup, label: planned.backup };
+    const backup = own ? this.#backup : await openBackup(this.#repository, id);
+    return readWalSegment(this.#repository, backup, planned.segment, signal);
+  }
+
+  async #writeHistory(timeline: number): Promise<void> {
+    const name = `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
+    await this.#writeText(`pg_wal/${name}`, await this.#archive().readText(name));
+  }
+
+  #archive(): WalArchive {
+    return new WalArchive(this.#repository, this.#backup.manifest.systemIdentifier);
   }
 
   async #writeConfiguration(entries: readonly FileEntry[]): Promise<void> {

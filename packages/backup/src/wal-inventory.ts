@@ -1,54 +1,213 @@
 import { formatLsn, parseLsn, walSegmentName } from "@db/core";
 import { listBackups, openBackup, type OpenedBackup } from "./catalog.ts";
-import { CorruptObjectError } from "./errors.ts";
+import { CorruptObjectError, TargetUnreachableError } from "./errors.ts";
 import { walName } from "./repository/layout.ts";
 import type { Repository } from "./repository/repository.ts";
 import { readSealed } from "./repository/sealed-object.ts";
+import { WalArchive, type WalRecord } from "./wal/archive.ts";
+import { listWal, type WalGap, type WalListing } from "./wal/listing.ts";
+import { parseWalName, segmentStart } from "./wal/segment.ts";
+import { parseTimelineHistory, timelinePath, type TimelineStretch, type TimelineSwitch } from "./wal/timeline.ts";
 
 /** One WAL segment a restore needs, and where the repository has it. */
 export interface PlannedSegment {
   readonly segment: string;
-  /** The backup whose folder holds it. */
-  readonly backup: string;
+  /** The backup whose folder holds it; null when the WAL archive does. */
+  readonly backup: string | null;
+  /** The archive's name of it, when that is the tail of an unfinished segment. */
+  readonly partial?: string;
 }
 
 /** The WAL from a backup's start as far as it goes without a gap. */
 export interface WalInventory {
   readonly segments: readonly PlannedSegment[];
+  /** The timeline it ends on. */
+  readonly timeline: number;
+  /** The stretches of timelines it runs over, the backup's first. */
+  readonly path: readonly TimelineStretch[];
+  /** Timelines whose history the repository has and recovery will read. */
+  readonly histories: readonly number[];
   /** The first position that is not there any more. */
   readonly endLsn: string;
   /** When the server had certainly written everything up to there, ISO 8601. */
   readonly coveredUntil: string;
+  /** Recorded losses of WAL on the way. */
+  readonly gaps: readonly WalGap[];
 }
 
-/** Follows the stored WAL from a backup's start through every segment the repository has, to the first gap. */
-export async function inventoryWal(repository: Repository, backup: OpenedBackup): Promise<WalInventory> {
+/** Which timeline recovery follows: the newest that descends from the backup, the backup's own, or one by number. */
+export type RecoveryTimeline = "latest" | "current" | number;
+
+/** Where one segment is stored, and how much of it. */
+interface Place extends PlannedSegment {
+  readonly bytes: number;
+  readonly stoppedAt: string | undefined;
+}
+
+/**
+ * Follows the stored WAL from a backup's start through every segment the repository has, to the first gap.
+ * @throws {TargetUnreachableError} when the timeline asked for does not descend from the backup
+ */
+export async function inventoryWal(
+  repository: Repository,
+  backup: OpenedBackup,
+  timeline: RecoveryTimeline = "current",
+): Promise<WalInventory> {
   const { manifest } = backup;
-  const where = new Map<string, { readonly backup: string; readonly padded: boolean; readonly stoppedAt: string }>();
-  for (const info of await listBackups(repository)) {
-    if (info.systemIdentifier !== manifest.systemIdentifier || info.timeline !== manifest.timeline) continue;
-    const other = info.label === manifest.label ? backup : await openBackup(repository, info);
-    for (const { segment, padded } of other.manifest.wal) {
-      const known = where.get(segment);
-      // A padded segment ends early; a whole one of the same name holds more.
-      if (known && (!known.padded || padded)) continue;
-      where.set(segment, { backup: info.label, padded, stoppedAt: info.stoppedAt });
-    }
-  }
+  const listing = await listWal(repository, manifest.systemIdentifier);
+  const archive = new WalArchive(repository, manifest.systemIdentifier);
+  const places = await placesOf(repository, backup, listing);
+  const { path, histories } = await choosePath(archive, listing, backup, timeline);
   const size = BigInt(manifest.walSegmentBytes);
   const segments: PlannedSegment[] = [];
   let coveredUntil = manifest.stoppedAt;
+  let reached = 0;
   let position = (parseLsn(manifest.startLsn) / size) * size;
+  let end = position;
   for (;;) {
-    const segment = walSegmentName(manifest.timeline, position, manifest.walSegmentBytes);
-    const found = where.get(segment);
+    const found = findPlace(places, path, position, manifest.walSegmentBytes);
     if (!found) break;
-    segments.push({ segment, backup: found.backup });
-    if (found.stoppedAt > coveredUntil) coveredUntil = found.stoppedAt;
+    const { place, stretch } = found;
+    const { segment, backup: label, partial } = place;
+    segments.push({ segment, backup: label, ...(partial === undefined ? {} : { partial }) });
+    if (place.stoppedAt !== undefined && place.stoppedAt > coveredUntil) coveredUntil = place.stoppedAt;
+    reached = Math.max(reached, path.indexOf(stretch));
+    end = position + BigInt(place.bytes);
+    // What an ancestor holds behind the fork is no part of this history.
+    if (stretch.to !== null && end > stretch.to) end = stretch.to;
     position += size;
-    if (found.padded) break;
+    if (end < position) break;
   }
-  return { segments, endLsn: formatLsn(position), coveredUntil };
+  const archived = await archiveCoverage(archive, listing, segments, end);
+  if (archived !== undefined && archived > coveredUntil) coveredUntil = archived;
+  const start = parseLsn(manifest.startLsn);
+  const gaps = listing.gaps.filter(({ fromLsn }) => parseLsn(fromLsn) >= start);
+  return {
+    segments,
+    timeline: path[reached]?.timeline ?? manifest.timeline,
+    path: path.slice(0, reached + 1),
+    histories,
+    endLsn: formatLsn(end),
+    coveredUntil,
+    gaps,
+  };
+}
+
+/** Every place of every segment: a whole one before a tail, a longer tail before a shorter one. */
+async function placesOf(
+  repository: Repository,
+  backup: OpenedBackup,
+  listing: WalListing,
+): Promise<ReadonlyMap<string, Place>> {
+  const { manifest } = backup;
+  const size = manifest.walSegmentBytes;
+  const places = new Map<string, Place>();
+  const offer = (place: Place): void => {
+    const known = places.get(place.segment);
+    if (!known || known.bytes < place.bytes) places.set(place.segment, place);
+    // Of two whole ones the archive's, whose record says what is in it.
+    else if (known.bytes === place.bytes && place.backup === null) {
+      places.set(place.segment, { ...place, stoppedAt: known.stoppedAt });
+    }
+  };
+  for (const info of await listBackups(repository)) {
+    if (info.systemIdentifier !== manifest.systemIdentifier) continue;
+    const other = info.label === manifest.label ? backup : await openBackup(repository, info);
+    const stop = parseLsn(info.stopLsn);
+    for (const { segment, padded } of other.manifest.wal) {
+      // A padded segment holds at least what its backup needed.
+      const bytes = padded ? Number(stop - segmentStart(segment, size)) : size;
+      offer({ segment, backup: info.label, bytes, stoppedAt: info.stoppedAt });
+    }
+  }
+  for (const segment of listing.segments) offer({ segment, backup: null, bytes: size, stoppedAt: undefined });
+  for (const [segment, tails] of listing.partials) {
+    const partial = tails.at(-1)!;
+    const bytes = parseWalName(partial)?.partialBytes ?? 0;
+    offer({ segment, backup: null, partial, bytes, stoppedAt: undefined });
+  }
+  return places;
+}
+
+/** A segment with a fork in it is on both timelines; the newer one holds all of it. */
+function findPlace(
+  places: ReadonlyMap<string, Place>,
+  path: readonly TimelineStretch[],
+  position: bigint,
+  segmentBytes: number,
+): { readonly place: Place; readonly stretch: TimelineStretch } | undefined {
+  const end = position + BigInt(segmentBytes);
+  for (const stretch of path.toReversed()) {
+    if (stretch.from >= end || (stretch.to !== null && stretch.to <= position)) continue;
+    const place = places.get(walSegmentName(stretch.timeline, position, segmentBytes));
+    if (place) return { place, stretch };
+  }
+  return undefined;
+}
+
+async function choosePath(
+  archive: WalArchive,
+  listing: WalListing,
+  backup: OpenedBackup,
+  wanted: RecoveryTimeline,
+): Promise<{ readonly path: readonly TimelineStretch[]; readonly histories: readonly number[] }> {
+  const { manifest } = backup;
+  const from = { timeline: manifest.timeline, lsn: parseLsn(manifest.stopLsn) };
+  const own = [{ timeline: manifest.timeline, from: from.lsn, to: null }];
+  const stored = (timeline: number, history: readonly TimelineSwitch[]): number[] =>
+    [...history.map((ancestor) => ancestor.timeline), timeline].filter((t) => listing.histories.includes(t));
+  const wayTo = async (timeline: number): Promise<ReturnType<typeof choosePath> | undefined> => {
+    if (timeline === from.timeline) return { path: own, histories: stored(timeline, []) };
+    if (!listing.histories.includes(timeline)) return undefined;
+    const name = `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
+    const history = parseTimelineHistory(await archive.readText(name));
+    const path = timelinePath(from, timeline, history);
+    return path && { path, histories: stored(timeline, history) };
+  };
+  if (wanted === "current") return (await wayTo(from.timeline))!;
+  if (wanted === "latest") {
+    for (const timeline of listing.histories.toSorted((a, b) => b - a)) {
+      if (timeline < from.timeline) break;
+      const way = await wayTo(timeline);
+      if (way) return way;
+    }
+    return (await wayTo(from.timeline))!;
+  }
+  const way = await wayTo(wanted);
+  if (way) return way;
+  throw new TargetUnreachableError(
+    `timeline ${wanted} does not lead on from backup ${manifest.label} (timeline ${from.timeline}, ${manifest.stopLsn})`,
+    { hint: "Choose a backup taken before the fork, or on that timeline; see db wal status." },
+  );
+}
+
+/** When the archive's end was written: what the receiver knew of it, else the last transaction in it. */
+async function archiveCoverage(
+  archive: WalArchive,
+  listing: WalListing,
+  segments: readonly PlannedSegment[],
+  end: bigint,
+): Promise<string | undefined> {
+  const { position } = listing;
+  if (position && parseLsn(position.lsn) <= end) return position.coveredUntil;
+  for (const planned of segments.toReversed().slice(0, 32)) {
+    if (planned.backup !== null) return undefined;
+    const { lastTransactionAt } = await archive.record(planned.partial ?? planned.segment);
+    if (lastTransactionAt !== null) return lastTransactionAt;
+  }
+  return undefined;
+}
+
+/** What the records of archived segments say, in order; undefined for those that lie in a backup. */
+export async function* segmentFacts(
+  repository: Repository,
+  systemIdentifier: string,
+  segments: readonly PlannedSegment[],
+): AsyncGenerator<WalRecord | undefined> {
+  const archive = new WalArchive(repository, systemIdentifier);
+  for (const { segment, partial, backup } of segments) {
+    yield backup === null ? await archive.record(partial ?? segment) : undefined;
+  }
 }
 
 /** Reads one stored segment. @throws {CorruptObjectError} */
@@ -69,5 +228,26 @@ export async function* readWalSegment(
   }
   if (length !== backup.manifest.walSegmentBytes) {
     throw new CorruptObjectError(backup.prefix + name, "is no whole WAL segment");
+  }
+}
+
+/** Reads one segment of the archive, a tail filled up with zeros. @throws {CorruptObjectError} */
+export async function* readArchivedSegment(
+  archive: WalArchive,
+  { segment, partial }: PlannedSegment,
+  segmentBytes: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer> {
+  let length = 0;
+  for await (const chunk of archive.read(await archive.record(partial ?? segment), signal)) {
+    length += chunk.length;
+    yield chunk;
+  }
+  if (partial === undefined && length !== segmentBytes) {
+    throw new CorruptObjectError(segment, "is no whole WAL segment");
+  }
+  const zeros = Buffer.alloc(256 * 1024);
+  for (let left = segmentBytes - length; left > 0; left -= zeros.length) {
+    yield zeros.subarray(0, Math.min(left, zeros.length));
   }
 }

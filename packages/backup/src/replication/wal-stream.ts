@@ -1,5 +1,6 @@
 import { formatLsn, parseLsn, walSegmentName } from "@db/core";
 import { ReplicationProtocolError, type ReplicationServerError, WalGapError } from "../errors.ts";
+import { parseDataRow } from "./frame-reader.ts";
 import { type ReplicationSession, serverError } from "./session.ts";
 
 /** Receives WAL in order, cut at segment boundaries. A returned promise holds the server back. */
@@ -20,6 +21,20 @@ export interface WalStreamRequest {
   readonly slot?: string | undefined;
   /** Milliseconds between two reports to the server. */
   readonly statusIntervalMs?: number;
+  /** How far the WAL is durable, where the sink stores later than it takes. Default: up to the last ended segment. */
+  readonly durable?: (() => bigint) | undefined;
+  /**
+   * Told of every message: how far the server has written, when it said so (milliseconds since the epoch), and whether
+   * it waits for an answer.
+   */
+  readonly onMessage?: ((serverEnd: bigint, serverTime: number, asked: boolean) => void) | undefined;
+}
+
+/** Where the server goes on when it left the timeline that was streamed. */
+export interface NextTimeline {
+  readonly timeline: number;
+  /** The first position on it. */
+  readonly startLsn: string;
 }
 
 /** The WAL stream's own time zero, 2000-01-01, in milliseconds. */
@@ -54,18 +69,19 @@ export class WalStream {
 
   /**
    * Returns when the server ended the timeline.
+   * @returns where the server goes on; undefined when it does not say
    * @throws {WalGapError} when the server no longer has the WAL
    */
-  async run(): Promise<void> {
+  async run(): Promise<NextTimeline | undefined> {
     const { slot, timeline } = this.#request;
     const slotClause = slot === undefined ? "" : `SLOT ${slot} `;
     this.#session.sendQuery(
       `START_REPLICATION ${slotClause}PHYSICAL ${formatLsn(this.#position)} TIMELINE ${timeline}`,
     );
-    const timer = setInterval(() => this.#report(), this.#request.statusIntervalMs ?? 10_000);
+    const timer = setInterval(() => this.#report(true), this.#request.statusIntervalMs ?? 10_000);
     timer.unref();
     try {
-      await this.#read();
+      return await this.#read();
     } finally {
       clearInterval(timer);
     }
@@ -80,17 +96,22 @@ export class WalStream {
     });
   }
 
-  async #read(): Promise<void> {
+  async #read(): Promise<NextTimeline | undefined> {
     let failure: ReplicationServerError | undefined;
+    let next: NextTimeline | undefined;
     for (;;) {
       const { type, body } = await this.#session.next();
       if (type === "d") await this.#message(body);
+      else if (type === "W") this.#report(true);
       else if (type === "c") this.#session.sendCopyDone();
-      else if (type === "E") failure = serverError(body);
+      else if (type === "D") {
+        const [timeline, startLsn] = parseDataRow(body);
+        if (timeline && startLsn) next = { timeline: Number(timeline), startLsn };
+      } else if (type === "E") failure = serverError(body);
       else if (type === "Z") {
         if (failure?.sqlState === "58P01") throw gap(failure);
         if (failure) throw failure;
-        return;
+        return next;
       }
     }
   }
@@ -98,6 +119,7 @@ export class WalStream {
   async #message(body: Buffer): Promise<void> {
     const kind = String.fromCharCode(body[0] ?? 0);
     if (kind === "k") {
+      this.#tell(body.readBigUInt64BE(1), body.readBigInt64BE(9), body[17] === 1);
       if (body[17] === 1) this.#report();
       return;
     }
@@ -109,6 +131,7 @@ export class WalStream {
       });
     }
     await this.#store(body.subarray(25));
+    this.#tell(body.readBigUInt64BE(9), body.readBigInt64BE(17));
     if (this.#waiting && this.#position >= this.#waiting.lsn) this.#waiting.resolve();
   }
 
@@ -130,12 +153,22 @@ export class WalStream {
     }
   }
 
-  #report(): void {
+  #tell(serverEnd: bigint, serverTime: bigint, asked = false): void {
+    this.#request.onMessage?.(serverEnd, epochMs + Number(serverTime / 1000n), asked);
+  }
+
+  /** Tells the server how far the WAL is received and durable; asks for an answer, which shows that it is there. */
+  report(): void {
+    this.#report(true);
+  }
+
+  #report(ask = false): void {
     const body = Buffer.alloc(34);
     body.write("r", "latin1");
     body.writeBigUInt64BE(this.#position, 1);
-    body.writeBigUInt64BE(this.#durable, 9);
+    body.writeBigUInt64BE(this.#request.durable?.() ?? this.#durable, 9);
     body.writeBigInt64BE(BigInt(Date.now() - epochMs) * 1000n, 25);
+    body[33] = ask ? 1 : 0;
     this.#session.sendCopyData(body);
   }
 }

@@ -27,6 +27,44 @@ export function walName(segment: string): string {
   return `wal/${segment}.sealed`;
 }
 
+/** Where a cluster's WAL archive lies. */
+export function walPrefix(systemIdentifier: string): string {
+  return `${systemIdentifier}/wal/`;
+}
+
+/** The folder of one WAL file: by timeline and upper half of the position, so that none grows without bound. */
+export function walFolder(systemIdentifier: string, name: string): string {
+  const folder = name.endsWith(".history") ? "history" : `${name.slice(0, 8)}/${name.slice(8, 16)}`;
+  return `${walPrefix(systemIdentifier)}${folder}/`;
+}
+
+/** The record that says a WAL file is stored; without it its object does not count. */
+export function walRecordKey(systemIdentifier: string, name: string): string {
+  return `${walFolder(systemIdentifier, name)}${name}.json`;
+}
+
+/** Takes the key of a WAL record apart. */
+export function parseWalRecordKey(
+  key: string,
+): { readonly systemIdentifier: string; readonly name: string } | undefined {
+  const match = /^(\d+)\/wal\/(?:history|[0-9A-F]{8}\/[0-9A-F]{8})\/([0-9A-F][0-9A-Za-z.-]*)\.json$/.exec(key);
+  return match ? { systemIdentifier: match[1]!, name: match[2]! } : undefined;
+}
+
+/** What a receiver last knew: how far it came and when. */
+export function walPositionKey(systemIdentifier: string): string {
+  return `${walPrefix(systemIdentifier)}position.json`;
+}
+
+export function walGapsPrefix(systemIdentifier: string): string {
+  return `${walPrefix(systemIdentifier)}gaps/`;
+}
+
+/** Which data key WAL is encrypted with; a higher epoch is the later one. */
+export function walEpochsPrefix(systemIdentifier: string): string {
+  return `${walPrefix(systemIdentifier)}epochs/`;
+}
+
 /** Takes a key apart when it lies in a backup's folder. */
 export function parseBackupKey(
   key: string,

@@ -10,7 +10,7 @@ import {
   WrongKeyError,
 } from "../errors.ts";
 import { type KeyDerivation, newDataKey, type RepositoryKey, repositoryKey, type WrappedKey } from "./key.ts";
-import { dataKeyKey, identityKey, parseBackupKey, readmeKey, rescueKey } from "./layout.ts";
+import { dataKeyKey, identityKey, parseBackupKey, parseWalRecordKey, readmeKey, rescueKey } from "./layout.ts";
 import { localStorage } from "./local-storage.ts";
 import { decodeRecord, encodeRecord } from "./record.ts";
 import { readmeText, rescueScript } from "./rescue.ts";
@@ -120,6 +120,11 @@ export class Repository {
     return { id: wrapped.dataKeyId, bytes };
   }
 
+  /** Forgets a data key nothing was written with, or nothing is left of. */
+  async removeDataKey(systemIdentifier: string, dataKeyId: string): Promise<void> {
+    await this.storage.remove(dataKeyKey(systemIdentifier, dataKeyId));
+  }
+
   /** @throws {MissingKeyError} @throws {WrongKeyError} @throws {CorruptObjectError} */
   async readDataKey(systemIdentifier: string, dataKeyId: string): Promise<DataKey> {
     const objectKey = dataKeyKey(systemIdentifier, dataKeyId);
@@ -154,7 +159,7 @@ export class Repository {
   async #create(createdAt: string): Promise<void> {
     for await (const { key } of this.storage.list("")) {
       // A new identity would have another salt and shut the old backups out.
-      if (parseBackupKey(key)) {
+      if (parseBackupKey(key) ?? parseWalRecordKey(key)) {
         throw new CorruptObjectError(identityKey, "is missing, and backups are there", {
           hint: "Put repository.json back, or begin another repository.",
         });

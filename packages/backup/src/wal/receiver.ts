@@ -1,0 +1,566 @@
+import {
+  AbortedError,
+  formatLsn,
+  type HealthCheck,
+  isDbError,
+  messageOf,
+  parseLsn,
+  type Service,
+  type ServiceHealth,
+  worstStatus,
+} from "@db/core";
+import { ClusterChangedError, ReplicationRefusedError, WalGapError } from "../errors.ts";
+import { readServerFacts } from "../replication/server.ts";
+import { ReplicationSession } from "../replication/session.ts";
+import { WalStream } from "../replication/wal-stream.ts";
+import { parseWalRecordKey, walFolder } from "../repository/layout.ts";
+import { WalArchive } from "./archive.ts";
+import { listWal, recordGap, recordPosition, type WalGap } from "./listing.ts";
+import { type ResolvedReceiverOptions, resolveReceiverOptions, type WalReceiverOptions } from "./receiver-options.ts";
+import { parseWalName, partialName, segmentStart } from "./segment.ts";
+import { ensureSlot, renewSlot, type SlotState } from "./slot.ts";
+import { WalSpool } from "./spool.ts";
+import { continueArchive, type StartPosition } from "./start-position.ts";
+import { parseTimelineHistory, type TimelineSwitch } from "./timeline.ts";
+import { UploadQueue } from "./uploads.ts";
+
+/** What a receiver is doing. LSNs as PostgreSQL writes them, times ISO 8601; null where not known yet. */
+export interface WalReceiverStatus {
+  readonly state: "stopped" | "connecting" | "streaming" | "waiting" | "failed";
+  readonly systemIdentifier: string | null;
+  readonly slot: string;
+  readonly timeline: number | null;
+  readonly receivedLsn: string | null;
+  /** Everything before it is in the repository, the tail of the unfinished segment included; the server is told it. */
+  readonly durableLsn: string | null;
+  /** Bytes the server has written and the repository has not. */
+  readonly lagBytes: number | null;
+  /** What a server lost now would take along, measured by its own clock. */
+  readonly coveredUntil: string | null;
+  readonly spoolBytes: number;
+  readonly waitingSegments: number;
+  readonly reconnects: number;
+  readonly gaps: readonly WalGap[];
+  readonly lastError: string | null;
+}
+
+const fatalCodes = [
+  "BACKUP_CLUSTER_CHANGED",
+  "BACKUP_WAL_CONFLICT",
+  "BACKUP_WAL_REJECTED",
+  "BACKUP_MISSING_KEY",
+  "BACKUP_WRONG_KEY",
+  "BACKUP_CORRUPT",
+  "BACKUP_INVALID_OPTIONS",
+  "BACKUP_UNSUPPORTED_SERVER",
+] as const;
+
+/**
+ * Receives a cluster's WAL without end and stores it: whole segments, the tail of the unfinished one, the history of
+ * every timeline. The server is told only of what survives a power cut here, so its slot holds the rest.
+ * Goes on after every loss of the server or the repository; ends by itself only for what no waiting heals.
+ */
+export class WalReceiver implements Service {
+  readonly name = "wal-receiver";
+  readonly #options: ResolvedReceiverOptions;
+  readonly #stop = new AbortController();
+  readonly #spool: WalSpool;
+  readonly #uploads: UploadQueue;
+  readonly #gaps: WalGap[] = [];
+  #running: Promise<void> | undefined;
+  #state: WalReceiverStatus["state"] = "stopped";
+  #archive: WalArchive | undefined;
+  #segmentBytes = 0;
+  #next: StartPosition | undefined;
+  /** The archive ends before a gap, so the place behind it is kept until its first segment is stored. */
+  #behindGap: StartPosition | undefined;
+  #everStreamed = false;
+  #stream: WalStream | undefined;
+  #durable: { readonly timeline: number; readonly lsn: bigint } | undefined;
+  #serverEnd: bigint | undefined;
+  readonly #samples: { readonly lsn: bigint; readonly time: number }[] = [];
+  #coveredUntil: number | undefined;
+  #recordedPosition = "";
+  #lastMessageAt = 0;
+  #tail = "";
+  #reconnects = -1;
+  #lastError: string | undefined;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(options: WalReceiverOptions) {
+    this.#options = resolveReceiverOptions(options);
+    const { clock, logger, spoolDirectory, spoolBytes } = this.#options;
+    this.#spool = new WalSpool(spoolDirectory, spoolBytes);
+    this.#uploads = new UploadQueue(clock, logger, this.#stop.signal, (error) => this.#failed(error));
+    this.#options.signal?.addEventListener("abort", () => this.#stop.abort(), { once: true });
+  }
+
+  /**
+   * Begins and returns once WAL streams.
+   * @throws what makes receiving impossible; trouble that may pass is tried again until `signal` fires
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    this.#running ??= this.#run();
+    this.#running.catch(() => undefined);
+    const streaming = (): boolean => this.#state === "streaming";
+    await Promise.race([this.#running, this.#until(streaming, signal)]);
+  }
+
+  /** Resolves after `stop`. @throws what ended the receiver by itself */
+  async ended(): Promise<void> {
+    await this.#running;
+  }
+
+  /** Resolves when everything before `lsn` is in the repository. @throws {AbortedError} */
+  async reached(lsn: string, signal?: AbortSignal): Promise<void> {
+    const wanted = parseLsn(lsn);
+    await Promise.race([
+      this.#running?.then(() => Promise.reject(new AbortedError("the receiver was stopped"))),
+      this.#until(() => (this.#durable?.lsn ?? 0n) >= wanted, signal),
+    ]);
+  }
+
+  /** Stores the tail and ends. What could not be stored stays on the server. */
+  async stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    if (this.#running && !this.#stop.signal.aborted) {
+      const bound = AbortSignal.timeout(options.timeoutMs ?? 10_000);
+      if (this.#state === "streaming") {
+        const stored = this.#storeTail().then(() => this.#uploads.idle());
+        await Promise.race([stored, aborted(bound)]);
+      }
+      this.#stop.abort();
+    }
+    await this.#running?.catch(() => undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  status(): WalReceiverStatus {
+    const received = this.#stream?.position;
+    const lag = this.#serverEnd === undefined ? undefined : this.#serverEnd - (this.#durable?.lsn ?? this.#serverEnd);
+    return {
+      state: this.#state,
+      systemIdentifier: this.#archive?.systemIdentifier ?? null,
+      slot: this.#options.slot,
+      timeline: this.#next?.timeline ?? null,
+      receivedLsn: textOf(received),
+      durableLsn: textOf(this.#durable?.lsn),
+      lagBytes: lag === undefined ? null : Math.max(0, Number(lag)),
+      coveredUntil: this.#coveredUntil === undefined ? null : new Date(this.#coveredUntil).toISOString(),
+      spoolBytes: this.#spool.bytes,
+      waitingSegments: this.#uploads.length,
+      reconnects: Math.max(0, this.#reconnects),
+      gaps: this.#gaps,
+      lastError: this.#lastError ?? null,
+    };
+  }
+
+  health(): ServiceHealth {
+    const { state, lagBytes, waitingSegments, gaps } = this.status();
+    const time = new Date(this.#options.clock.now()).toISOString();
+    const states = { streaming: "pass", connecting: "warn", waiting: "warn", stopped: "fail", failed: "fail" } as const;
+    const checks: HealthCheck[] = [
+      { name: "wal-receiver:state", status: states[state], observedValue: state, time },
+      { name: "wal-receiver:gaps", status: gaps.length > 0 ? "fail" : "pass", observedValue: gaps.length, time },
+      {
+        name: "wal-receiver:lag",
+        status: waitingSegments > 8 ? "warn" : "pass",
+        observedValue: lagBytes ?? 0,
+        observedUnit: "bytes",
+        time,
+      },
+    ];
+    return { status: worstStatus(checks.map(({ status }) => status)), checks };
+  }
+
+  async #run(): Promise<void> {
+    const { clock, firstBackoffMs, longestBackoffMs, logger } = this.#options;
+    const { signal } = this.#stop;
+    let pause = firstBackoffMs;
+    await this.#spool.open();
+    try {
+      while (!signal.aborted) {
+        this.#setState("connecting");
+        this.#reconnects++;
+        const before = this.#durable?.lsn;
+        try {
+          await this.#session();
+        } catch (error) {
+          if (signal.aborted) return;
+          this.#failed(error);
+          if (this.#uploads.failure) throw this.#uploads.failure;
+          if (this.#isFatal(error)) throw error;
+        }
+        if (this.#durable?.lsn !== before) pause = firstBackoffMs;
+        this.#setState("waiting");
+        const wait = pause * (0.5 + Math.random() / 2);
+        logger.warn({ retryMs: Math.round(wait), error: this.#lastError }, "WAL does not stream");
+        await clock.sleep(wait, signal).catch(() => undefined);
+        pause = Math.min(longestBackoffMs, pause * 2);
+      }
+    } catch (error) {
+      this.#setState("failed");
+      logger.error({ error: messageOf(error) }, "the WAL receiver ended");
+      throw error;
+    } finally {
+      if (this.#state !== "failed") this.#setState("stopped");
+      this.#stop.abort();
+      await this.#uploads.idle();
+      await this.#spool.close();
+    }
+  }
+
+  /** What no waiting heals; a refusal only before anything streamed, since a later one may be a server starting. */
+  #isFatal(error: unknown): boolean {
+    if (!this.#everStreamed && error instanceof ReplicationRefusedError) return error.reason !== "wal_senders";
+    return fatalCodes.some((code) => isDbError(error, code));
+  }
+
+  /** One connection, from its first word to its last. */
+  async #session(): Promise<void> {
+    const { url, connectTimeoutMs, slot } = this.#options;
+    const abort = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, abort.signal]);
+    await using session = await ReplicationSession.connect({ url, connectTimeoutMs, signal });
+    const server = await this.#identify(session);
+    let state = await ensureSlot(session, slot);
+    if (state.lost) state = await renewSlot(session, slot);
+    const history = await this.#storeHistory(session, server.timeline);
+    this.#next = await this.#startPosition(state, server, history);
+    const timers = [
+      setInterval(() => void this.#tick(), this.#options.tailIntervalMs),
+      setInterval(() => this.#checkSilence(abort), 1_000),
+    ];
+    try {
+      for (;;) {
+        await this.#streamTimeline(session, server, state, signal);
+      }
+    } finally {
+      for (const timer of timers) clearInterval(timer);
+      // A server lost now may never come back: what it sent last is stored, if the repository is there.
+      const tail = this.#storeTail().catch((error: unknown) => this.#failed(error));
+      await Promise.race([tail, this.#options.clock.sleep(this.#options.tailIntervalMs, this.#stop.signal)]).catch(
+        () => undefined,
+      );
+      this.#stream = undefined;
+      await this.#spool.forgetCurrent();
+    }
+  }
+
+  async #identify(session: ReplicationSession): Promise<{ timeline: number; lsn: bigint }> {
+    const facts = await readServerFacts(session);
+    const expected = this.#archive?.systemIdentifier ?? this.#options.systemIdentifier;
+    if (expected !== undefined && expected !== facts.systemIdentifier) {
+      throw new ClusterChangedError(`the server is cluster ${facts.systemIdentifier}, not ${expected}`, {
+        hint: "Give it a receiver of its own; its WAL never follows the other cluster's.",
+      });
+    }
+    this.#segmentBytes = facts.walSegmentBytes;
+    const { repository, compression } = this.#options;
+    this.#archive ??= new WalArchive(repository, facts.systemIdentifier, compression);
+    await repository.initialise(new Date(this.#options.clock.now()).toISOString());
+    const [, timeline, lsn] = (await session.queryRow("IDENTIFY_SYSTEM")) ?? [];
+    this.#lastMessageAt = this.#options.clock.now();
+    return { timeline: Number(timeline), lsn: parseLsn(lsn ?? "0/0") };
+  }
+
+  /** Stores the history of a timeline and of those before it. @returns the ancestors */
+  async #storeHistory(session: ReplicationSession, timeline: number): Promise<readonly TimelineSwitch[]> {
+    if (timeline <= 1) return [];
+    const [name, content] = (await session.queryRow(`TIMELINE_HISTORY ${timeline}`)) ?? [];
+    const text = content ?? "";
+    const history = parseTimelineHistory(text);
+    if (name) await this.#put(name, [Buffer.from(text)]);
+    for (const { timeline: ancestor } of history) {
+      if (ancestor <= 1) continue;
+      // A server made from a copy may lack what it never needed.
+      const row = await session.queryRow(`TIMELINE_HISTORY ${ancestor}`).catch(() => undefined);
+      if (row?.[0]) await this.#put(row[0], [Buffer.from(row[1] ?? "")]);
+    }
+    return history;
+  }
+
+  async #startPosition(
+    slot: SlotState,
+    server: { readonly timeline: number; readonly lsn: bigint },
+    history: readonly TimelineSwitch[],
+  ): Promise<StartPosition> {
+    const size = BigInt(this.#segmentBytes);
+    // What waits in the spool is received; the server is asked for what follows.
+    if (this.#next && this.#uploads.length > 0) return this.#next;
+    if (this.#behindGap) return this.#behindGap;
+    const listing = await listWal(this.#options.repository, this.#archive!.systemIdentifier);
+    const about = { timeline: server.timeline, segmentBytes: this.#segmentBytes };
+    const continued = continueArchive(listing, about, history);
+    if (continued) {
+      this.#durable ??= continued;
+      return continued;
+    }
+    return this.#freshStart(slot, server, size, history);
+  }
+
+  #freshStart(
+    slot: SlotState,
+    server: { readonly timeline: number; readonly lsn: bigint },
+    size: bigint,
+    history: readonly TimelineSwitch[],
+  ): StartPosition {
+    const begin = history.at(-1);
+    const oldest = begin === undefined ? 0n : parseLsn(begin.switchLsn);
+    const held = slot.restartLsn === undefined ? server.lsn : parseLsn(slot.restartLsn);
+    const from = held > oldest ? held : oldest;
+    return { timeline: server.timeline, lsn: (from / size) * size };
+  }
+
+  async #streamTimeline(
+    session: ReplicationSession,
+    server: { readonly timeline: number; readonly lsn: bigint },
+    slot: SlotState,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const start = this.#next!;
+    const stream = new WalStream(
+      session,
+      {
+        startLsn: formatLsn(start.lsn),
+        timeline: start.timeline,
+        segmentBytes: this.#segmentBytes,
+        slot: slot.name,
+        durable: () => {
+          const durable = this.#durable?.lsn ?? 0n;
+          return durable > start.lsn ? durable : start.lsn;
+        },
+        onMessage: (end, time, asked) => this.#heard(end, time, asked),
+      },
+      {
+        data: (segment, offset, chunk) => this.#spool.write(segment, offset, chunk, signal),
+        endSegment: (segment) => this.#endSegment(segment),
+      },
+    );
+    this.#stream = stream;
+    let next;
+    try {
+      next = await stream.run();
+    } catch (error) {
+      if (isDbError(error, "BACKUP_SERVER") && /not in this server's history/.test(messageOf(error))) {
+        throw await this.#gap(start, await this.#restart(session, server, slot), error);
+      }
+      if (!(error instanceof WalGapError)) throw error;
+      throw await this.#gap(start, await this.#restart(session, server, slot), error);
+    }
+    if (!next) throw new WalGapError("the server ended the stream and named no next timeline");
+    await this.#uploads.idle();
+    await this.#storeTail();
+    await this.#spool.forgetCurrent();
+    await this.#storeHistory(session, next.timeline);
+    const size = BigInt(this.#segmentBytes);
+    this.#options.logger.info({ timeline: next.timeline, lsn: next.startLsn }, "the server began a new timeline");
+    this.#next = { timeline: next.timeline, lsn: (parseLsn(next.startLsn) / size) * size };
+  }
+
+  /** The oldest WAL the server still has for certain. */
+  async #restart(
+    session: ReplicationSession,
+    server: { readonly timeline: number; readonly lsn: bigint },
+    slot: SlotState,
+  ): Promise<StartPosition> {
+    const now = await ensureSlot(session, slot.name);
+    const history = await this.#storeHistory(session, server.timeline);
+    return this.#freshStart(now, server, BigInt(this.#segmentBytes), history);
+  }
+
+  /** Writes a gap down, tells of it, and lets the next session begin behind it. */
+  async #gap(from: StartPosition, to: StartPosition, cause: unknown): Promise<WalGapError> {
+    const { repository, clock, logger, metrics, onGap } = this.#options;
+    const gap: WalGap = {
+      timeline: from.timeline,
+      fromLsn: formatLsn(from.lsn),
+      toTimeline: to.timeline,
+      toLsn: formatLsn(to.lsn),
+      detectedAt: new Date(clock.now()).toISOString(),
+      reason: messageOf(cause),
+    };
+    await this.#uploads.idle();
+    if (to.lsn > from.lsn || to.timeline !== from.timeline) {
+      await recordGap(repository, this.#archive!.systemIdentifier, gap);
+      this.#gaps.push(gap);
+      metrics.count("db_backup_wal_gaps_total");
+      logger.error({ ...gap }, "WAL is lost: take a full backup now");
+      onGap(gap);
+      this.#behindGap = to;
+    }
+    return new WalGapError(`WAL from ${gap.fromLsn} to ${gap.toLsn} is lost`, {
+      cause,
+      hint: "Take a full backup now: db backup run. Recovery cannot pass this gap.",
+    });
+  }
+
+  async #endSegment(segment: string): Promise<void> {
+    const spooled = await this.#spool.end();
+    if (!spooled) return;
+    const end = segmentStart(segment, this.#segmentBytes) + BigInt(this.#segmentBytes);
+    const { timeline } = parseWalName(segment)!;
+    this.#next = { timeline, lsn: end };
+    this.#uploads.add({
+      name: segment,
+      run: async () => {
+        await this.#put(segment, () => this.#spool.read(spooled));
+        await this.#removeTails(segment);
+        await this.#spool.release(spooled);
+        this.#behindGap = undefined;
+        this.#settle(timeline, end);
+        this.#options.metrics.count("db_backup_wal_segments_total");
+      },
+    });
+  }
+
+  async #put(name: string, content: readonly Buffer[] | (() => AsyncIterable<Buffer>)): Promise<void> {
+    const read = typeof content === "function" ? content : () => content;
+    const now = this.#options.clock.now();
+    const segmentBytes = this.#segmentBytes;
+    await this.#archive!.put({ name, source: "receive", read, segmentBytes, now, signal: this.#stop.signal });
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      await this.#storeTail();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Stores the unfinished segment as far as it came; older tails of it go when the new one is there. */
+  async #storeTail(): Promise<void> {
+    const current = this.#spool.current;
+    const stream = this.#stream;
+    if (!stream) return;
+    const at = { timeline: this.#next!.timeline, lsn: stream.position };
+    if (this.#uploads.length > 0) return;
+    const name = current && current.bytes > 0 ? partialName(current.segment, current.bytes) : "";
+    if (name !== "" && name !== this.#tail) {
+      const copy = { ...current! };
+      this.#uploads.add({
+        name,
+        run: async () => {
+          // The segment may be whole and gone by now; then there is nothing left to do.
+          if (this.#spool.current?.segment !== copy.segment) return;
+          await this.#put(name, () => this.#spool.read(copy));
+          await this.#removeTails(copy.segment, name);
+          this.#tail = name;
+          this.#settle(at.timeline, at.lsn);
+        },
+      });
+      await this.#uploads.idle();
+    } else this.#settle(at.timeline, at.lsn);
+    await this.#storePosition();
+  }
+
+  async #storePosition(): Promise<void> {
+    const { repository } = this.#options;
+    if (!this.#durable || this.#coveredUntil === undefined) return;
+    const { timeline, lsn } = this.#durable;
+    const coveredUntil = new Date(this.#coveredUntil).toISOString();
+    const position = { timeline, lsn: formatLsn(lsn), coveredUntil };
+    if (JSON.stringify(position) === this.#recordedPosition) return;
+    await recordPosition(repository, this.#archive!.systemIdentifier, position);
+    this.#recordedPosition = JSON.stringify(position);
+  }
+
+  async #removeTails(segment: string, except?: string): Promise<void> {
+    const archive = this.#archive!;
+    const prefix = `${walFolder(archive.systemIdentifier, segment)}${segment}.partial-`;
+    const names: string[] = [];
+    for await (const { key } of this.#options.repository.storage.list(prefix)) {
+      const name = parseWalRecordKey(key)?.name;
+      if (name !== undefined && name !== except) names.push(name);
+    }
+    for (const name of names) await archive.remove(name);
+  }
+
+  #settle(timeline: number, lsn: bigint): void {
+    const moved = this.#durable?.lsn !== lsn;
+    this.#durable = { timeline, lsn };
+    if (moved) this.#stream?.report();
+    // All the server had written when it said so is here now.
+    while (this.#samples[0] && this.#samples[0].lsn <= lsn) this.#coveredUntil = this.#samples.shift()!.time;
+    const { metrics, clock } = this.#options;
+    metrics.gauge("db_backup_wal_lag_bytes", this.status().lagBytes ?? 0);
+    if (this.#coveredUntil !== undefined) {
+      metrics.gauge("db_backup_wal_rpo_seconds", Math.max(0, clock.now() - this.#coveredUntil) / 1000);
+    }
+    this.#wake();
+  }
+
+  #heard(serverEnd: bigint, serverTime: number, asked: boolean): void {
+    // A server that shuts down waits until all it has sent is durable here.
+    if (asked) void this.#tick();
+    this.#everStreamed = true;
+    if (this.#state === "connecting") this.#setState("streaming");
+    this.#serverEnd = serverEnd;
+    this.#lastMessageAt = this.#options.clock.now();
+    const last = this.#samples.at(-1);
+    if (last && last.lsn === serverEnd) this.#samples[this.#samples.length - 1] = { lsn: serverEnd, time: serverTime };
+    else if (!last || serverTime - last.time >= 200) this.#samples.push({ lsn: serverEnd, time: serverTime });
+  }
+
+  #checkSilence(abort: AbortController): void {
+    const silence = this.#options.clock.now() - this.#lastMessageAt;
+    // A full spool stops reading on purpose.
+    if (this.#uploads.length > 0 || silence < this.#options.idleTimeoutMs) {
+      if (silence > this.#options.idleTimeoutMs / 4) this.#stream?.report();
+      return;
+    }
+    abort.abort(new Error("the server is silent"));
+  }
+
+  #failed(error: unknown): void {
+    this.#lastError = messageOf(error);
+    this.#options.metrics.count("db_backup_wal_errors_total");
+    this.#wake();
+  }
+
+  #setState(state: WalReceiverStatus["state"]): void {
+    this.#state = state;
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const watcher of this.#watchers) watcher();
+  }
+
+  #until(condition: () => boolean, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (condition()) done(resolve);
+        else if (signal?.aborted)
+          done(() => reject(new AbortedError("the wait was aborted", { cause: signal.reason })));
+      };
+      const done = (settle: () => void): void => {
+        this.#watchers.delete(look);
+        signal?.removeEventListener("abort", look);
+        settle();
+      };
+      this.#watchers.add(look);
+      signal?.addEventListener("abort", look);
+      look();
+    });
+  }
+}
+
+/** Makes a receiver; nothing happens before `start`. @throws {InvalidBackupOptionsError} */
+export function createWalReceiver(options: WalReceiverOptions): WalReceiver {
+  return new WalReceiver(options);
+}
+
+function textOf(lsn: bigint | undefined): string | null {
+  return lsn === undefined ? null : formatLsn(lsn);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
