@@ -3,7 +3,7 @@ import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isDbError, systemClock } from "@db/core";
 import { defaultCacheDirectory, findBinaries, type LocalTopology, openLocalTopology } from "@db/embedded";
-import { ensureDatabase } from "@db/orchestrator";
+import { databaseArrived, ensureDatabase } from "@db/orchestrator";
 import type { Context } from "./context.ts";
 import {
   announceLocalDatabase,
@@ -56,12 +56,14 @@ export async function openLocalDatabase(
     for (const name of ["backups", "audit.jsonl"]) await rm(join(directory, name), { recursive: true, force: true });
   for (const warning of topology.warnings) context.terminal.warn(warning);
   const url = await ensureDatabase(topology.primary.url, options.database, ["pg_stat_statements"]);
+  const replicaUrls = topology.replicas.map(
+    (replica) => Object.assign(new URL(replica.url), { pathname: new URL(url).pathname }).href,
+  );
+  for (const replicaUrl of replicaUrls) await databaseArrived(replicaUrl, 30_000, context.signal);
   const database: LocalDatabase = {
     pid: process.pid,
     primaryUrl: url,
-    replicaUrls: topology.replicas.map(
-      (replica) => Object.assign(new URL(replica.url), { pathname: new URL(url).pathname }).href,
-    ),
+    replicaUrls,
     repository: join(directory, "backups"),
     encryptionKeyFile: await ensureKey(join(directory, "backup.key")),
     auditFile: join(directory, "audit.jsonl"),

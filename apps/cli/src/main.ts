@@ -32,6 +32,7 @@ process.exitCode = await run(commands, {
   signal: controller.signal,
   version: manifest.version,
 });
+process.removeAllListeners("disconnect");
 if (process.connected) process.disconnect();
 // Everything was closed above. What still holds the process open after a moment is not worth waiting for.
 setTimeout(() => process.exit(), 2_000).unref();

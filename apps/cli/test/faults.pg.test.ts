@@ -116,6 +116,7 @@ describe("a database that cannot be connected to", () => {
       expect(result.code, `${command.join(" ")}:\n${output}`).toBe(6);
       expect(output).toMatch(reason);
       expect(output).toMatch(hint);
+      if (command[0] !== "doctor") expect(output).toMatch(/^error: cannot connect to database "\w+" at [\w.]+:\d+: /m);
       expectOneMessage(result, command);
     }
   });

@@ -26,7 +26,11 @@ beforeAll(async () => {
   }
   await mkdir(join(project.path, "home"));
 });
-afterAll(() => project?.remove());
+afterAll(async () => {
+  if (!project) return;
+  for (const { pid } of await processes()) process.kill(pid, "SIGKILL");
+  await project.remove();
+});
 
 interface Launched {
   readonly npm: number;

@@ -1,4 +1,4 @@
-import { quoteIdentifier } from "@db/core";
+import { quoteIdentifier, sqlStateOf, systemClock } from "@db/core";
 import { Client } from "pg";
 
 /**
@@ -26,6 +26,22 @@ export async function ensureDatabase(
       await client.query(`create extension if not exists ${quoteIdentifier(extension)}`);
   });
   return url.href;
+}
+
+/**
+ * Waits until a database that was just made can be connected to on a standby, which learns of it a moment later.
+ * @throws the server's refusal when it has not come within `timeoutMs`, and at once for any other error
+ */
+export async function databaseArrived(url: string, timeoutMs: number = 15_000, signal?: AbortSignal): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await withClient(url, async () => undefined);
+    } catch (error) {
+      if (sqlStateOf(error) !== "3D000" || performance.now() > deadline) throw error;
+      await systemClock.sleep(20, signal);
+    }
+  }
 }
 
 async function withClient(url: string, use: (client: Client) => Promise<void>): Promise<void> {

@@ -14,7 +14,7 @@ export {
   ServiceStartError,
   ServiceStopError,
 } from "./errors.ts";
-export { ensureDatabase } from "./database-creation.ts";
+export { databaseArrived, ensureDatabase } from "./database-creation.ts";
 export type { EventName, Events, OrchestratorEvents } from "./events.ts";
 export type { IndexCall, IndexService } from "./index-service.ts";
 export type { Job, Jobs, JobState } from "./jobs.ts";

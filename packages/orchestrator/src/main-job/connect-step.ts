@@ -1,9 +1,13 @@
-import { DbError, type Finding } from "@db/core";
+import { adviseOnConnection, DbError, type Finding } from "@db/core";
 import type { Step } from "./step.ts";
 
 /** The server is older than everything here supports. */
 export class UnsupportedPostgresError extends DbError {
   override readonly code = "ORCHESTRATOR_UNSUPPORTED_SERVER";
+}
+
+class CannotConnectError extends DbError {
+  override readonly code = "ORCHESTRATOR_CANNOT_CONNECT";
 }
 
 const identitySql = /* sql */ `
@@ -27,7 +31,15 @@ export const connectStep: Step = {
   needs: ["config"],
   async run({ orchestrator, signal }) {
     const { pool, config } = orchestrator;
-    await orchestrator.start(["pool"], signal);
+    await orchestrator.start(["pool"], signal).catch((error: unknown) => {
+      const advice = adviseOnConnection(error);
+      if (!advice) throw error;
+      const { database, host, port } = config.connection!;
+      throw new CannotConnectError(`cannot connect to database "${database}" at ${host}:${port}: ${advice.reason}`, {
+        cause: error,
+        hint: advice.hint,
+      });
+    });
     // "any" would let a replica answer for the primary; it is for a database that has no primary in reach.
     const target = pool.stats().servers.some(({ role, state }) => role === "primary" && state === "up")
       ? "primary"
