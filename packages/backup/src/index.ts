@@ -27,6 +27,14 @@ export { verifyBackup, type VerifyDepth, type VerifyOptions, type VerifyReport }
 
 // WAL
 export type { WalRecord } from "./wal/archive.ts";
+export { runWalCommand, type WalCommandInput } from "./wal/command.ts";
+export {
+  startWalDaemon,
+  type WalAnswer,
+  type WalDaemon,
+  type WalDaemonOptions,
+  type WalRequest,
+} from "./wal/daemon.ts";
 export { walDone, walFetchFailed, walNotThere, walPushFailed } from "./wal/exit-code.ts";
 export { walFetch, type WalFetchOptions, type WalFetchReport } from "./wal/fetch.ts";
 export { listWal, type WalGap, type WalListing, type WalPosition } from "./wal/listing.ts";

@@ -1,0 +1,112 @@
+import { chmod, rm } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { isDbError, messageOf } from "@db/core";
+import { type JobOptions, resolveJobOptions } from "../options.ts";
+import type { Repository } from "../repository/repository.ts";
+import { walDone, walFetchFailed, walNotThere, walPushFailed } from "./exit-code.ts";
+import { walFetch } from "./fetch.ts";
+import { walPush } from "./push.ts";
+
+/** What a client asks of the daemon, one JSON line. Paths are absolute. */
+export type WalRequest =
+  | { readonly verb: "push"; readonly path: string }
+  | { readonly verb: "fetch"; readonly name: string; readonly destination: string; readonly tails: boolean };
+
+/** The answer, one JSON line: what the command exits with and says on stderr. */
+export interface WalAnswer {
+  readonly exitCode: number;
+  readonly message: string;
+}
+
+/** What a daemon serves. */
+export interface WalDaemonOptions extends Omit<JobOptions, "onProgress"> {
+  readonly repository: Repository;
+  /** A path of at most 100 bytes; whoever may open it may archive. */
+  readonly socketPath: string;
+}
+
+/** A daemon that runs. */
+export interface WalDaemon extends AsyncDisposable {
+  close(): Promise<void>;
+}
+
+/** Does one request, and turns whatever happens into the exit code PostgreSQL understands. Never throws. */
+export async function answerWalRequest(repository: Repository, request: WalRequest): Promise<WalAnswer> {
+  try {
+    if (request.verb === "push") {
+      const { name, result } = await walPush({ repository, path: request.path });
+      return { exitCode: walDone, message: result === "duplicate" ? `${name} was stored before` : "" };
+    }
+    const { found } = await walFetch({ repository, ...request });
+    return found
+      ? { exitCode: walDone, message: "" }
+      : { exitCode: walNotThere, message: `${request.name} is not there` };
+  } catch (error) {
+    const hint = isDbError(error) && error.hint !== undefined ? `\nhint: ${error.hint}` : "";
+    const exitCode = request.verb === "push" ? walPushFailed : walFetchFailed;
+    return { exitCode, message: messageOf(error) + hint };
+  }
+}
+
+/**
+ * Serves `db-wal push` and `fetch` from one process that is warm and has the key, so that the command itself only
+ * passes the request on.
+ */
+export async function startWalDaemon(options: WalDaemonOptions): Promise<WalDaemon> {
+  const { logger } = resolveJobOptions(options);
+  const sockets = new Set<Socket>();
+  const serve = async (socket: Socket, request: WalRequest): Promise<void> => {
+    const answer = await answerWalRequest(options.repository, request);
+    if (answer.exitCode > 1) logger.error({ ...request, error: answer.message }, "WAL request failed");
+    socket.end(`${JSON.stringify(answer)}\n`);
+  };
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => undefined);
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      const end = text.indexOf("\n");
+      if (end < 0) {
+        if (text.length > 65_536) socket.destroy();
+        return;
+      }
+      const request = parseRequest(text.slice(0, end));
+      text = "";
+      if (request) void serve(socket, request);
+      else socket.destroy();
+    });
+  });
+  // A socket nobody listens on is what a killed daemon left.
+  await rm(options.socketPath, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.socketPath, resolve);
+  });
+  await chmod(options.socketPath, 0o600);
+  const close = async (): Promise<void> => {
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      for (const socket of sockets) socket.destroy();
+    });
+  };
+  options.signal?.addEventListener("abort", () => void close(), { once: true });
+  return { close, [Symbol.asyncDispose]: close };
+}
+
+function parseRequest(line: string): WalRequest | undefined {
+  try {
+    const request = JSON.parse(line) as Partial<Record<string, unknown>>;
+    if (request["verb"] === "push" && typeof request["path"] === "string") {
+      return { verb: "push", path: request["path"] };
+    }
+    const { verb, name, destination, tails } = request;
+    if (verb === "fetch" && typeof name === "string" && typeof destination === "string") {
+      return { verb, name, destination, tails: tails === true };
+    }
+  } catch {
+    // Falls through: whoever does not speak this is no client.
+  }
+  return undefined;
+}

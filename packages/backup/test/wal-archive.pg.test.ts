@@ -1,0 +1,175 @@
+import { execFile } from "node:child_process";
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  createBackup,
+  createWalReceiver,
+  listWal,
+  openRepository,
+  runWalCommand,
+  startWalDaemon,
+  verifyBackup,
+  walFetch,
+  walPush,
+} from "@db/backup";
+import { startCluster, type TestCluster } from "@db/testkit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { currentLsn, fillWal } from "./ledger.ts";
+import { scratchDirectory } from "./restored-cluster.ts";
+
+const encryptionKey = "correct horse battery staple";
+const command = join(import.meta.dirname, "../src/db-wal.ts");
+let cluster: TestCluster;
+let scratch: Awaited<ReturnType<typeof scratchDirectory>>;
+
+beforeAll(async () => {
+  cluster = await startCluster({ initdbArguments: ["--wal-segsize=1"], settings: { wal_keep_size: "64MB" } });
+  scratch = await scratchDirectory();
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+  await scratch?.[Symbol.asyncDispose]();
+});
+
+/** Segments the server has finished, oldest first. */
+async function finishedSegments(): Promise<string[]> {
+  const client = await cluster.connect();
+  await fillWal(client, 3_000_000);
+  const { rows } = await client.query<{ name: string }>("select pg_walfile_name(pg_current_wal_lsn()) as name");
+  await client.end();
+  const names = await readdir(join(cluster.primary.dataDirectory, "pg_wal"));
+  return names.filter((name) => /^[0-9A-F]{24}$/.test(name) && name < rows[0]!.name).sort();
+}
+
+const pathOf = (name: string): string => join(cluster.primary.dataDirectory, "pg_wal", name);
+
+test("stores a segment once, takes the same again, and never another of its name", async () => {
+  const repository = await openRepository(join(scratch.path, "push"), { encryptionKey });
+  const [first, second] = (await finishedSegments()) as [string, string];
+  await expect(walPush({ repository, path: pathOf(first) })).resolves.toMatchObject({ name: first, result: "stored" });
+  await expect(walPush({ repository, path: pathOf(first) })).resolves.toMatchObject({ result: "duplicate" });
+  const changed = Buffer.from(await readFile(pathOf(first)));
+  changed[500_000]! ^= 1;
+  const elsewhere = join(scratch.path, "changed", "pg_wal");
+  await mkdir(elsewhere, { recursive: true });
+  await writeFile(join(elsewhere, first), changed);
+  await expect(walPush({ repository, path: join(elsewhere, first) })).rejects.toMatchObject({
+    code: "BACKUP_WAL_CONFLICT",
+  });
+  await writeFile(join(elsewhere, second), changed);
+  await expect(walPush({ repository, path: join(elsewhere, second) })).rejects.toMatchObject({
+    code: "BACKUP_WAL_REJECTED",
+  });
+  const foreign = { repository, path: pathOf(second), systemIdentifier: "1234567890" };
+  await expect(walPush(foreign)).rejects.toMatchObject({ code: "BACKUP_WAL_REJECTED" });
+  const destination = join(scratch.path, "fetched");
+  const from = {
+    repository,
+    destination,
+    systemIdentifier: (await walPush({ repository, path: pathOf(first) })).systemIdentifier,
+  };
+  await expect(walFetch({ ...from, name: first })).resolves.toMatchObject({ found: true });
+  expect((await readFile(destination)).equals(await readFile(pathOf(first)))).toBe(true);
+  await expect(walFetch({ ...from, name: second })).resolves.toEqual({ name: second, found: false, bytes: 0 });
+});
+
+test("the commands tell recovery 'not there' by 1 and every failure by more than 125", async () => {
+  const location = join(scratch.path, "codes");
+  const environment = { BACKUP_ENCRYPTION_KEY: encryptionKey };
+  const run = async (...words: string[]): Promise<number> => {
+    const given = {
+      arguments: [...words, "--repo", location],
+      environment,
+      workingDirectory: cluster.primary.dataDirectory,
+    };
+    return (await runWalCommand(given)).exitCode;
+  };
+  const [first, second, third] = (await finishedSegments()) as [string, string, string];
+  await expect(run("push", `pg_wal/${first}`)).resolves.toBe(0);
+  await expect(run("push", `pg_wal/${first}`)).resolves.toBe(0);
+  await expect(run("push", "pg_wal/nothing")).resolves.toBe(2);
+  const bring = async (name: string): Promise<number> => run("fetch", name, "pg_wal/RECOVERYXLOG");
+  await expect(bring(first)).resolves.toBe(0);
+  await rm(pathOf("RECOVERYXLOG"));
+  await expect(bring(second)).resolves.toBe(1);
+  await expect(bring("00000002.history")).resolves.toBe(1);
+  environment.BACKUP_ENCRYPTION_KEY = "a wrong key, as long as the other";
+  await expect(bring(first)).resolves.toBe(255);
+  environment.BACKUP_ENCRYPTION_KEY = encryptionKey;
+  await expect(run("push", `pg_wal/${third}`)).resolves.toBe(0);
+  // One bit of the stored segment: recovery must stop, not end.
+  const folder = (await readdir(location, { recursive: true })).find((name) => name.includes(`${third}-`))!;
+  const stored = Buffer.from(await readFile(join(location, folder)));
+  stored[stored.length >> 1]! ^= 1;
+  await chmod(join(location, folder), 0o600);
+  await writeFile(join(location, folder), stored);
+  await expect(bring(third)).resolves.toBe(255);
+  await expect(readdir(join(cluster.primary.dataDirectory, "pg_wal"))).resolves.not.toContain("RECOVERYXLOG");
+  await expect(run("fetch", first)).resolves.toBe(255);
+});
+
+test("the command asks a daemon that has the key, and does without one when it is gone", async () => {
+  const location = join(scratch.path, "daemon");
+  const socketPath = join(scratch.path, "wal.sock");
+  const repository = await openRepository(location, { encryptionKey });
+  const [first, second] = (await finishedSegments()) as [string, string];
+  const push = (name: string, env: Record<string, string>): Promise<number> =>
+    new Promise((resolve) => {
+      const words = ["--conditions=@db/source", command, "push", `pg_wal/${name}`, "--repo", location];
+      const options = { cwd: cluster.primary.dataDirectory, env: { PATH: process.env["PATH"], ...env } };
+      execFile(process.execPath, [...words, "--socket", socketPath], options, (error) =>
+        resolve(error ? Number(error.code) : 0),
+      );
+    });
+  await using daemon = await startWalDaemon({ repository, socketPath });
+  await expect(push(first, {})).resolves.toBe(0);
+  await daemon.close();
+  await expect(push(second, {})).resolves.toBe(2);
+  await expect(push(second, { BACKUP_ENCRYPTION_KEY: encryptionKey })).resolves.toBe(0);
+  const { systemIdentifier } = await walPush({ repository, path: pathOf(first) });
+  expect([...(await listWal(repository, systemIdentifier)).segments]).toEqual([first, second]);
+});
+
+test("a slot that lost its WAL is a gap: written down, told, and passed only by a new full backup", async () => {
+  const repository = await openRepository(join(scratch.path, "gap"), { encryptionKey });
+  const { url } = cluster.primary;
+  const gaps: string[] = [];
+  const options = {
+    url,
+    repository,
+    slot: "gapped",
+    tailIntervalMs: 200,
+    backoffMs: { first: 20, longest: 50 },
+    onGap: ({ fromLsn }: { fromLsn: string }) => void gaps.push(fromLsn),
+  };
+  const receiver = createWalReceiver({ ...options, spoolDirectory: join(scratch.path, "spool-1") });
+  await receiver.start(AbortSignal.timeout(20_000));
+  const client = await cluster.connect();
+  await fillWal(client, 2_000_000);
+  await receiver.reached(await currentLsn(client), AbortSignal.timeout(20_000));
+  const { label } = await createBackup({ url, repository });
+  await receiver.stop();
+  expect(receiver.status()).toMatchObject({ state: "stopped", gaps: [] });
+  const drop = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active";
+  // The server sees the closed socket a moment later.
+  await expect.poll(async () => (await client.query(drop)).rowCount, { timeout: 10_000 }).toBe(1);
+  await client.query("alter system set wal_keep_size = 0");
+  await client.query("select pg_reload_conf()");
+  for (let turn = 0; turn < 3; turn++) {
+    await fillWal(client, 3_000_000);
+    await client.query("select pg_switch_wal()");
+    await client.query("checkpoint");
+  }
+  const later = createWalReceiver({ ...options, spoolDirectory: join(scratch.path, "spool-2") });
+  await later.start(AbortSignal.timeout(20_000));
+  await fillWal(client, 2_000_000);
+  await later.reached(await currentLsn(client), AbortSignal.timeout(20_000));
+  expect(gaps).toHaveLength(1);
+  expect(later.status().gaps).toHaveLength(1);
+  const { gaps: recorded } = await listWal(repository, later.status().systemIdentifier!);
+  expect(recorded).toMatchObject([{ fromLsn: gaps[0], timeline: 1 }]);
+  await expect(verifyBackup({ repository, label, depth: "deep" })).resolves.toMatchObject({ ok: true });
+  await later.stop();
+  await client.end();
+});
