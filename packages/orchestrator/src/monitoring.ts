@@ -54,6 +54,8 @@ export function createMonitoring(options: {
     ...(options.rules === undefined ? {} : { rules: options.rules }),
     ...(options.overrides === undefined ? {} : { overrides: options.overrides }),
     intervalMs: config.monitor.intervalMs,
+    // Somebody who looks every few seconds wants the next tier to follow.
+    tierMs: { T1: Math.min(60_000, config.monitor.intervalMs * 3) },
     clock,
     logger,
     onAlert: ({ kind, alert }) =>

@@ -50,8 +50,10 @@ const summary: readonly Omit<MetricColumn, "sql">[] = [
 
 const labels = { user: "r.rolname", datname: "d.datname", queryid: "s.queryid" };
 
-// The text file is read whole by the server for every call that wants texts, so that is not done often.
-const textEveryMs = 300_000;
+// The text file is read whole by the server for every call that wants texts: a thousandth of the time may go to it,
+// so that a small file gives new texts within the minute and a large one every five.
+const textTimeShare = 0.001;
+const textEveryAtMostMs = 300_000;
 
 const stateSql = /* sql */ `
   select n.nspname as schema, e.extversion as version,
@@ -96,7 +98,7 @@ export const statementCollector: Collector = {
   ],
   begin: () => {
     const texts: Texts = new Map();
-    let textsReadAt = Number.NEGATIVE_INFINITY;
+    let textsDueAt = Number.NEGATIVE_INFINITY;
     let ranking: Ranking | undefined;
     return async (session, context) => {
       const state = await readState(session);
@@ -107,9 +109,11 @@ export const statementCollector: Collector = {
       const unknown = ranked.rows.flatMap((row) =>
         row.id !== null && !texts.has(row.labels[2]!) ? row.labels[2]! : [],
       );
-      if (unknown.length > 0 && context.now - textsReadAt >= textEveryMs) {
-        textsReadAt = context.now;
+      if (unknown.length > 0 && context.now >= textsDueAt) {
+        const startedAt = performance.now();
         for (const [id, text] of await readTexts(session, state, unknown)) texts.set(id, text);
+        const tookMs = performance.now() - startedAt;
+        textsDueAt = context.now + Math.min(textEveryAtMostMs, tookMs / textTimeShare);
         forgetTexts(texts, ranked, context);
       }
       return {
