@@ -3,6 +3,7 @@ import { AbortedError, type Clock, type Queryable } from "@db/core";
 import { MigrationLockTimeoutError, TransactionPoolerError } from "./errors.ts";
 import type { MigrationEvent } from "./event.ts";
 import type { History } from "./history.ts";
+import { readNature } from "./script.ts";
 
 /** Who holds the lock of a history just now. */
 export interface LockHolder {
@@ -31,7 +32,7 @@ export async function withAdvisoryLock<T>(
   session: Queryable,
   history: History,
   waiting: Waiting,
-  use: (lock: { readonly waitedMs: number; readonly pid: number }) => Promise<T>,
+  use: (lock: { readonly waitedMs: number; readonly pid: number; readonly scripts: boolean }) => Promise<T>,
 ): Promise<T> {
   const key = lockKey(history);
   const began = waiting.clock.now();
@@ -56,8 +57,9 @@ export async function withAdvisoryLock<T>(
   waiting.onEvent({ type: "lock-acquired", waitedMs });
   try {
     if (waiting.signal.aborted) throw new AbortedError("the migration was aborted", { cause: waiting.signal.reason });
-    await refuseTransactionPooler(session, pid);
-    return await use({ waitedMs, pid });
+    const nature = await readNature(session);
+    if (nature.pid !== pid) throw transactionPoolerError();
+    return await use({ waitedMs, pid, scripts: nature.scripts });
   } finally {
     // A session that is gone has let go of it already.
     await session.query("select pg_advisory_unlock($1::bigint)", [key]).catch(() => undefined);
@@ -89,11 +91,6 @@ async function tryAdvisoryLock(session: Queryable, key: string): Promise<number 
     [key],
   );
   return rows[0]?.locked ? rows[0].pid : null;
-}
-
-async function refuseTransactionPooler(session: Queryable, pid: number): Promise<void> {
-  const { rows } = await session.query<{ pid: number }>("select pg_backend_pid() as pid");
-  if (rows[0]?.pid !== pid) throw transactionPoolerError();
 }
 
 export function transactionPoolerError(): TransactionPoolerError {

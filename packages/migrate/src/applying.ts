@@ -6,15 +6,17 @@ import { readMigrationFolder } from "./folder.ts";
 import { History } from "./history.ts";
 import { type ApplyOptions, resolveApplyOptions, type ResolvedApplyOptions } from "./options.ts";
 import type { AdoptedMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
+import { JournalQueue } from "./journal-queue.ts";
 import { type Reconciliation, reconcile } from "./reconciliation.ts";
 import { rehearse } from "./rehearsal.ts";
 import type { MigrationFailure, MigrationReport, MigrationRun } from "./report.ts";
 import { historyRecord, newRunId, type RunContext } from "./run-context.ts";
 import { readServer, requireWritable } from "./server.ts";
+import { CommitUnknownError } from "./scripted-run.ts";
 import { round, serverMessage, StatementError } from "./statement-run.ts";
 import { runStepwise } from "./stepwise-run.ts";
 import { toolVersion } from "./tool-version.ts";
-import { CommitUnknownError, runTransactional } from "./transactional-run.ts";
+import { runTransactional } from "./transactional-run.ts";
 
 /**
  * Applies a plan: one runner at a time, each migration in its own transaction or, where that cannot be, statement by
@@ -57,6 +59,8 @@ export async function applyMigrations(
         runId: report.runId,
         entries,
         pid: lock.pid,
+        scripts: lock.scripts,
+        journal: new JournalQueue(session, history),
       };
       report.skipped = due.skipped;
       if (due.migrations.length === 0 && due.adopt.length === 0) return report.finish();
@@ -97,10 +101,12 @@ async function runAll(
     let run: MigrationRun;
     try {
       if (options.signal.aborted) throw new AbortedError("the migration was aborted", { cause: options.signal.reason });
+      if (isStepwise(context, migration)) await context.journal.flush();
       run = await (isStepwise(context, migration)
         ? runStepwise(context, migration)
         : runTransactional(context, migration));
     } catch (error) {
+      await context.journal.flush().catch(() => undefined);
       await recordFailure(context, migration, error);
       throw failure(migration, error, report, migrations.slice(position + 1), isStepwise(context, migration));
     }
@@ -110,6 +116,7 @@ async function runAll(
     options.metrics.observe("db_migrate_duration_seconds", run.durationMs / 1_000);
     options.logger.info({ migration: migration.id, durationMs: run.durationMs }, `migrated ${context.plan.direction}`);
   }
+  await context.journal.flush();
   options.onProgress({ phase: "migrate", current: total, total, unit: "steps" });
   const last = report.applied.at(-1);
   if (last && context.plan.direction === "up") {

@@ -1,4 +1,4 @@
-import { type Queryable, quoteQualified } from "@db/core";
+import { type Queryable, quoteLiteral, quoteQualified } from "@db/core";
 
 /** One row of drizzle's own history. */
 export interface DrizzleHistoryRow {
@@ -41,6 +41,12 @@ export async function writeDrizzleRow(
 ): Promise<void> {
   const table = quoteQualified(schema, "__drizzle_migrations");
   await session.query(`insert into ${table} (hash, created_at) values ($1, $2)`, [row.hash, row.when]);
+}
+
+/** The same as a statement without values. */
+export function drizzleRowSql(schema: string, row: { readonly hash: string; readonly when: number }): string {
+  const table = quoteQualified(schema, "__drizzle_migrations");
+  return `insert into ${table} (hash, created_at) values (${quoteLiteral(row.hash)}, ${row.when})`;
 }
 
 export async function deleteDrizzleRow(

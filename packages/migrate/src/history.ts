@@ -1,4 +1,4 @@
-import { type Queryable, quoteQualified, sqlStateOf } from "@db/core";
+import { type Queryable, quoteLiteral, quoteQualified, sqlStateOf } from "@db/core";
 import { HistoryError } from "./errors.ts";
 import type { HistoryOptions } from "./options.ts";
 import { historyDefaults } from "./options.ts";
@@ -123,29 +123,17 @@ export class History {
 
   /** Inserts or replaces a migration's row. Returns the server process that did it. */
   async write(session: Queryable, record: HistoryRecord): Promise<number> {
-    const { rows } = await session.query<{ pid: number }>(upsertSql(this.#history), [
-      record.id,
-      record.version,
-      record.name,
-      record.kind,
-      record.state,
-      record.source,
-      record.checksum,
-      record.chain,
-      record.transactional,
-      record.statements,
-      record.statementsDone,
-      record.startedAt,
-      record.finishedAt,
-      record.durationMs,
-      record.appliedBy,
-      record.runId,
-      record.toolVersion,
-      record.error,
-      record.downSql,
-      record.catalogFingerprint,
-    ]);
+    const values = valuesOf(record);
+    const places = values.map((_, index) => `$${index + 1}`);
+    const { rows } = await session.query<{ pid: number }>(upsertSql(this.#history, places), values);
     return rows[0]?.pid ?? 0;
+  }
+
+  /** The same as a statement without values, which measures a duration that is null since it was sent. */
+  writeSql(record: HistoryRecord): string {
+    const values = valuesOf(record).map(literalOf);
+    if (record.durationMs === null) values[durationPlace] = elapsedSql;
+    return upsertSql(this.#history, values);
   }
 
   async markReverted(session: Queryable, id: string, runId: string): Promise<void> {
@@ -268,14 +256,49 @@ const historySelect = (history: string, journal: string): string => /* sql */ `
          catalog_fingerprint as "catalogFingerprint"
     from ${history} h order by sequence`;
 
+type Value = string | number | boolean | null;
+
+function valuesOf(record: HistoryRecord): Value[] {
+  return [
+    record.id,
+    record.version,
+    record.name,
+    record.kind,
+    record.state,
+    record.source,
+    record.checksum,
+    record.chain,
+    record.transactional,
+    record.statements,
+    record.statementsDone,
+    record.startedAt,
+    record.finishedAt,
+    record.durationMs,
+    record.appliedBy,
+    record.runId,
+    record.toolVersion,
+    record.error,
+    record.downSql,
+    record.catalogFingerprint,
+  ];
+}
+
+const durationPlace = 13;
+// One text is one statement to this clock, however many it holds.
+const elapsedSql = "extract(epoch from clock_timestamp() - statement_timestamp())::float8 * 1000";
+
+function literalOf(value: Value): string {
+  return typeof value === "string" ? quoteLiteral(value) : String(value);
+}
+
 // The place in the order is kept when a row is only corrected, and taken anew when a migration runs again.
-const upsertSql = (history: string): string => /* sql */ `
+const upsertSql = (history: string, values: readonly string[]): string => /* sql */ `
   insert into ${history} as h (id, version, name, kind, state, source, checksum, chain, transactional, statements,
          statements_done, started_at, finished_at, duration_ms, applied_by, run_id, tool_version, error, down_sql,
          catalog_fingerprint, sequence)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12::timestamptz, clock_timestamp()),
-          coalesce($13::timestamptz, clock_timestamp()), $14, coalesce($15, session_user), $16, $17, $18, $19, $20,
-          (select coalesce(max(sequence), 0) + 1 from ${history}))
+  values (${values.slice(0, 11).join(", ")}, coalesce(${values[11]}::timestamptz, clock_timestamp()),
+          coalesce(${values[12]}::timestamptz, clock_timestamp()), ${values[13]}, coalesce(${values[14]}, session_user),
+          ${values.slice(15).join(", ")}, (select coalesce(max(sequence), 0) + 1 from ${history}))
   on conflict (id) do update
      set version = excluded.version, name = excluded.name, kind = excluded.kind, state = excluded.state,
          source = excluded.source, checksum = excluded.checksum, chain = excluded.chain,

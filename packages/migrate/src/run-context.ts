@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Queryable } from "@db/core";
 import type { History, HistoryEntry, HistoryRecord, HistoryState, JournalRecord } from "./history.ts";
+import type { JournalQueue } from "./journal-queue.ts";
 import type { ResolvedApplyOptions } from "./options.ts";
 import type { MigrationPlan, PlannedMigration, PlannedStatement } from "./plan.ts";
 import type { StatementReport } from "./report.ts";
@@ -17,6 +18,9 @@ export interface RunContext {
   readonly entries: ReadonlyMap<string, HistoryEntry>;
   /** The server process that holds the lock. */
   readonly pid: number;
+  /** Whether the session takes several statements in one text. */
+  readonly scripts: boolean;
+  readonly journal: JournalQueue;
 }
 
 export function newRunId(): string {

@@ -68,8 +68,9 @@ export function round(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }
 
+/** Rows a statement touched; null when the driver does not say. */
 // pg says rowCount, PGlite affectedRows; a driver that says neither is not asked.
-function rowsOf(result: object): number | null {
+export function rowsOf(result: object): number | null {
   const { rowCount, affectedRows } = result as { rowCount?: unknown; affectedRows?: unknown };
   const rows = rowCount ?? affectedRows;
   return typeof rows === "number" ? rows : null;

@@ -1,20 +1,14 @@
 import { isConnectionError, sqlStateOf } from "@db/core";
 import { transactionPoolerError } from "./advisory-lock.ts";
 import { deleteDrizzleRow, writeDrizzleRow } from "./drizzle-history.ts";
+import type { JournalRecord } from "./history.ts";
 import type { PlannedMigration } from "./plan.ts";
 import type { MigrationRun, StatementReport } from "./report.ts";
 import { withLockRetries } from "./retry.ts";
 import { announceStatement, historyRecord, journalRecord, type RunContext } from "./run-context.ts";
+import { CommitUnknownError, isScriptable, runScripted } from "./scripted-run.ts";
 import { readSettings, timeoutSettings, writeSettings } from "./session-settings.ts";
 import { round, runStatement, runVerify } from "./statement-run.ts";
-
-/** The answer to COMMIT was lost: the history, read again, knows whether it happened. Internal. */
-export class CommitUnknownError extends Error {
-  constructor(cause: unknown) {
-    super("the connection was lost while committing: whether it took effect is not known", { cause });
-    this.name = "CommitUnknownError";
-  }
-}
 
 /**
  * Runs a migration, its verify queries and its history row in one transaction. A lock time-out rolls everything
@@ -34,19 +28,23 @@ export async function runTransactional(context: RunContext, migration: PlannedMi
     options.onEvent({ type: "migration-started", migration: migration.id, attempt });
     const began = performance.now();
     const startedAt = new Date(clock.now()).toISOString();
-    await context.session.query("begin");
+    const scripted = isScriptable(context, migration);
     let statements: StatementReport[];
     try {
-      statements = await runInside(context, migration);
-      const durationMs = round(performance.now() - began);
-      await record(context, migration, statements, startedAt, durationMs);
+      if (scripted) statements = await runScripted(context, migration, startedAt);
+      else {
+        await context.session.query("begin");
+        statements = await runInside(context, migration);
+        await record(context, migration, statements, startedAt, round(performance.now() - began));
+      }
     } catch (error) {
       // The first error is the one worth reading.
       await context.session.query("rollback").catch(() => undefined);
       throw error;
     }
-    await commit(context);
+    if (!scripted) await commit(context);
     const durationMs = round(performance.now() - began);
+    if (context.plan.direction === "up") await context.journal.add(journalOf(context, migration, statements));
     return { id: migration.id, transactional: true, durationMs, attempts, resumedAt: 0, statements };
   });
 }
@@ -88,14 +86,20 @@ async function record(
     historyRecord(context, migration, "applied", { done: reports.length, startedAt, durationMs }),
   );
   if (pid !== context.pid) throw transactionPoolerError();
-  const entries = migration.statements.map((statement, position) => {
-    const report = reports[position];
-    return journalRecord(context, migration, statement, position, { state: "done", ...(report ? { report } : {}) });
-  });
-  await history.writeJournal(session, entries);
   if (plan.history.drizzleSchema !== null && migration.drizzle) {
     await writeDrizzleRow(session, plan.history.drizzleSchema, migration.drizzle);
   }
+}
+
+function journalOf(
+  context: RunContext,
+  migration: PlannedMigration,
+  reports: readonly StatementReport[],
+): JournalRecord[] {
+  return migration.statements.map((statement, position) => {
+    const report = reports[position];
+    return journalRecord(context, migration, statement, position, { state: "done", ...(report ? { report } : {}) });
+  });
 }
 
 async function commit(context: RunContext): Promise<void> {

@@ -1,0 +1,95 @@
+import { isConnectionError, sqlStateOf } from "@db/core";
+import { AbortedError } from "@db/core";
+import { transactionPoolerError } from "./advisory-lock.ts";
+import { drizzleRowSql } from "./drizzle-history.ts";
+import type { PlannedMigration, PlannedStatement } from "./plan.ts";
+import type { StatementReport } from "./report.ts";
+import { announceStatement, historyRecord, type RunContext } from "./run-context.ts";
+import { runScript } from "./script.ts";
+import { timeoutSettings } from "./session-settings.ts";
+import { round, rowsOf, runVerify, serverMessage, StatementError } from "./statement-run.ts";
+
+/** The answer to COMMIT was lost: the history, read again, knows whether it happened. Internal. */
+export class CommitUnknownError extends Error {
+  constructor(cause: unknown) {
+    super("the connection was lost while committing: whether it took effect is not known", { cause });
+    this.name = "CommitUnknownError";
+  }
+}
+
+const otherProcess = "another server process";
+
+/** Whether a migration may run as scripts: going up, on a session that takes them, without settings to give back. */
+export function isScriptable({ scripts, plan }: RunContext, migration: PlannedMigration): boolean {
+  return scripts && plan.direction === "up" && migration.settings.length === 0 && migration.statements.length > 0;
+}
+
+/**
+ * The whole transaction of a migration, BEGIN and COMMIT included, in one round trip a statement: the first brings
+ * BEGIN and the time-outs with it, the last the history row and COMMIT. An error is the statement's own, since what
+ * travels with it is ours.
+ */
+export async function runScripted(
+  context: RunContext,
+  migration: PlannedMigration,
+  startedAt: string,
+): Promise<StatementReport[]> {
+  const { session, options } = context;
+  const { statements, verify } = migration;
+  const opening = openingOf(context, migration);
+  const closing = closingOf(context, migration, startedAt);
+  const reports: StatementReport[] = [];
+  for (const [index, statement] of statements.entries()) {
+    if (options.signal.aborted) throw new AbortedError("the migration was aborted", { cause: options.signal.reason });
+    const before = index === 0 ? opening : [];
+    const after = index === statements.length - 1 && verify.length === 0 ? closing : [];
+    const began = performance.now();
+    let rows: number | null;
+    try {
+      const results = await runScript(session, [...before, statement.sql, ...after]);
+      rows = rowsOf(results[before.length] ?? {});
+    } catch (error) {
+      throw errorOf(error, statement, index, after.length > 0);
+    }
+    const { kind, file, line } = statement;
+    reports.push({ index, kind, file, line, durationMs: round(performance.now() - began), rows, locks: null });
+    announceStatement(context, migration, reports[index] as StatementReport);
+  }
+  if (verify.length > 0) {
+    await runVerify(session, verify);
+    await runScript(session, closing).catch((error: unknown) => {
+      throw isLost(error) ? new CommitUnknownError(error) : error;
+    });
+  }
+  return reports;
+}
+
+function openingOf({ pid }: RunContext, migration: PlannedMigration): string[] {
+  const settings = timeoutSettings(migration.lockTimeoutMs, migration.statementTimeoutMs);
+  const calls = Object.entries(settings).map(([name, value], index) => {
+    // A pooler that put this transaction on another process is found before anything is done: no such time exists.
+    const guarded = `case pg_backend_pid() when ${pid} then '${value}' else '${otherProcess}' end`;
+    return `set_config('${name}', ${index === 0 ? guarded : `'${value}'`}, true)`;
+  });
+  return ["begin", `select ${calls.join(", ")}`];
+}
+
+function closingOf(context: RunContext, migration: PlannedMigration, startedAt: string): string[] {
+  const { history, plan } = context;
+  const facts = { done: migration.statements.length, startedAt, durationMs: null };
+  const record = history.writeSql(historyRecord(context, migration, "applied", facts));
+  const schema = plan.history.drizzleSchema;
+  const drizzle = schema !== null && migration.drizzle ? [drizzleRowSql(schema, migration.drizzle)] : [];
+  return [record, ...drizzle, "commit"];
+}
+
+function errorOf(error: unknown, statement: PlannedStatement, index: number, commits: boolean): Error {
+  if (error instanceof Error && error.message.includes(otherProcess)) return transactionPoolerError();
+  if (commits && isLost(error)) return new CommitUnknownError(error);
+  return new StatementError(statement, index, serverMessage(error), error);
+}
+
+// An error that came from the server is an answer: nothing was committed. A lost connection is none.
+function isLost(error: unknown): boolean {
+  return isConnectionError(error) || sqlStateOf(error) === undefined;
+}
