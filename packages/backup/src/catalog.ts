@@ -1,8 +1,15 @@
 import { isDbError } from "@db/core";
-import { BackupNotFoundError, CorruptObjectError } from "./errors.ts";
-import { type BackupInfo, type BackupManifest, backupInfo } from "./manifest.ts";
+import { BackupNotFoundError, CorruptObjectError, InvalidBackupOptionsError } from "./errors.ts";
+import { type BackupInfo, type BackupManifest, backupInfo, type BackupMark } from "./manifest.ts";
 import { deriveKey } from "./repository/key.ts";
-import { backupPrefix, manifestName, parseBackupKey, verificationName } from "./repository/layout.ts";
+import {
+  backupPrefix,
+  manifestName,
+  markName,
+  parseBackupKey,
+  parseWalRecordKey,
+  verificationName,
+} from "./repository/layout.ts";
 import { authenticateRecord, decodeRecord, encodeRecord } from "./repository/record.ts";
 import { type DataKey, readRecord, type Repository } from "./repository/repository.ts";
 import { readObject, writeObject } from "./repository/storage.ts";
@@ -17,11 +24,22 @@ export interface UnusableBackup {
   readonly lastWrittenAt: string;
 }
 
+/** The WAL archive of one cluster, as its names tell. */
+export interface WalHoldings {
+  readonly systemIdentifier: string;
+  /** Zero when no backup tells it. */
+  readonly segmentBytes: number;
+  /** Every stored file, in the order of names. */
+  readonly files: readonly { readonly name: string; readonly storedBytes: number }[];
+}
+
 /** Everything a repository holds. */
 export interface Catalog {
   /** Newest first. */
   readonly backups: readonly BackupInfo[];
   readonly unusable: readonly UnusableBackup[];
+  /** Absent where there is no archive. */
+  readonly wal?: readonly WalHoldings[];
 }
 
 /** How deep a backup was verified and when. */
@@ -41,7 +59,9 @@ export async function readCatalog(
     string,
     { systemIdentifier: string; label: string; names: Set<string>; bytes: number; at: number }
   >();
+  const wal = new WalTally();
   for await (const object of repository.storage.list("", options)) {
+    wal.add(object.key, object.sizeBytes);
     const parsed = parseBackupKey(object.key);
     if (!parsed) continue;
     const { systemIdentifier, label, name } = parsed;
@@ -68,7 +88,10 @@ export async function readCatalog(
     try {
       const manifest = await readRecord<BackupManifest>(repository.storage, prefix + manifestName, options.signal);
       if (manifest.label !== label || manifest.systemIdentifier !== systemIdentifier) throw misplaced(prefix);
-      backups.push(backupInfo(manifest, await readVerifiedAt(repository, prefix, label, folder.names)));
+      wal.tell(systemIdentifier, manifest.walSegmentBytes);
+      const verifiedAt = await readVerifiedAt(repository, prefix, label, folder.names);
+      const mark = folder.names.has(markName) ? await readMark(repository, prefix) : undefined;
+      backups.push(backupInfo(manifest, verifiedAt, mark));
     } catch (error) {
       if (!isDbError(error, "BACKUP_CORRUPT")) throw error;
       fail("damaged");
@@ -76,7 +99,39 @@ export async function readCatalog(
   }
   // By position in WAL within a cluster's life, not by name: a clock may go back.
   backups.sort((a, b) => (a.stoppedAt < b.stoppedAt ? 1 : a.stoppedAt > b.stoppedAt ? -1 : a.label < b.label ? 1 : -1));
-  return { backups, unusable };
+  const holdings = wal.holdings();
+  return { backups, unusable, ...(holdings.length > 0 ? { wal: holdings } : {}) };
+}
+
+/** Gathers the WAL archives while a repository is listed. */
+class WalTally {
+  readonly #files = new Map<string, Map<string, number>>();
+  readonly #segmentBytes = new Map<string, number>();
+
+  add(key: string, sizeBytes: number): void {
+    const record = parseWalRecordKey(key);
+    const object = /^(\d+)\/wal\/.*\/([0-9A-F][0-9A-Za-z.-]*)-[0-9a-f]{12}\.sealed$/.exec(key);
+    const id = record?.systemIdentifier ?? object?.[1];
+    const name = record?.name ?? object?.[2];
+    if (id === undefined || name === undefined) return;
+    const files = this.#files.get(id) ?? new Map<string, number>();
+    files.set(name, (files.get(name) ?? 0) + sizeBytes);
+    this.#files.set(id, files);
+  }
+
+  tell(systemIdentifier: string, segmentBytes: number): void {
+    this.#segmentBytes.set(systemIdentifier, segmentBytes);
+  }
+
+  holdings(): WalHoldings[] {
+    return [...this.#files].map(([systemIdentifier, files]) => ({
+      systemIdentifier,
+      segmentBytes: this.#segmentBytes.get(systemIdentifier) ?? 0,
+      files: [...files]
+        .map(([name, storedBytes]) => ({ name, storedBytes }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    }));
+  }
 }
 
 /** Complete backups, newest first. Needs no key. */
@@ -123,6 +178,48 @@ export async function markVerified(
 ): Promise<void> {
   const key = backupPrefix(systemIdentifier, mark.label) + verificationName;
   await writeObject(repository.storage, key, encodeRecord(mark), { ifAbsent: false });
+}
+
+/** Marks a backup to stay, or takes the mark off. @throws {BackupNotFoundError} */
+export async function markBackup(
+  repository: Repository,
+  label: string,
+  mark: {
+    readonly kind: BackupMark["kind"] | "none";
+    /** ISO 8601; only for `keep`. Default: for good. */
+    readonly until?: string | undefined;
+    readonly reason?: string | undefined;
+    /** Milliseconds since the epoch. */
+    readonly now: number;
+  },
+): Promise<void> {
+  const found = (await listBackups(repository)).find((backup) => backup.label === label);
+  if (!found) {
+    throw new BackupNotFoundError(`no complete backup "${label}" in ${repository.location}`, {
+      hint: "List what is there: db backup list.",
+    });
+  }
+  const until = mark.until ?? null;
+  if (until !== null && (mark.kind !== "keep" || Number.isNaN(Date.parse(until)))) {
+    throw new InvalidBackupOptionsError(`a mark "${mark.kind}" cannot end at "${until}"`, {
+      hint: "Give keep a time as 2027-01-01T00:00:00Z; a hold ends when it is released.",
+    });
+  }
+  const key = backupPrefix(found.systemIdentifier, label) + markName;
+  if (mark.kind === "none") return repository.storage.remove(key);
+  const { kind, reason = "" } = mark;
+  const record: BackupMark = { kind, until, reason, markedAt: new Date(mark.now).toISOString() };
+  await writeObject(repository.storage, key, encodeRecord(record), { ifAbsent: false });
+}
+
+/** A broken mark is a hold: whoever made it wanted the backup to stay. */
+async function readMark(repository: Repository, prefix: string): Promise<BackupMark> {
+  try {
+    return await readRecord<BackupMark>(repository.storage, prefix + markName);
+  } catch (error) {
+    if (!isDbError(error, "BACKUP_CORRUPT")) throw error;
+    return { kind: "hold", until: null, reason: "its mark is damaged", markedAt: new Date(0).toISOString() };
+  }
 }
 
 /** The key that authenticates a commit record. */

@@ -14,10 +14,18 @@ export type { ObjectWriter, Storage, StoredObject, WriteOptions } from "./reposi
 export type { Compression } from "./repository/sealed-object.ts";
 
 // List, judge, verify
-export { type Catalog, listBackups, readCatalog, type UnusableBackup } from "./catalog.ts";
+export {
+  type Catalog,
+  listBackups,
+  markBackup,
+  readCatalog,
+  type UnusableBackup,
+  type WalHoldings,
+} from "./catalog.ts";
 export { evaluateBackups, type FreshnessLimits } from "./freshness.ts";
 export {
   type BackupInfo,
+  type BackupMark,
   type BackupStatus,
   type BackupTablespace,
   type BackupType,
@@ -66,6 +74,7 @@ export {
   type KeptBackup,
   planExpiration,
   type RetentionPolicy,
+  type WalExpiration,
 } from "./retention.ts";
 
 export {

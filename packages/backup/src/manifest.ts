@@ -33,6 +33,18 @@ export interface ManifestWalSegment {
   readonly padded: boolean;
 }
 
+/**
+ * A wish that a backup stays. `keep`: retention leaves it and counts as if it were not there. `hold`: the same, and
+ * nothing removes it before it is released by name, a plan made earlier included.
+ */
+export interface BackupMark {
+  readonly kind: "keep" | "hold";
+  /** ISO 8601; null for good. A hold has no end. */
+  readonly until: string | null;
+  readonly reason: string;
+  readonly markedAt: string;
+}
+
 /** A backup for lists and reports. Times are ISO 8601, LSNs as PostgreSQL writes them, sizes bytes. */
 export interface BackupInfo {
   /** `20261110-030000F`, or `20261110-030000F_20261111-030000I` for a backup that needs it. */
@@ -62,6 +74,8 @@ export interface BackupInfo {
   readonly databases: readonly string[];
   /** When it was last read back whole without a fault; null when never. */
   readonly verifiedAt: string | null;
+  /** Present when somebody marked it. */
+  readonly mark?: BackupMark;
 }
 
 /** The commit record of a backup, written last: everything a restore trusts. */
@@ -97,8 +111,9 @@ export interface FileEntry {
 }
 
 /** The shape for lists, from the commit record. */
-export function backupInfo(manifest: BackupManifest, verifiedAt: string | null): BackupInfo {
+export function backupInfo(manifest: BackupManifest, verifiedAt: string | null, mark?: BackupMark): BackupInfo {
   return {
+    ...(mark ? { mark } : {}),
     label: manifest.label,
     type: manifest.type,
     parent: manifest.parent,

@@ -12,7 +12,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { AbortedError, messageOf } from "@db/core";
+import { AbortedError, isDbError, messageOf } from "@db/core";
 import { openBackup, type OpenedBackup } from "./catalog.ts";
 import { CorruptObjectError, InvalidBackupOptionsError, StorageError, UnsafePathError } from "./errors.ts";
 import type { FileEntry } from "./manifest.ts";
@@ -20,6 +20,7 @@ import { type JobOptions, resolveJobOptions, type ResolvedJobOptions } from "./o
 import { recoveryTargetSettings, renderSettings } from "./recovery-target.ts";
 import type { ServerConfiguration } from "./replication/server.ts";
 import { configurationName, filesName } from "./repository/layout.ts";
+import { shareLease } from "./repository/lease.ts";
 import { syncDirectory } from "./repository/local-storage.ts";
 import type { Repository } from "./repository/repository.ts";
 import type { RestorePlan } from "./restore-plan.ts";
@@ -69,6 +70,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
     });
   }
   const began = job.clock.now();
+  await using _lease = await leaseFor(repository, plan.backup.label, job);
   const backup = await openBackup(repository, plan.backup);
   const directories = [plan.directory, ...plan.tablespaces.map(({ to }) => to)];
   for (const directory of directories) await claimTargetDirectory(directory);
@@ -93,6 +95,21 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
     job.logger.error({ label: plan.backup.label, error: messageOf(error) }, "restore failed");
     for (const directory of directories) await clearTargetDirectory(directory).catch(() => undefined);
     throw explainWriteError(error, plan.directory);
+  }
+}
+
+/** Keeps expiry away from the backup; a repository that cannot be written to, nobody expires either. */
+async function leaseFor(
+  repository: Repository,
+  label: string,
+  { clock, logger }: ResolvedJobOptions,
+): Promise<AsyncDisposable | undefined> {
+  try {
+    return await shareLease(repository.storage, label, clock);
+  } catch (error) {
+    if (!isDbError(error, "BACKUP_STORAGE")) throw error;
+    logger.debug({ error: messageOf(error) }, "the repository is read without a lease");
+    return undefined;
   }
 }
 

@@ -1,5 +1,7 @@
-import type { Catalog, UnusableBackup } from "./catalog.ts";
+import { formatLsn, parseLsn } from "@db/core";
+import type { Catalog, UnusableBackup, WalHoldings } from "./catalog.ts";
 import type { BackupInfo } from "./manifest.ts";
+import { parseWalName, segmentStart } from "./wal/segment.ts";
 
 /** What to keep; a backup stays when any rule wants it. Without a rule everything stays. */
 export interface RetentionPolicy {
@@ -13,6 +15,11 @@ export interface RetentionPolicy {
     | undefined;
   /** Never leave fewer verified full backups than this. Default 1; 0 does not ask for any. */
   readonly minVerified?: number | undefined;
+  /**
+   * WAL for any moment reaches back to the oldest of this many full backups that stay; older ones can only be restored
+   * as they were taken. Default: to the oldest backup that stays.
+   */
+  readonly keepWalFull?: number | undefined;
   /** Age from which a backup without a record counts as given up. Default one day, milliseconds. */
   readonly incompleteAfterMs?: number | undefined;
 }
@@ -40,6 +47,19 @@ export interface ExpirationPlan {
   /** Folders of backups that were never finished. */
   readonly incomplete: readonly ExpiredBackup[];
   readonly freedBytes: number;
+  /** Absent where there is no WAL archive. */
+  readonly wal?: readonly WalExpiration[];
+}
+
+/** What goes of one cluster's WAL archive. */
+export interface WalExpiration {
+  readonly systemIdentifier: string;
+  /** The position everything is kept from; null when nothing goes. */
+  readonly keepFromLsn: string | null;
+  readonly reason: string;
+  readonly keptFiles: number;
+  readonly keptBytes: number;
+  readonly expire: readonly { readonly name: string; readonly storedBytes: number }[];
 }
 
 const dayMs = 86_400_000;
@@ -52,9 +72,13 @@ const dayMs = 86_400_000;
 export function planExpiration(catalog: Catalog, policy: RetentionPolicy, now: number): ExpirationPlan {
   const keep: KeptBackup[] = [];
   const expire: ExpiredBackup[] = [];
-  for (const backups of groupByCluster(catalog.backups)) {
-    const reasons = reasonsToKeep(backups, policy, now);
-    for (const backup of backups) {
+  for (const group of groupByCluster(catalog.backups)) {
+    const marked = group.filter((backup) => isMarked(backup, now));
+    // What somebody keeps by hand counts for no rule, so that it pushes nothing else out.
+    const backups = group.filter((backup) => !marked.includes(backup));
+    const reasons = new Map(backups.length > 0 ? reasonsToKeep(backups, policy, now) : []);
+    for (const backup of marked) keepMarked(backup, group, reasons);
+    for (const backup of group) {
       const { label, systemIdentifier, storedBytes } = backup;
       const why = reasons.get(label);
       if (why) keep.push({ label, systemIdentifier, reasons: why });
@@ -62,10 +86,58 @@ export function planExpiration(catalog: Catalog, policy: RetentionPolicy, now: n
     }
   }
   const incomplete = catalog.unusable.filter((backup) => isGivenUp(backup, policy, now)).map(givenUp);
-  const freedBytes = [...expire, ...incomplete].reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  const wal = catalog.wal?.map((holdings) => planWal(holdings, catalog.backups, keep, policy));
+  const gone = [...expire, ...incomplete, ...(wal ?? []).flatMap((archive) => archive.expire)];
+  const freedBytes = gone.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
   // A dependent's label begins with the label it needs, so the longer one goes first.
   expire.sort((a, b) => b.label.length - a.label.length || (a.label < b.label ? -1 : 1));
-  return { keep, expire, incomplete, freedBytes };
+  return { keep, expire, incomplete, freedBytes, ...(wal ? { wal } : {}) };
+}
+
+/**
+ * WAL before the oldest backup that recovery may begin with goes; on every timeline, because positions go on where a
+ * timeline forks. Histories stay, they are small and tell which timeline comes from which. Each backup's own WAL lies
+ * in its folder, so what goes here takes no backup along.
+ */
+function planWal(
+  holdings: WalHoldings,
+  backups: readonly BackupInfo[],
+  keep: readonly KeptBackup[],
+  policy: RetentionPolicy,
+): WalExpiration {
+  const { systemIdentifier, segmentBytes, files } = holdings;
+  const all = (reason: string): WalExpiration => ({
+    systemIdentifier,
+    keepFromLsn: null,
+    reason,
+    keptFiles: files.length,
+    keptBytes: files.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+    expire: [],
+  });
+  const kept = new Set(keep.filter((k) => k.systemIdentifier === systemIdentifier).map(({ label }) => label));
+  const mine = backups.filter((backup) => backup.systemIdentifier === systemIdentifier && kept.has(backup.label));
+  const good = mine.filter(({ status }) => status === "complete");
+  if (good.length === 0 || segmentBytes === 0) return all("no good backup stays to begin recovery with");
+  const byStart = good.toSorted((a, b) => (parseLsn(a.startLsn) < parseLsn(b.startLsn) ? 1 : -1));
+  const fulls = byStart.filter(({ type }) => type === "full");
+  const limited = policy.keepWalFull === undefined ? undefined : fulls[Math.max(1, policy.keepWalFull) - 1];
+  const first = limited ?? byStart.at(-1)!;
+  const size = BigInt(segmentBytes);
+  const from = (parseLsn(first.startLsn) / size) * size;
+  const goes = ({ name }: { readonly name: string }): boolean => {
+    const parsed = parseWalName(name);
+    return parsed !== undefined && parsed.kind !== "history" && segmentStart(parsed.segment, segmentBytes) < from;
+  };
+  const expire = files.filter(goes);
+  const stays = files.filter((file) => !goes(file));
+  return {
+    systemIdentifier,
+    keepFromLsn: formatLsn(from),
+    reason: `backup ${first.label} begins there, the oldest that recovery may begin with`,
+    keptFiles: stays.length,
+    keptBytes: stays.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+    expire,
+  };
 }
 
 /** Newest first. */
@@ -159,6 +231,23 @@ function keepChains(
     if (keptRoots.has(root.label) && backup === root && !reasons.has(root.label)) {
       keep(root, "a backup that stays needs it");
     }
+  }
+}
+
+function isMarked({ mark }: BackupInfo, now: number): boolean {
+  if (!mark) return false;
+  return mark.kind === "hold" || mark.until === null || Date.parse(mark.until) > now;
+}
+
+/** A marked backup stays, with everything it needs. */
+function keepMarked(backup: BackupInfo, backups: readonly BackupInfo[], reasons: Map<string, readonly string[]>): void {
+  const { kind, until, reason } = backup.mark!;
+  const what = kind === "hold" ? "held" : until === null ? "kept by hand" : `kept by hand until ${until}`;
+  reasons.set(backup.label, [reason === "" ? what : `${what}: ${reason}`]);
+  for (let { parent } = backup; parent !== null;) {
+    const needed = backups.find(({ label }) => label === parent);
+    if (needed && !reasons.has(needed.label)) reasons.set(needed.label, ["a backup that stays needs it"]);
+    parent = needed?.parent ?? null;
   }
 }
 

@@ -9,6 +9,7 @@ import {
   dataKeyKey,
   filesName,
   manifestName,
+  markName,
   readmeKey,
   rescueKey,
   serverManifestName,
@@ -136,7 +137,7 @@ class BackupCheck {
     for await (const { key, sizeBytes } of this.#repository.storage.list(this.#prefix, { signal: this.#job.signal })) {
       const name = key.slice(this.#prefix.length);
       if (name === manifestName) continue;
-      if (name === verificationName) {
+      if (name === verificationName || name === markName) {
         await this.#watch(async () => void (await readRecord(this.#repository.storage, key)));
         continue;
       }

@@ -15,6 +15,8 @@ export function backupPrefix(systemIdentifier: string, label: string): string {
 export const manifestName = "manifest.json";
 /** When it was last read back whole, and how deep. */
 export const verificationName = "verified.json";
+/** A wish that it stays, whatever the retention says. */
+export const markName = "mark.json";
 export const filesName = "files.sealed";
 export const serverManifestName = "server-manifest.sealed";
 export const configurationName = "configuration.sealed";
