@@ -21,6 +21,8 @@ process.on("disconnect", () => stop("SIGHUP"));
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
 
 const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+// What a command waits for may hang on timers that keep no process alive; the command itself does.
+const alive = setInterval(() => undefined, 60_000);
 process.exitCode = await run(commands, {
   argv: process.argv.slice(2),
   env: process.env,
@@ -32,6 +34,7 @@ process.exitCode = await run(commands, {
   signal: controller.signal,
   version: manifest.version,
 });
+clearInterval(alive);
 process.removeAllListeners("disconnect");
 if (process.connected) process.disconnect();
 // Everything was closed above. What still holds the process open after a moment is not worth waiting for.
