@@ -19,6 +19,7 @@ export function poolOptionsOf(config: Config, logger: Logger): PoolOptions {
     ),
     applicationName: connection.applicationName,
     ssl: toTlsOptions(connection.tls),
+    sslMode: connection.tls.mode,
     min: pool.min,
     max: pool.max,
     acquireTimeoutMs: pool.acquireTimeoutMs,

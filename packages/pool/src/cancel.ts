@@ -1,3 +1,4 @@
+import type { Client } from "pg";
 import type { ServerSpec } from "./server-spec.ts";
 
 /** pg's connection, with the calls its types leave out. */
@@ -9,6 +10,13 @@ interface RawConnection {
   on(event: "connect" | "sslconnect" | "error" | "end", listener: () => void): void;
 }
 
+/** pg holds its TLS options in `ssl`, or false. */
+function newClientLike(spec: ServerSpec, encrypted: boolean): Client {
+  const client = spec.newClient();
+  const isEncrypted = Boolean((client as { readonly ssl: unknown }).ssl);
+  return isEncrypted === encrypted ? client : spec.newClient(undefined, client);
+}
+
 /**
  * Asks the server to cancel what a backend is running, on a connection of its own, with TLS where the pool uses it.
  * Resolves when the server has taken note (it closes the connection then) or after `timeoutMs`; never rejects, since
@@ -17,10 +25,11 @@ interface RawConnection {
  */
 export function cancelBackend(
   spec: ServerSpec,
-  backend: { readonly processId: number; readonly secretKey: number },
+  /** `encrypted`: whether the connection that is cancelled uses TLS; its cancel goes the same way. */
+  backend: { readonly processId: number; readonly secretKey: number; readonly encrypted: boolean },
   timeoutMs: number,
 ): Promise<void> {
-  const client = spec.newClient() as unknown as {
+  const client = newClientLike(spec, backend.encrypted) as unknown as {
     readonly connection: RawConnection;
     readonly host: string;
     readonly port: number;

@@ -2,15 +2,16 @@ import type pg from "pg";
 import { Connection } from "./connection.ts";
 import { ConnectTimeoutError } from "./errors.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
-import type { ClientConstructor } from "./server-spec.ts";
+import type { ClientConstructor, ServerSpec } from "./server-spec.ts";
 
 /** What is needed to open a connection. */
 export interface OpenOptions {
   readonly server: string;
   readonly options: ResolvedPoolOptions;
   readonly generation: number;
-  readonly refreshesPassword: boolean;
-  newClient(Client?: ClientConstructor): pg.Client;
+  readonly spec: ServerSpec;
+  /** The client that was refused for its use of TLS, when this one is to go the other way. */
+  readonly after?: pg.Client | undefined;
 }
 
 /**
@@ -18,7 +19,7 @@ export interface OpenOptions {
  * The client is returned at once, so that it can be counted and destroyed while it connects.
  */
 export function openConnection(of: OpenOptions): { client: pg.Client; opened: Promise<Connection> } {
-  const client = of.newClient(of.options.pg.Client as ClientConstructor | undefined);
+  const client = of.spec.newClient(of.options.pg.Client as ClientConstructor | undefined, of.after);
   return { client, opened: finish(client, of) };
 }
 
@@ -70,4 +71,24 @@ function verified(connection: Connection, { pg: { verify } }: ResolvedPoolOption
     reject(error);
   });
   return promise;
+}
+
+/**
+ * Connects a client that belongs to no pool of connections: the way the server takes it. `made` hears of each client
+ * before it connects.
+ */
+export async function connectClient(spec: ServerSpec, made: (client: pg.Client) => void): Promise<pg.Client> {
+  const client = spec.newClient();
+  made(client);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    if (!spec.hasOtherWay(client, error)) throw error;
+    client.connection?.stream?.destroy();
+    const other = spec.newClient(undefined, client);
+    made(other);
+    await other.connect();
+    return other;
+  }
 }

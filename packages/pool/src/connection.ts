@@ -11,6 +11,7 @@ interface ClientInternals {
   readonly processID?: number | null;
   readonly secretKey?: number | null;
   readonly hasExecuted?: boolean;
+  readonly ssl?: unknown;
   getTransactionStatus?(): "I" | "T" | "E" | null;
   ref?(): void;
   unref?(): void;
@@ -75,6 +76,11 @@ export class Connection {
   get busy(): boolean {
     const { readyForQuery, hasExecuted } = this.#internals;
     return hasExecuted === true && readyForQuery === false;
+  }
+
+  /** True when it uses TLS. */
+  get encrypted(): boolean {
+    return Boolean(this.#internals.ssl);
   }
 
   /** True inside a transaction block, failed or not. */

@@ -26,7 +26,7 @@ export class Connections {
   readonly counters: ConnectionCounters = newConnectionCounters();
   readonly #server: string;
   readonly #options: ResolvedPoolOptions;
-  readonly #open: Omit<OpenOptions, "generation">;
+  readonly #open: Omit<OpenOptions, "generation" | "after">;
   readonly #listener: ConnectionsListener;
   readonly #live = new Set<Connection>();
   readonly #connecting = new Set<pg.Client>();
@@ -40,7 +40,7 @@ export class Connections {
   /** Set by `warmUp`. Without it `min` only spares idle connections, as in pg. */
   #keepMin = false;
 
-  constructor(of: Omit<OpenOptions, "generation"> & { readonly listener: ConnectionsListener }) {
+  constructor(of: Omit<OpenOptions, "generation" | "after"> & { readonly listener: ConnectionsListener }) {
     this.#server = of.server;
     this.#options = of.options;
     this.#open = of;
@@ -311,21 +311,23 @@ export class Connections {
     for (let opening = this.#connecting.size; opening < most && !this.#isFull; opening += 1) void this.#openOne();
   }
 
-  async #openOne(again = false): Promise<void> {
+  async #openOne({ again = false, after }: { again?: boolean; after?: pg.Client } = {}): Promise<void> {
     const started = performance.now();
     this.#options.pg.log?.("connecting new client");
     let client: pg.Client | undefined;
     let connection: Connection;
     try {
-      const opening = openConnection({ ...this.#open, generation: this.#generation });
+      const opening = openConnection({ ...this.#open, after, generation: this.#generation });
       client = opening.client;
       this.#connecting.add(client);
       connection = await opening.opened;
     } catch (error) {
       if (client) this.#connecting.delete(client);
+      const { spec } = this.#open;
+      if (client && spec.hasOtherWay(client, error)) return void this.#openOne({ again, after: client });
       this.counters.openFailed += 1;
       // A password function may hand out a new one after a rotation: ask it once more.
-      if (!again && this.#open.refreshesPassword && sqlStateOf(error) === "28P01") void this.#openOne(true);
+      if (!again && spec.refreshesPassword && sqlStateOf(error) === "28P01") void this.#openOne({ again: true });
       else this.#openFailed(error, started);
       return;
     }

@@ -45,6 +45,7 @@ export type { Target } from "./routing.ts";
 export type { SessionHandle, StatementInput, StatementOptions } from "./session-handle.ts";
 export type { PoolStats, ServerStats } from "./stats.ts";
 export type { StreamOptions } from "./stream.ts";
+export type { SslMode } from "./tls-mode.ts";
 export type { Failover } from "./topology.ts";
 export type { Transaction, TransactionOptions } from "./transaction.ts";
 export type { PoolView } from "./view.ts";

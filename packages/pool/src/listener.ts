@@ -1,5 +1,6 @@
 import { quoteIdentifier } from "@db/core";
 import type pg from "pg";
+import { connectClient } from "./connect.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { fullJitterMs } from "./retry.ts";
 import type { Server } from "./server.ts";
@@ -100,11 +101,14 @@ export class Listener {
   async #connect(): Promise<pg.Client> {
     await this.#topology.start();
     const server = this.#topology.primary ?? this.#topology.servers[0]!;
-    const client = server.spec.newClient();
-    client.on("error", () => undefined);
-    const deadline = setTimeout(() => client.connection.stream.destroy(), this.#options.connectTimeoutMs);
+    let latest: pg.Client | undefined;
+    let client: pg.Client;
+    const deadline = setTimeout(() => latest?.connection.stream.destroy(), this.#options.connectTimeoutMs);
     try {
-      await client.connect();
+      client = await connectClient(server.spec, (made) => {
+        made.on("error", () => undefined);
+        latest = made;
+      });
       for (const channel of new Set(Array.from(this.#subscriptions, (subscription) => subscription.channel))) {
         await client.query(`listen ${quoteIdentifier(channel)}`);
       }

@@ -4,6 +4,7 @@ import type pg from "pg";
 import { InvalidPoolOptionsError } from "./errors.ts";
 import { readPgNames } from "./pg-names.ts";
 import { resolveServers, type ServerSpec } from "./server-spec.ts";
+import { type SslMode } from "./tls-mode.ts";
 
 /** When the circuit to a server opens and how long it stays open. */
 export interface CircuitBreakerOptions {
@@ -41,6 +42,12 @@ export interface PoolOptions {
   readonly applicationName?: string;
   /** TLS, as `node:tls` takes it; `sslmode` in a URL wins. Default: what the URL says. */
   readonly ssl?: boolean | TlsOptions;
+  /**
+   * How much TLS, in libpq's words. `prefer` tries it and connects without only when the server says that it has none;
+   * `allow` connects without and tries it only when the server lets nobody in that way; both protect from listeners at
+   * best. Together with `ssl`, which then holds certificates. Default: what `ssl` or the URL says.
+   */
+  readonly sslMode?: SslMode;
   /** Password, or a function asked anew for each connection. Default: what the URL says. */
   readonly password?: string | (() => string | Promise<string>);
 
@@ -115,7 +122,9 @@ export interface PoolConfig
 
 /** Every default in one place. */
 export const poolDefaults: Readonly<
-  Required<Omit<PoolOptions, "primaryUrl" | "applicationName" | "ssl" | "password" | "circuitBreaker" | "retry">> & {
+  Required<
+    Omit<PoolOptions, "primaryUrl" | "applicationName" | "ssl" | "sslMode" | "password" | "circuitBreaker" | "retry">
+  > & {
     circuitBreaker: Required<CircuitBreakerOptions>;
     retry: Required<RetryOptions>;
   }
@@ -157,7 +166,7 @@ export interface ResolvedPoolOptions extends Readonly<
   Required<
     Omit<
       PoolOptions,
-      "primaryUrl" | "replicaUrls" | "applicationName" | "ssl" | "password" | "circuitBreaker" | "retry"
+      "primaryUrl" | "replicaUrls" | "applicationName" | "ssl" | "sslMode" | "password" | "circuitBreaker" | "retry"
     >
   >
 > {

@@ -1,5 +1,6 @@
 import { messageOf, sqlStateOf } from "@db/core";
 import type pg from "pg";
+import { connectClient } from "./connect.ts";
 import type { Observation } from "./observation.ts";
 import type { ServerSpec } from "./server-spec.ts";
 
@@ -103,12 +104,12 @@ export class Probe {
   }
 
   async #connect(): Promise<pg.Client> {
-    const client = this.#spec.newClient();
-    client.on("error", () => this.#client === client && this.#drop());
-    this.#client = client;
-    // Unreferenced before it connects, so that a pool which was never ended lets the process end.
-    client.connection.stream.once("connect", () => (client.connection as unknown as { unref(): void }).unref());
-    await client.connect();
+    const client = await connectClient(this.#spec, (made) => {
+      made.on("error", () => this.#client === made && this.#drop());
+      this.#client = made;
+      // Unreferenced before it connects, so that a pool which was never ended lets the process end.
+      made.connection.stream.once("connect", () => (made.connection as unknown as { unref(): void }).unref());
+    });
     (client.connection as unknown as { unref(): void }).unref();
     if (this.#ended) this.#drop();
     return client;

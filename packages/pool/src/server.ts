@@ -57,8 +57,7 @@ export class Server {
       server: this.name,
       options,
       listener,
-      refreshesPassword: spec.refreshesPassword,
-      newClient: (Client) => spec.newClient(Client),
+      spec,
     });
     this.statements = {
       cancelTimeoutMs: options.cancelTimeoutMs,
@@ -143,8 +142,8 @@ export class Server {
   }
 
   async #cancel(connection: Connection, timeoutMs: number): Promise<void> {
-    const { backend } = connection;
-    if (backend) await cancelBackend(this.spec, backend, timeoutMs);
+    const { backend, encrypted } = connection;
+    if (backend) await cancelBackend(this.spec, { ...backend, encrypted }, timeoutMs);
     else connection.destroySocket();
   }
 }
