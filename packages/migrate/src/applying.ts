@@ -61,6 +61,7 @@ export async function applyMigrations(
         pid: lock.pid,
         scripts: lock.scripts,
         journal: new JournalQueue(session, history),
+        sequence: { next: Math.max(0, ...now.map((entry) => entry.sequence)) + due.adopt.length + 1 },
       };
       report.skipped = due.skipped;
       if (due.migrations.length === 0 && due.adopt.length === 0) return report.finish();

@@ -161,13 +161,14 @@ function truncateDependents(table: RelationName, effects: EffectCollector): void
   }
 }
 
+const writing = new Set(["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]);
+
 function queryEffects(node: Node, effects: EffectCollector): void {
   readsOf(node, effects);
-  for (const name of ["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"] as const) {
-    walk([node], (visited, fields) => {
-      if (visited === name) effects.lock((fields as { relation?: RelationName }).relation, "RowExclusive");
-    });
-  }
+  walk([node], (visited, fields) => {
+    if (!writing.has(visited)) return;
+    effects.lock((fields as { relation?: RelationName }).relation, "RowExclusive");
+  });
   if ("SelectStmt" in node && node.SelectStmt.lockingClause) {
     for (const table of rangeVars(node.SelectStmt.fromClause)) effects.lock(table, "RowShare");
   }

@@ -129,11 +129,22 @@ export class History {
     return rows[0]?.pid ?? 0;
   }
 
-  /** The same as a statement without values, which measures a duration that is null since it was sent. */
-  writeSql(record: HistoryRecord): string {
+  /**
+   * The same as a statement without values, which measures a duration that is null since it was sent, and fails on
+   * any other server process than `pid`: see `isOtherProcess`.
+   */
+  writeSql(record: HistoryRecord, place: { readonly sequence: number; readonly pid: number }): string {
     const values = valuesOf(record).map(literalOf);
     if (record.durationMs === null) values[durationPlace] = elapsedSql;
-    return upsertSql(this.#history, values);
+    values[statePlace] = `case pg_backend_pid() when ${place.pid} then ${literalOf(record.state)} end`;
+    return upsertSql(this.#history, values, String(place.sequence));
+  }
+
+  /** Whether an error says that a row of `writeSql` came to another server process. */
+  isOtherProcess(error: unknown): boolean {
+    const { table, column } = error as { readonly table?: unknown; readonly column?: unknown };
+    // not_null_violation
+    return sqlStateOf(error) === "23502" && table === this.table && column === "state";
   }
 
   async markReverted(session: Queryable, id: string, runId: string): Promise<void> {
@@ -283,6 +294,7 @@ function valuesOf(record: HistoryRecord): Value[] {
   ];
 }
 
+const statePlace = 4;
 const durationPlace = 13;
 // One text is one statement to this clock, however many it holds.
 const elapsedSql = "extract(epoch from clock_timestamp() - statement_timestamp())::float8 * 1000";
@@ -292,13 +304,15 @@ function literalOf(value: Value): string {
 }
 
 // The place in the order is kept when a row is only corrected, and taken anew when a migration runs again.
-const upsertSql = (history: string, values: readonly string[]): string => /* sql */ `
+const nextSequence = (history: string): string => `(select coalesce(max(sequence), 0) + 1 from ${history})`;
+
+const upsertSql = (history: string, values: readonly string[], sequence = nextSequence(history)): string => /* sql */ `
   insert into ${history} as h (id, version, name, kind, state, source, checksum, chain, transactional, statements,
          statements_done, started_at, finished_at, duration_ms, applied_by, run_id, tool_version, error, down_sql,
          catalog_fingerprint, sequence)
   values (${values.slice(0, 11).join(", ")}, coalesce(${values[11]}::timestamptz, clock_timestamp()),
           coalesce(${values[12]}::timestamptz, clock_timestamp()), ${values[13]}, coalesce(${values[14]}, session_user),
-          ${values.slice(15).join(", ")}, (select coalesce(max(sequence), 0) + 1 from ${history}))
+          ${values.slice(15).join(", ")}, ${sequence})
   on conflict (id) do update
      set version = excluded.version, name = excluded.name, kind = excluded.kind, state = excluded.state,
          source = excluded.source, checksum = excluded.checksum, chain = excluded.chain,

@@ -3,10 +3,7 @@ import { type Catalog, collectCatalog, emptyCatalog } from "./catalog.ts";
 import type { FileProblem } from "./file-problem.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { readMigrationFolder } from "./folder.ts";
-import { lint } from "./lint/lint.ts";
 import { type HistoryOptions, historyDefaults } from "./options.ts";
-import { loadParser } from "./parser.ts";
-import { parseMigration } from "./planned-migration.ts";
 
 /** What is linted and how it is weighed. */
 export interface LintOptions extends HistoryOptions {
@@ -37,6 +34,7 @@ export interface LintReport {
 export async function lintMigrations(options: LintOptions): Promise<LintReport> {
   const folder = await readMigrationFolder(options.directory);
   const catalog = await readCatalog(options);
+  const { lint, loadParser, parseMigration } = await import("./analysis.ts");
   const parser = await loadParser();
   const problems: FileProblem[] = [];
   const chosen = new Set(options.only ?? folder.migrations.map((file) => file.id));

@@ -2,18 +2,18 @@ import { compareFindings, type DatabaseLike, type Queryable, toDatabase } from "
 import { type Catalog, collectCatalog, fingerprintCatalog } from "./catalog.ts";
 import { chainOf } from "./checksum.ts";
 import { type ComparedMigration, compareHistory, type Comparison, resolveMigration } from "./comparison.ts";
+import { downSqlOf } from "./down-section.ts";
 import { type DrizzleHistory, readDrizzleHistory } from "./drizzle-history.ts";
 import { MigrationFilesError, MigrationOptionsError } from "./errors.ts";
 import type { FileProblem } from "./file-problem.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { type MigrationFolder, readMigrationFolder } from "./folder.ts";
 import { History, type HistoryEntry } from "./history.ts";
-import { lint, type LintMigration } from "./lint/lint.ts";
+import type { LintMigration } from "./lint/lint.ts";
 import type { MigrationFile } from "./migration-file.ts";
 import { planDefaults, type PlanOptions, resolveLimits } from "./options.ts";
-import { loadParser } from "./parser.ts";
 import type { AdoptedMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
-import { downSqlOf, parseMigration, type ParsedMigration, plannedMigration } from "./planned-migration.ts";
+import type { ParsedMigration } from "./planned-migration.ts";
 import { readServer, type ServerFacts } from "./server.ts";
 
 /** What a plan is made from, read and not yet judged. */
@@ -151,6 +151,7 @@ async function planPending(
   limits: ReturnType<typeof resolveLimits>,
   lintBlocks: NonNullable<PlanOptions["lintBlocks"]>,
 ): Promise<{ migrations: PlannedMigration[]; findings: readonly MigrationFinding[] }> {
+  const { lint, loadParser, parseMigration, plannedMigration } = await import("./analysis.ts");
   const parser = await loadParser();
   const problems: FileProblem[] = [];
   const parsed = new Map<string, ParsedMigration>();

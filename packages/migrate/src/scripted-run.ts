@@ -1,5 +1,4 @@
-import { isConnectionError, sqlStateOf } from "@db/core";
-import { AbortedError } from "@db/core";
+import { AbortedError, isConnectionError, sqlStateOf } from "@db/core";
 import { transactionPoolerError } from "./advisory-lock.ts";
 import { drizzleRowSql } from "./drizzle-history.ts";
 import type { PlannedMigration, PlannedStatement } from "./plan.ts";
@@ -16,8 +15,6 @@ export class CommitUnknownError extends Error {
     this.name = "CommitUnknownError";
   }
 }
-
-const otherProcess = "another server process";
 
 /** Whether a migration may run as scripts: going up, on a session that takes them, without settings to give back. */
 export function isScriptable({ scripts, plan }: RunContext, migration: PlannedMigration): boolean {
@@ -36,7 +33,7 @@ export async function runScripted(
 ): Promise<StatementReport[]> {
   const { session, options } = context;
   const { statements, verify } = migration;
-  const opening = openingOf(context, migration);
+  const opening = openingOf(migration);
   const closing = closingOf(context, migration, startedAt);
   const reports: StatementReport[] = [];
   for (const [index, statement] of statements.entries()) {
@@ -49,7 +46,7 @@ export async function runScripted(
       const results = await runScript(session, [...before, statement.sql, ...after]);
       rows = rowsOf(results[before.length] ?? {});
     } catch (error) {
-      throw errorOf(error, statement, index, after.length > 0);
+      throw errorOf(context, error, statement, index, after.length > 0);
     }
     const { kind, file, line } = statement;
     reports.push({ index, kind, file, line, durationMs: round(performance.now() - began), rows, locks: null });
@@ -58,33 +55,39 @@ export async function runScripted(
   if (verify.length > 0) {
     await runVerify(session, verify);
     await runScript(session, closing).catch((error: unknown) => {
+      if (context.history.isOtherProcess(error)) throw transactionPoolerError();
       throw isLost(error) ? new CommitUnknownError(error) : error;
     });
   }
   return reports;
 }
 
-function openingOf({ pid }: RunContext, migration: PlannedMigration): string[] {
+function openingOf(migration: PlannedMigration): string[] {
   const settings = timeoutSettings(migration.lockTimeoutMs, migration.statementTimeoutMs);
-  const calls = Object.entries(settings).map(([name, value], index) => {
-    // A pooler that put this transaction on another process is found before anything is done: no such time exists.
-    const guarded = `case pg_backend_pid() when ${pid} then '${value}' else '${otherProcess}' end`;
-    return `set_config('${name}', ${index === 0 ? guarded : `'${value}'`}, true)`;
-  });
-  return ["begin", `select ${calls.join(", ")}`];
+  return ["begin", ...Object.entries(settings).map(([name, value]) => `set local ${name} = '${value}'`)];
 }
 
 function closingOf(context: RunContext, migration: PlannedMigration, startedAt: string): string[] {
   const { history, plan } = context;
   const facts = { done: migration.statements.length, startedAt, durationMs: null };
-  const record = history.writeSql(historyRecord(context, migration, "applied", facts));
+  const record = history.writeSql(historyRecord(context, migration, "applied", facts), {
+    // Ascending is all that counts: a migration that failed leaves a hole.
+    sequence: context.sequence.next++,
+    pid: context.pid,
+  });
   const schema = plan.history.drizzleSchema;
   const drizzle = schema !== null && migration.drizzle ? [drizzleRowSql(schema, migration.drizzle)] : [];
   return [record, ...drizzle, "commit"];
 }
 
-function errorOf(error: unknown, statement: PlannedStatement, index: number, commits: boolean): Error {
-  if (error instanceof Error && error.message.includes(otherProcess)) return transactionPoolerError();
+function errorOf(
+  { history }: RunContext,
+  error: unknown,
+  statement: PlannedStatement,
+  index: number,
+  commits: boolean,
+): Error {
+  if (history.isOtherProcess(error)) return transactionPoolerError();
   if (commits && isLost(error)) return new CommitUnknownError(error);
   return new StatementError(statement, index, serverMessage(error), error);
 }

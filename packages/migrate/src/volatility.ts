@@ -43,9 +43,11 @@ export function walk(tree: unknown, visit: (name: string, fields: unknown) => vo
   if (Array.isArray(tree)) {
     for (const item of tree) walk(item, visit);
   } else if (typeof tree === "object" && tree !== null) {
-    for (const [key, value] of Object.entries(tree)) {
+    // Plain objects of the parser: nothing inherited. Only the names of nodes begin with a capital.
+    for (const key in tree) {
+      const value: unknown = (tree as Record<string, unknown>)[key];
       if (typeof value !== "object" || value === null) continue;
-      if (/^[A-Z]/.test(key)) visit(key, value);
+      if (key.charCodeAt(0) < 97) visit(key, value);
       walk(value, visit);
     }
   }
