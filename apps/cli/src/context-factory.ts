@@ -35,6 +35,7 @@ export function createContext(options: {
     verbose: toggle(input, "verbose") === true,
     staysUp: options.staysUp,
   });
+  const warned = new Set<string>();
   let config: Config | undefined;
   let orchestrator: Orchestrator | undefined;
   let local: LocalDatabase | undefined;
@@ -61,7 +62,11 @@ export function createContext(options: {
         loaded = await attempt({ ...localSettings(local), "backup.encryptionKey": key, ...flags }, requireConnection);
       } else if (requireConnection) loaded = await attempt(flags, true);
     }
-    for (const { title, hint } of loaded.warnings) terminal.warn(hint === undefined ? title : `${title}. ${hint}`);
+    for (const { title, hint } of loaded.warnings) {
+      if (warned.has(title)) continue;
+      warned.add(title);
+      terminal.warn(hint === undefined ? title : `${title}. ${hint}`);
+    }
     config = loaded.config;
     return loaded;
   };

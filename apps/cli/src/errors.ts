@@ -1,4 +1,4 @@
-import { DbError } from "@db/core";
+import { DbError, formatDuration } from "@db/core";
 
 /** The command line itself is wrong: unknown command or flag, missing argument. */
 export class UsageError extends DbError {
@@ -18,4 +18,25 @@ export class CannotConnectError extends DbError {
 /** The command cannot be done with this server: too old, or in recovery. */
 export class UnsuitableServerError extends DbError {
   override readonly code = "CLI_UNSUITABLE_SERVER";
+}
+
+/** `--timeout` ran out. */
+export class CommandTimeoutError extends DbError {
+  override readonly code = "CLI_TIMEOUT";
+  override readonly retryable = true;
+
+  constructor(ms: number) {
+    super(`the command did not end within ${formatDuration(ms)}`, {
+      hint: "Give it longer with --timeout; what it had begun was rolled back or can be resumed.",
+    });
+  }
+}
+
+/** Ctrl-C or another signal came before the command ended. */
+export class InterruptedError extends DbError {
+  override readonly code = "CLI_INTERRUPTED";
+
+  constructor(signal: string) {
+    super(`interrupted by ${signal}`, { hint: "Run it again: what it had begun was rolled back or can be resumed." });
+  }
 }

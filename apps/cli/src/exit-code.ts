@@ -1,5 +1,12 @@
 import { AssertionError } from "node:assert";
-import { authenticationSqlStates, type Finding, isConnectionError, isDbError, sqlStateOf } from "@db/core";
+import {
+  adviseOnConnection,
+  authenticationSqlStates,
+  type Finding,
+  isConnectionError,
+  isDbError,
+  sqlStateOf,
+} from "@db/core";
 
 /** What the process says with its exit code. Documented in the README; a number never changes its meaning. */
 export const exitCode: Readonly<
@@ -54,7 +61,7 @@ export function exitCodeOfError(error: unknown): number {
     if (code !== undefined) return code;
     current = current instanceof AggregateError ? current.errors[0] : (current as { cause?: unknown }).cause;
   }
-  return exitCode.failure;
+  return adviseOnConnection(error) === undefined ? exitCode.failure : exitCode.cannotConnect;
 }
 
 function classify(error: unknown): number | undefined {

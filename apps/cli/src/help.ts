@@ -3,14 +3,16 @@ import { globalFlags } from "./parse.ts";
 
 /** The page for `db --help`, `db migrate --help` or `db migrate up --help`: examples first, then what there is. */
 export function helpText(commands: readonly Command[], topic: readonly string[]): string {
-  const name = topic.join(" ");
-  const exact =
-    commands.find((command) => command.name === name) ??
-    commands.find((command) => command.name === topic[0] && topic.length === 1);
+  // The longest beginning of the words that names a command: the rest are its arguments.
+  const exact = topic
+    .map((_, index) => topic.slice(0, topic.length - index).join(" "))
+    .map((name) => commands.find((command) => command.name === name))
+    .find((command) => command !== undefined);
   const group = commands.filter((command) => topic.length > 0 && command.name.startsWith(`${topic[0]} `));
-  if (exact && group.length === 0) return commandHelp(exact);
-  if (exact || group.length > 0) return groupHelp(topic[0]!, exact ? [exact, ...group] : group);
-  return overview(commands);
+  if (!exact) return group.length > 0 ? groupHelp(topic[0]!, group) : overview(commands);
+  const more = exact.name === topic[0] ? group : [];
+  if (more.length === 0) return commandHelp(exact);
+  return `${commandHelp(exact)}\n\nSee also\n${table(more.map((command) => [`  ${usage(command)}`, command.summary]))}`;
 }
 
 function overview(commands: readonly Command[]): string {

@@ -20,6 +20,8 @@ process.on("disconnect", () => stop("SIGHUP"));
 // A reader that closed early (`db … | head`) is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
 
+process.stderr.on("error", () => undefined);
+
 const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
 // What a command waits for may hang on timers that keep no process alive; the command itself does.
 const alive = setInterval(() => undefined, 60_000);

@@ -1,8 +1,9 @@
-import { formatDuration, isDbError, messageOf, parseDurationMs, redactUrls } from "@db/core";
-import type { Command, CommandResult, Input } from "./command.ts";
+import { isDbError, messageOf, parseDurationMs, redactUrls } from "@db/core";
+import type { Command, CommandResult, Effect, Input } from "./command.ts";
 import { text, toggle } from "./command.ts";
 import { confirmByName } from "./confirm.ts";
 import { describeError, type Envelope, makeEnvelope, type Target } from "./envelope.ts";
+import { CommandTimeoutError, InterruptedError } from "./errors.ts";
 import { exitCode, exitCodeOfError, exitCodeOfFindings, type FailOn, isBug } from "./exit-code.ts";
 import { helpText } from "./help.ts";
 import type { MadeContext } from "./context-factory.ts";
@@ -120,7 +121,10 @@ async function execute(command: Command, input: Input, host: Host, terminal: Ter
         }),
     });
     const implementation = await command.load();
-    result = await untilAborted(implementation(made.context, input), signal);
+    // Gives a deadline that passed while the code was read its turn, before anything is begun.
+    if (timer) await new Promise((resolve) => setTimeout(resolve));
+    if (signal.aborted) throw reasonOf(signal);
+    result = await untilAborted(implementation(made.context, input), signal, command.effect);
   } catch (caught) {
     error = caught;
   } finally {
@@ -135,16 +139,14 @@ async function execute(command: Command, input: Input, host: Host, terminal: Ter
   return { result, error, target };
 }
 
-// A command that hears the signal ends by itself, with its own report; this is the bound for one that does not.
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const graceMs = 10_000;
+// A command that hears the signal ends by itself, with its own report; this is the bound for one that does not. What
+// only reads loses nothing when it is left; what changes something is given time to roll back.
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal, effect: Effect): Promise<T> {
+  const graceMs = effect === "reads" ? 250 : 4_000;
   let onAbort = (): void => undefined;
   const late = new Promise<never>((_resolve, reject) => {
     onAbort = () => {
-      const timer = setTimeout(
-        () => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason))),
-        graceMs,
-      );
+      const timer = setTimeout(() => reject(reasonOf(signal)), graceMs);
       work.finally(() => clearTimeout(timer)).catch(() => undefined);
     };
     if (signal.aborted) onAbort();
@@ -161,12 +163,8 @@ async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T
   }
 }
 
-class CommandTimeoutError extends Error {
-  readonly code = "CLI_TIMEOUT";
-  readonly hint = "Give it longer with --timeout; what it had begun was rolled back or can be resumed.";
-  constructor(ms: number) {
-    super(`the command did not end within ${formatDuration(ms)}`);
-  }
+function reasonOf(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new InterruptedError(String(signal.reason));
 }
 
 function printResult(terminal: Terminal, result: CommandResult, envelope: Envelope): void {

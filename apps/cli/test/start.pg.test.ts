@@ -78,6 +78,22 @@ describe("db start in a folder of its own", () => {
     expect((await whileRunning(async () => undefined)).stdout).toMatch(/– Example data +already loaded/);
   });
 
+  test("takes a free port when the usual one is taken", async () => {
+    const taken = createServer();
+    // Whoever has it, it is taken from now on.
+    await new Promise<void>((done) => taken.once("error", () => done()).listen(8787, "127.0.0.1", () => done()));
+    const running = startDb(small.slice(0, -2), { cwd: folder.path });
+    try {
+      const url = /http:\S+/.exec(await running.printed(/open +http:\S+/))![0];
+      expect(url).not.toContain("8787");
+      process.kill(running.child.pid!, "SIGINT");
+      expect((await running.ended).code).toBe(0);
+    } finally {
+      killGroup(running.child);
+      taken.close();
+    }
+  });
+
   test("says which port is taken and what to do when one was asked for", async () => {
     const taken = await new Promise<Server>((listening) => {
       const server = createServer().listen(0, "127.0.0.1", () => listening(server));

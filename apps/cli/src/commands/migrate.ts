@@ -35,7 +35,7 @@ export async function plan(context: Context, input: Input): Promise<CommandResul
   const { migrations } = await open(context);
   const planned = await migrations.plan(folder(input));
   const out = text(input, "out");
-  if (out !== undefined) await writeFile(out, `${JSON.stringify(planned, null, 2)}\n`);
+  if (out !== undefined && !context.dryRun) await writeFile(out, `${JSON.stringify(planned, null, 2)}\n`);
   return {
     data: planned,
     text: formatMigrationPlan(planned),

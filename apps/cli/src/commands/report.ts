@@ -11,10 +11,10 @@ export async function report(context: Context, input: Input): Promise<CommandRes
   const made = buildReport({ snapshot, title, alerts: monitor.alertHistory(), findings: monitor.findings() });
   const page = text(input, "format") === "html" ? renderReportHtml(made) : renderReportText(made);
   const out = text(input, "out");
-  if (out !== undefined) await writeFile(out, page.endsWith("\n") ? page : `${page}\n`);
+  if (out !== undefined && !context.dryRun) await writeFile(out, page.endsWith("\n") ? page : `${page}\n`);
   return {
     data: made,
-    text: out === undefined ? page.trimEnd() : `written to ${out}`,
+    text: out === undefined ? page.trimEnd() : `${context.dryRun ? "would be written" : "written"} to ${out}`,
     findings: made.findings,
     ...(out === undefined ? {} : { changes: [{ kind: "write_file", object: out }] }),
   };

@@ -37,6 +37,11 @@ export async function runRestore(context: Context, input: Input): Promise<Comman
 /** `db restore drill` */
 export async function drill(context: Context, input: Input): Promise<CommandResult> {
   const { backups } = await open(context);
+  if (context.dryRun) {
+    const { backups: found } = await backups.catalog(call(context, input));
+    const label = text(input, "label") ?? found.toSorted((a, b) => (a.stoppedAt < b.stoppedAt ? 1 : -1))[0]?.label;
+    return { data: { label: label ?? null }, text: `would restore ${label ?? "no backup: there is none"}` };
+  }
   const report = await backups.drill({ ...call(context, input), label: text(input, "label") });
   const summary = `${report.label}: ${report.ok ? "restored, started and answered" : "NOT proved"} in ${formatDuration(report.durationMs)}`;
   return {

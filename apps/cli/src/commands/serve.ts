@@ -4,8 +4,6 @@ import { type CommandResult, type Input, text } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
 
-const usualPort = 8787;
-
 /** `db serve`: stays until it is told to stop. A database that is away is shown, not an error. */
 export async function serve(context: Context, input: Input): Promise<CommandResult> {
   const orchestrator = await context.orchestrator({ readOnly: true });
@@ -28,7 +26,11 @@ export async function openServer(
   mainJob: () => MainJobReport | undefined,
 ): Promise<StatusServer> {
   const { server: config } = orchestrator.config;
-  const asked = portOf(input) ?? (config.port === 0 ? undefined : config.port);
+  const { explain } = await context.config({ requireConnection: false });
+  // A port that somebody named is that port or none; the usual one is only a wish.
+  const asked =
+    portOf(input) ??
+    (["default", "profile default"].includes(explain("server.port").source.level) ? undefined : config.port);
   const host = text(input, "host") ?? config.host;
   const open = (port: number): Promise<StatusServer> =>
     startServer({
@@ -41,7 +43,7 @@ export async function openServer(
     });
   if (asked !== undefined) return open(asked);
   try {
-    return await open(usualPort);
+    return await open(config.port);
   } catch (error) {
     if ((error as { code?: unknown }).code !== "SERVER_CANNOT_LISTEN") throw error;
     return open(0);

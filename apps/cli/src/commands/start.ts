@@ -21,6 +21,12 @@ export async function start(context: Context, input: Input): Promise<CommandResu
   const configured = await context.config({ requireConnection: false, local: false });
   const own = configured.config.connection !== undefined;
   const scale = scaleOf(input);
+  if (context.dryRun) {
+    const text = own
+      ? "would look at the configured database, read-only, and serve the page"
+      : "would run a primary and a replica in .db, the main job on them, and serve the page";
+    return { data: { own, scale }, text };
+  }
   const embedded = own ? undefined : await startEmbedded(context, input, print);
   if (own)
     print(
