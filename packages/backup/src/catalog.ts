@@ -59,6 +59,7 @@ export async function readCatalog(
     string,
     { systemIdentifier: string; label: string; names: Set<string>; bytes: number; at: number }
   >();
+  await repository.refresh();
   const wal = new WalTally();
   for await (const object of repository.storage.list("", options)) {
     wal.add(object.key, object.sizeBytes);

@@ -81,6 +81,7 @@ export async function planRestore(options: RestorePlanOptions): Promise<RestoreP
   const { repository } = options;
   const target = options.target ?? { type: "immediate" };
   checkRecoveryTarget(target);
+  await repository.refresh();
   repository.requireKey();
   const chosen = await chooseBackup(repository, options.label, target);
   const backup = await openBackup(repository, chosen);

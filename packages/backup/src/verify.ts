@@ -61,6 +61,7 @@ export async function verifyBackup(options: VerifyOptions): Promise<VerifyReport
   const { repository, label } = options;
   const depth = options.depth ?? "checksums";
   const job = resolveJobOptions(options);
+  await repository.refresh();
   if (depth === "deep") repository.requireKey();
   const began = job.clock.now();
   const { backups, unusable } = await readCatalog(repository, { signal: job.signal });

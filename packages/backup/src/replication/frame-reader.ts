@@ -1,25 +1,28 @@
 import type { Duplex } from "node:stream";
 import { BackupConnectionError, ReplicationProtocolError } from "../errors.ts";
 
-/** One message of the server: its type letter and its body, which nobody overwrites later. */
+/** One message of the server: its type letter and its body, which is good until the next one is asked for. */
 export interface Frame {
   readonly type: string;
   readonly body: Buffer;
 }
 
+const initialBytes = 256 * 1024;
 const maxFrameBytes = 16 * 1024 * 1024;
 
 /**
  * Reads protocol messages off a socket, one when asked for one. What nobody asks for stays in the socket, so a slow
  * repository slows the server down instead of filling memory: at most one message and one socket read are held.
  *
- * The driver's own parser is not used: it reuses its buffer for the next read, so bytes kept after a handler returns
- * are overwritten.
+ * One buffer serves all messages, so that a database of any size makes no garbage here. The driver's own parser is not
+ * used: it overwrites its buffer whenever the socket has more, while a sink may still be busy with the last message.
  * @see https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 export class FrameReader {
   readonly #stream: Duplex;
-  #buffer: Buffer = Buffer.alloc(0);
+  #buffer: Buffer = Buffer.allocUnsafe(initialBytes);
+  #begin = 0;
+  #end = 0;
   #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
@@ -50,24 +53,39 @@ export class FrameReader {
       const frame = this.#take();
       if (frame) return frame;
       const chunk = this.#stream.read() as Buffer | null;
-      if (chunk) this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
+      if (chunk) this.#keep(chunk);
       else if (this.#failure) throw this.#failure;
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 
+  #keep(chunk: Buffer): void {
+    const held = this.#end - this.#begin;
+    if (this.#end + chunk.length > this.#buffer.length) {
+      const larger = held + chunk.length > this.#buffer.length;
+      const target = larger ? Buffer.allocUnsafe((held + chunk.length) * 2) : this.#buffer;
+      this.#buffer.copy(target, 0, this.#begin, this.#end);
+      this.#buffer = target;
+      this.#begin = 0;
+      this.#end = held;
+    }
+    chunk.copy(this.#buffer, this.#end);
+    this.#end += chunk.length;
+  }
+
   #take(): Frame | undefined {
-    if (this.#buffer.length < 5) return undefined;
-    const length = this.#buffer.readInt32BE(1);
+    const held = this.#end - this.#begin;
+    if (held < 5) return undefined;
+    const length = this.#buffer.readInt32BE(this.#begin + 1);
     if (length < 4 || length > maxFrameBytes) {
       throw new ReplicationProtocolError("the server sent a message of impossible length", {
         hint: "Check that the address is a PostgreSQL server and that no proxy changes the stream.",
       });
     }
-    if (this.#buffer.length < length + 1) return undefined;
-    const frame = { type: String.fromCharCode(this.#buffer[0]!), body: this.#buffer.subarray(5, length + 1) };
-    this.#buffer = this.#buffer.subarray(length + 1);
-    return frame;
+    if (held < length + 1) return undefined;
+    const at = this.#begin;
+    this.#begin += length + 1;
+    return { type: String.fromCharCode(this.#buffer[at]!), body: this.#buffer.subarray(at + 5, at + length + 1) };
   }
 }
 

@@ -29,15 +29,21 @@ export interface RepositoryKey {
  * @throws {InvalidKeyError}
  */
 export function repositoryKey(secret: string | Uint8Array, repositoryId: string): RepositoryKey {
+  checkSecret(secret);
   const raw = rawKey(secret);
-  if (raw) return keyOf(raw, "raw");
+  if (raw || typeof secret !== "string") return keyOf(raw!, "raw");
+  const salt = Buffer.from(repositoryId, "hex");
+  return keyOf(scryptSync(secret, salt, 32, { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 }), "scrypt");
+}
+
+/** Refuses what can be no key, without the cost of making one. @throws {InvalidKeyError} */
+export function checkSecret(secret: string | Uint8Array): void {
+  if (rawKey(secret)) return;
   if (typeof secret !== "string" || secret.length < 12) {
     throw new InvalidKeyError("the encryption key is too short", {
       hint: "Give 32 random bytes in hexadecimal (openssl rand -hex 32) or base64, or a passphrase of 12 characters.",
     });
   }
-  const salt = Buffer.from(repositoryId, "hex");
-  return keyOf(scryptSync(secret, salt, 32, { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 }), "scrypt");
 }
 
 /** A fresh key for one backup or one stretch of WAL. */

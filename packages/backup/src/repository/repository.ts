@@ -9,7 +9,14 @@ import {
   UnsupportedLocationError,
   WrongKeyError,
 } from "../errors.ts";
-import { type KeyDerivation, newDataKey, type RepositoryKey, repositoryKey, type WrappedKey } from "./key.ts";
+import {
+  checkSecret,
+  type KeyDerivation,
+  newDataKey,
+  type RepositoryKey,
+  repositoryKey,
+  type WrappedKey,
+} from "./key.ts";
 import { dataKeyKey, identityKey, parseBackupKey, parseWalRecordKey, readmeKey, rescueKey } from "./layout.ts";
 import { localStorage } from "./local-storage.ts";
 import { decodeRecord, encodeRecord } from "./record.ts";
@@ -65,7 +72,7 @@ export class Repository {
     const secret = options.encryptionKey === "" ? undefined : options.encryptionKey;
     const repository = new Repository(storage, secret);
     // A key too weak is refused now, not at the first backup.
-    if (secret !== undefined) repositoryKey(secret, "00");
+    if (secret !== undefined) checkSecret(secret);
     await repository.#load();
     return repository;
   }
@@ -80,6 +87,14 @@ export class Repository {
     return this.#identity;
   }
 
+  /**
+   * Looks again for the identity when there was none: another process may have made the repository since.
+   * @throws {WrongKeyError}
+   */
+  async refresh(): Promise<void> {
+    if (!this.#identity) await this.#load();
+  }
+
   /** True when there is a key, or none is needed. */
   get canDecrypt(): boolean {
     return this.#key !== undefined || this.#identity?.encryption === null;
@@ -91,6 +106,7 @@ export class Repository {
    * @throws {MissingKeyError}
    */
   async initialise(createdAt: string): Promise<RepositoryIdentity> {
+    await this.refresh();
     if (!this.#identity) await this.#create(createdAt);
     const identity = this.#identity!;
     if (!identity.encryption && this.#secret !== undefined) {
@@ -128,6 +144,7 @@ export class Repository {
   /** @throws {MissingKeyError} @throws {WrongKeyError} @throws {CorruptObjectError} */
   async readDataKey(systemIdentifier: string, dataKeyId: string): Promise<DataKey> {
     const objectKey = dataKeyKey(systemIdentifier, dataKeyId);
+    await this.refresh();
     this.requireKey();
     if (!this.#key) throw new CorruptObjectError(objectKey, "belongs to an encrypted backup, the repository is plain");
     const wrapped = await readRecord<WrappedKey>(this.storage, objectKey);

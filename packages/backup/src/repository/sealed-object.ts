@@ -38,6 +38,18 @@ const algorithms = ["none", "zstd", "gzip"] as const;
 /** Plain bytes per frame. */
 export const frameBytes: number = 1024 * 1024;
 
+// Frames are filled again and again: a fresh buffer for each would grow memory until the collector comes round.
+const spareBuffers: Buffer[] = [];
+const mostSpareBuffers = 16;
+
+function takeBuffer(): Buffer {
+  return spareBuffers.pop() ?? Buffer.allocUnsafeSlow(frameBytes);
+}
+
+function giveBuffer(buffer: Buffer): void {
+  if (spareBuffers.length < mostSpareBuffers) spareBuffers.push(buffer);
+}
+
 /** Writes one object in frames; holds at most a few frames in memory. */
 export class SealedWriter {
   readonly #writer: ObjectWriter;
@@ -45,8 +57,8 @@ export class SealedWriter {
   readonly #hash: Hash = createHash("sha256");
   readonly #header: Buffer;
   readonly #cipher: FrameCipher | undefined;
-  readonly #pending: Promise<Buffer>[] = [];
-  #buffer: Buffer = Buffer.allocUnsafe(frameBytes);
+  readonly #pending: { readonly frame: Promise<Buffer>; readonly buffer: Buffer }[] = [];
+  #buffer: Buffer = takeBuffer();
   #used = 0;
   #frames = 0;
   #plainBytes = 0;
@@ -108,7 +120,8 @@ export class SealedWriter {
   async finish(): Promise<SealedSummary> {
     this.#seal();
     await this.#drain(1);
-    await this.#emit(await this.#pending.shift()!, true);
+    await this.#emitFirst(true);
+    giveBuffer(this.#buffer);
     const digest = this.#hash.digest();
     await this.#writer.write(digest);
     await this.#writer.commit();
@@ -117,7 +130,7 @@ export class SealedWriter {
   }
 
   async abort(): Promise<void> {
-    await Promise.allSettled(this.#pending);
+    await Promise.allSettled(this.#pending.map(({ frame }) => frame));
     await this.#writer.abort();
   }
 
@@ -125,13 +138,20 @@ export class SealedWriter {
     const frame = compress(this.#buffer.subarray(0, this.#used), this.#compression);
     // A failure is taken by the drain that awaits it; until then it must not count as unhandled.
     frame.catch(() => undefined);
-    this.#pending.push(frame);
-    this.#buffer = Buffer.allocUnsafe(frameBytes);
+    this.#pending.push({ frame, buffer: this.#buffer });
+    this.#buffer = takeBuffer();
     this.#used = 0;
   }
 
   async #drain(limit: number): Promise<void> {
-    while (this.#pending.length > limit) await this.#emit(await this.#pending.shift()!, false);
+    while (this.#pending.length > limit) await this.#emitFirst(false);
+  }
+
+  async #emitFirst(last: boolean): Promise<void> {
+    const { frame, buffer } = this.#pending.shift()!;
+    await this.#emit(await frame, last);
+    // Stored: nothing reads these bytes any more.
+    giveBuffer(buffer);
   }
 
   async #emit(frame: Buffer, last: boolean): Promise<void> {
@@ -139,7 +159,7 @@ export class SealedWriter {
     const length = Buffer.alloc(4);
     length.writeUInt32LE((body.reduce((sum, part) => sum + part.length, 0) | (last ? lastMark : 0)) >>> 0);
     this.#frames++;
-    await this.#store(Buffer.concat([length, ...body]));
+    for (const part of [length, ...body]) if (part.length > 0) await this.#store(part);
   }
 
   async #store(bytes: Buffer): Promise<void> {

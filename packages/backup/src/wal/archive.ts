@@ -124,6 +124,7 @@ export class WalArchive {
       if (isDbError(error, "BACKUP_OBJECT_NOT_FOUND")) return undefined;
       throw error;
     }
+    await this.#repository.refresh();
     const record = decodeRecord<WalRecord>(raw, key);
     if (record.name !== name || record.systemIdentifier !== this.#systemIdentifier) {
       throw new CorruptObjectError(key, "is the record of another file");

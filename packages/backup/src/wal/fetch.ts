@@ -43,6 +43,7 @@ export async function walFetch(options: WalFetchOptions): Promise<WalFetchReport
   if (!parseWalName(name)) {
     throw new WalRejectedError(`"${name}" is no name of a WAL file`, { hint: "Give restore_command's %f." });
   }
+  await repository.refresh();
   repository.requireKey();
   const systemIdentifier = options.systemIdentifier ?? (await clusterOf(destination, false));
   const archive = new WalArchive(repository, systemIdentifier);
