@@ -12,7 +12,7 @@ import { rehearse } from "./rehearsal.ts";
 import type { MigrationFailure, MigrationReport, MigrationRun } from "./report.ts";
 import { historyRecord, newRunId, type RunContext } from "./run-context.ts";
 import { readServer, requireWritable } from "./server.ts";
-import { CommitUnknownError } from "./scripted-run.ts";
+import { CommitUnknownError, withPreparedHistory } from "./scripted-run.ts";
 import { round, serverMessage, StatementError } from "./statement-run.ts";
 import { runStepwise } from "./stepwise-run.ts";
 import { toolVersion } from "./tool-version.ts";
@@ -61,6 +61,7 @@ export async function applyMigrations(
         pid: lock.pid,
         scripts: lock.scripts,
         journal: new JournalQueue(session, history),
+        prepared: { name: null },
         sequence: { next: Math.max(0, ...now.map((entry) => entry.sequence)) + due.adopt.length + 1 },
       };
       report.skipped = due.skipped;
@@ -71,7 +72,7 @@ export async function applyMigrations(
       await history.ensure(session);
       await adoptAll(context, due.adopt);
       report.adopted = due.adopt.map((migration) => migration.id);
-      await runAll(context, due.migrations, report);
+      await withPreparedHistory(context, due.migrations, () => runAll(context, due.migrations, report));
       return report.finish();
     });
   });

@@ -140,6 +140,19 @@ export class History {
     return upsertSql(this.#history, values, String(place.sequence));
   }
 
+  /** Has the server keep `writeSql` planned, which halves what a row costs, under a name of the caller's choice. */
+  async prepareWrite(session: Queryable, name: string): Promise<void> {
+    const values = Array.from({ length: valueCount }, (_, index) => `$${index + 1}`);
+    values[durationPlace] = `coalesce(${values[durationPlace]}, ${elapsedSql})`;
+    values[statePlace] = `case pg_backend_pid() when $${valueCount + 2} then ${values[statePlace]} end`;
+    await session.query(`prepare ${name} as ${upsertSql(this.#history, values, `$${valueCount + 1}`)}`);
+  }
+
+  /** `writeSql` by the name it was prepared under. */
+  executeSql(name: string, record: HistoryRecord, place: { readonly sequence: number; readonly pid: number }): string {
+    return `execute ${name} (${[...valuesOf(record).map(literalOf), place.sequence, place.pid].join(", ")})`;
+  }
+
   /** Whether an error says that a row of `writeSql` came to another server process. */
   isOtherProcess(error: unknown): boolean {
     const { table, column } = error as { readonly table?: unknown; readonly column?: unknown };
@@ -294,6 +307,7 @@ function valuesOf(record: HistoryRecord): Value[] {
   ];
 }
 
+const valueCount = 20;
 const statePlace = 4;
 const durationPlace = 13;
 // One text is one statement to this clock, however many it holds.

@@ -21,6 +21,8 @@ export interface RunContext {
   /** Whether the session takes several statements in one text. */
   readonly scripts: boolean;
   readonly journal: JournalQueue;
+  /** Name under which writing a history row is prepared; null while it is not. */
+  readonly prepared: { name: string | null };
   /** The place in the order of application that the next migration takes. */
   readonly sequence: { next: number };
 }

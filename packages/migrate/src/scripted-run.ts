@@ -31,6 +31,20 @@ export async function runScripted(
   migration: PlannedMigration,
   startedAt: string,
 ): Promise<StatementReport[]> {
+  try {
+    return await runOnce(context, migration, startedAt);
+  } catch (error) {
+    if (!forgetPrepared(context, error)) throw error;
+    await context.session.query("rollback");
+    return runOnce(context, migration, startedAt);
+  }
+}
+
+async function runOnce(
+  context: RunContext,
+  migration: PlannedMigration,
+  startedAt: string,
+): Promise<StatementReport[]> {
   const { session, options } = context;
   const { statements, verify } = migration;
   const opening = openingOf(migration);
@@ -62,19 +76,52 @@ export async function runScripted(
   return reports;
 }
 
+const worthPreparing = 5;
+
+/** Prepares writing the history where it pays: `use` may then run as many migrations as it likes. */
+export async function withPreparedHistory(
+  context: RunContext,
+  migrations: readonly PlannedMigration[],
+  use: () => Promise<void>,
+): Promise<void> {
+  const { session, history, runId, prepared } = context;
+  if (migrations.filter((migration) => isScriptable(context, migration)).length < worthPreparing) return use();
+  const name = `db_migrate_${runId.slice(0, 8)}`;
+  await history.prepareWrite(session, name);
+  prepared.name = name;
+  try {
+    await use();
+  } finally {
+    if (prepared.name !== null) await session.query(`deallocate ${name}`).catch(() => undefined);
+  }
+}
+
+/** Whether a migration's own DEALLOCATE took the prepared statement away; the next attempt goes without it. */
+function forgetPrepared({ prepared }: RunContext, error: unknown): boolean {
+  // invalid_sql_statement_name
+  if (prepared.name === null || sqlStateOf(error instanceof StatementError ? error.cause : error) !== "26000") {
+    return false;
+  }
+  prepared.name = null;
+  return true;
+}
+
 function openingOf(migration: PlannedMigration): string[] {
   const settings = timeoutSettings(migration.lockTimeoutMs, migration.statementTimeoutMs);
-  return ["begin", ...Object.entries(settings).map(([name, value]) => `set local ${name} = '${value}'`)];
+  const limits = Object.entries(settings).map(([name, value]) => `set local ${name} = '${value}'`);
+  // The disk is waited for once, by the row that ends the run: SQL and history row are one transaction, so a server
+  // that crashes before loses both or neither.
+  return ["begin", ...limits, "set local synchronous_commit = off"];
 }
 
 function closingOf(context: RunContext, migration: PlannedMigration, startedAt: string): string[] {
   const { history, plan } = context;
   const facts = { done: migration.statements.length, startedAt, durationMs: null };
-  const record = history.writeSql(historyRecord(context, migration, "applied", facts), {
-    // Ascending is all that counts: a migration that failed leaves a hole.
-    sequence: context.sequence.next++,
-    pid: context.pid,
-  });
+  const row = historyRecord(context, migration, "applied", facts);
+  // Ascending is all that counts: a migration that failed leaves a hole.
+  const place = { sequence: context.sequence.next++, pid: context.pid };
+  const { name } = context.prepared;
+  const record = name === null ? history.writeSql(row, place) : history.executeSql(name, row, place);
   const schema = plan.history.drizzleSchema;
   const drizzle = schema !== null && migration.drizzle ? [drizzleRowSql(schema, migration.drizzle)] : [];
   return [record, ...drizzle, "commit"];
