@@ -18,6 +18,8 @@ export interface ArgumentSpec {
   readonly name: string;
   readonly summary: string;
   readonly required?: boolean;
+  /** Accepted words, where the set is closed. */
+  readonly choices?: readonly string[];
 }
 
 /**
@@ -31,6 +33,8 @@ export interface Command {
   /** Words after `db`: "migrate up". */
   readonly name: string;
   readonly summary: string;
+  /** Other names of the same command, from older tools; not in the help's list. */
+  readonly aliases?: readonly string[];
   readonly effect: Effect;
   readonly examples: readonly (readonly [command: string, does: string])[];
   readonly arguments?: readonly ArgumentSpec[];

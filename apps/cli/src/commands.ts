@@ -43,6 +43,7 @@ export const commands: readonly Command[] = Object.freeze([
   {
     name: "init",
     summary: "the whole tour on your database: health, migrations, backup and restore, validation, indexes, monitoring",
+    aliases: ["setup"],
     effect: "changes",
     examples: [
       ["db init --read-only", "everything that only looks"],
@@ -91,6 +92,7 @@ export const commands: readonly Command[] = Object.freeze([
   {
     name: "health",
     summary: "is it well: servers, pool, backups, migrations, worst finding first",
+    aliases: ["health-check"],
     effect: "reads",
     examples: [
       ["db health", "one look; exit code 4 on a critical finding"],
@@ -102,6 +104,12 @@ export const commands: readonly Command[] = Object.freeze([
       interval: { type: "string", value: "<duration>", summary: 'pause between two looks; default "5s"' },
       benchmark: { type: "boolean", summary: "measure acquire and query times" },
       detailed: { type: "boolean", summary: "every check, not only what is wrong" },
+      format: {
+        type: "string",
+        value: "<form>",
+        choices: ["text", "nagios"],
+        summary: "text, or one line and the exit codes of a Nagios plugin",
+      },
     },
     load: async () => (await import("./commands/health.ts")).health,
   },
@@ -307,5 +315,16 @@ export const commands: readonly Command[] = Object.freeze([
       app,
     },
     load: async () => (await import("./commands/report.ts")).report,
+  },
+  {
+    name: "completion",
+    summary: "completion of commands and flags for a shell",
+    effect: "reads",
+    examples: [
+      ["source <(db completion bash)", "in this shell; the same line in ~/.bashrc keeps it"],
+      ["db completion fish | source", "for fish"],
+    ],
+    arguments: [{ name: "shell", summary: "bash, zsh or fish", required: true, choices: ["bash", "zsh", "fish"] }],
+    load: async () => (await import("./commands/completion.ts")).completion,
   },
 ] satisfies Command[]);

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { text as textOf } from "node:stream/consumers";
 import { type Config, type LoadedConfig, loadConfig, type Profile, profiles } from "@db/config";
 import { type Application, createOrchestrator, type Orchestrator } from "@db/orchestrator";
 import { loadApplication } from "./application.ts";
@@ -36,6 +37,8 @@ export function createContext(options: {
     staysUp: options.staysUp,
   });
   const warned = new Set<string>();
+  // Read once: standard input gives its text only once, and a warning is enough once.
+  let flags: Promise<Record<string, unknown>> | undefined;
   let config: Config | undefined;
   let orchestrator: Orchestrator | undefined;
   let local: LocalDatabase | undefined;
@@ -43,7 +46,7 @@ export function createContext(options: {
 
   const load = async (request: ConfigRequest = {}): Promise<LoadedConfig> => {
     const { requireConnection = true, local: useLocal = true } = request;
-    const flags = { ...request.overrides, ...(await flagSettings(input, terminal)) };
+    const given = { ...request.overrides, ...(await (flags ??= flagSettings(input, terminal, host.stdin))) };
     const attempt = (overrides: Record<string, unknown>, required: boolean) =>
       loadConfig({
         env: host.env,
@@ -54,13 +57,13 @@ export function createContext(options: {
         ...profileFlag(input),
         ...configFileFlag(input),
       });
-    let loaded = await attempt(flags, false);
+    let loaded = await attempt(given, false);
     if (!loaded.config.connection) {
       local = useLocal ? await findLocalDatabase(host.cwd) : undefined;
       if (local) {
         const key = (await readFile(local.encryptionKeyFile, "utf8")).trim();
-        loaded = await attempt({ ...localSettings(local), "backup.encryptionKey": key, ...flags }, requireConnection);
-      } else if (requireConnection) loaded = await attempt(flags, true);
+        loaded = await attempt({ ...localSettings(local), "backup.encryptionKey": key, ...given }, requireConnection);
+      } else if (requireConnection) loaded = await attempt(given, true);
     }
     for (const { title, hint } of loaded.warnings) {
       if (warned.has(title)) continue;
@@ -78,6 +81,7 @@ export function createContext(options: {
     onProgress: terminal.progress,
     dryRun: toggle(input, "dry-run") === true,
     yes: toggle(input, "yes") === true,
+    stdin: host.stdin,
     cwd: host.cwd,
     env: host.env,
     version: host.version,
@@ -124,7 +128,11 @@ function targetOf(config: Config | undefined, orchestrator: Orchestrator | undef
   };
 }
 
-async function flagSettings(input: Input, terminal: Terminal): Promise<Record<string, unknown>> {
+async function flagSettings(
+  input: Input,
+  terminal: Terminal,
+  stdin: NodeJS.ReadableStream,
+): Promise<Record<string, unknown>> {
   const url = text(input, "url");
   const urlFile = text(input, "url-file");
   if (url !== undefined && urlFile !== undefined)
@@ -135,7 +143,8 @@ async function flagSettings(input: Input, terminal: Terminal): Promise<Record<st
   }
   if (urlFile === undefined) return {};
   try {
-    return { "connection.url": (await readFile(urlFile, "utf8")).trim() };
+    const read = urlFile === "-" ? textOf(stdin) : readFile(urlFile, "utf8");
+    return { "connection.url": (await read).trim() };
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw new UsageError(`--url-file ${urlFile} cannot be read (${code})`, {

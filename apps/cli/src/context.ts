@@ -13,6 +13,7 @@ export interface Context {
   readonly logger: Logger;
   readonly dryRun: boolean;
   readonly yes: boolean;
+  readonly stdin: NodeJS.ReadableStream;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;

@@ -6,7 +6,7 @@ export function helpText(commands: readonly Command[], topic: readonly string[])
   // The longest beginning of the words that names a command: the rest are its arguments.
   const exact = topic
     .map((_, index) => topic.slice(0, topic.length - index).join(" "))
-    .map((name) => commands.find((command) => command.name === name))
+    .map((name) => commands.find((command) => command.name === name || command.aliases?.includes(name)))
     .find((command) => command !== undefined);
   const group = commands.filter((command) => topic.length > 0 && command.name.startsWith(`${topic[0]} `));
   if (!exact) return group.length > 0 ? groupHelp(topic[0]!, group) : overview(commands);
@@ -63,6 +63,7 @@ function commandHelp(command: Command): string {
     "",
     `Usage: ${usage(command)} [flags]`,
   ];
+  if (command.aliases) lines.push(`Also: ${command.aliases.map((alias) => `db ${alias}`).join(", ")}`);
   if (command.arguments?.length)
     lines.push("", "Arguments", table(command.arguments.map((each) => [`  <${each.name}>`, each.summary])));
   if (command.flags) lines.push("", "Flags", flagTable(command.flags));

@@ -98,7 +98,7 @@ function takesValue(word: string): boolean {
 function longestMatch(commands: readonly Command[], words: readonly string[]): Command | undefined {
   for (let length = Math.min(3, words.length); length > 0; length -= 1) {
     const name = words.slice(0, length).join(" ");
-    const command = commands.find((each) => each.name === name);
+    const command = commands.find((each) => each.name === name || each.aliases?.includes(name));
     if (command) return command;
   }
   return undefined;
@@ -143,6 +143,11 @@ function namedArguments(
     throw new UsageError(`db ${command.name} needs <${missing.name}>: ${missing.summary}`, {
       hint: `Run db ${command.name} --help.`,
     });
+  for (const [index, { name, choices }] of specs.entries()) {
+    const word = rest[index];
+    if (word === undefined || choices === undefined || choices.includes(word)) continue;
+    throw new UsageError(`<${name}> is "${word}"`, { hint: `Use one of: ${choices.join(", ")}.` });
+  }
   return Object.fromEntries(specs.map((spec, index) => [spec.name, rest[index]]));
 }
 

@@ -115,6 +115,32 @@ describe("a destructive command without a terminal", () => {
   });
 });
 
+describe("files named -", () => {
+  test("a plan goes out on stdout and comes back on stdin, the address of the database too", async () => {
+    const database = await cluster.createDatabase();
+    const own = { ...env, DATABASE_URL: database.url };
+    const plan = await runDb(["migrate", "plan", "--out", "-"], { cwd: folder.path, env: own });
+    expect(JSON.parse(plan.stdout)).toMatchObject({ format: 1 });
+    const up = await runDb(["migrate", "up", "--plan", "-"], { cwd: folder.path, env: own, input: plan.stdout });
+    expect(up.code, up.stderr).toBe(0);
+    const status = await runDb(["migrate", "status", "--url-file", "-", "--json"], {
+      cwd: folder.path,
+      input: `${database.url}\n`,
+    });
+    expect(JSON.parse(status.stdout)).toMatchObject({ data: { pending: 0 }, target: { database: database.name } });
+  });
+});
+
+describe("names from older tools", () => {
+  test("setup is init, and health has a form for Nagios", async () => {
+    const help = await runDb(["setup", "--help"], { cwd: folder.path });
+    expect(help.stdout).toContain("db init");
+    const nagios = await runDb(["health", "--format", "nagios"], { cwd: folder.path, env });
+    expect(nagios.stdout).toMatch(/^POSTGRES (OK|WARNING|CRITICAL) - .* \| checks=\d+ critical=\d+ warnings=\d+\n$/);
+    expect(nagios.code).toBe({ OK: 0, WARNING: 1, CRITICAL: 2 }[nagios.stdout.split(" ")[1]!]);
+  });
+});
+
 describe("signals and pipes", () => {
   test("Ctrl-C ends a command that waits for a lock with 130 within five seconds, and rolls back", async () => {
     const database = await cluster.createDatabase();

@@ -3,6 +3,7 @@ import type { Orchestrator } from "@db/orchestrator";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { findingsText } from "../findings-text.ts";
+import { nagiosText } from "../nagios-text.ts";
 import type { Terminal } from "../terminal.ts";
 
 const words = { pass: "well", warn: "working, with things to look at", fail: "not well" } as const;
@@ -15,6 +16,10 @@ export async function health(context: Context, input: Input): Promise<CommandRes
   const detailed = toggle(input, "detailed") === true;
   if (toggle(input, "watch") === true) await watch(orchestrator, context, input, detailed);
   const state = await look(orchestrator, context.signal);
+  if (text(input, "format") === "nagios") {
+    const { line, exitCode } = nagiosText(state.status, state.checks.length, state.findings);
+    return { data: state, text: line, findings: state.findings, exitCode };
+  }
   const benchmark = toggle(input, "benchmark") === true ? await measure(orchestrator) : undefined;
   const lines = [
     describe(state, context.terminal, detailed),

@@ -1,9 +1,9 @@
-import { readFile, writeFile } from "node:fs/promises";
 import { formatDuration } from "@db/core";
 import { formatMigrationPlan, type MigrationPlan, type MigrationReport, type Orchestrator } from "@db/orchestrator";
 import { type Change, type CommandResult, type Input, text } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
+import { readFileArgument, writeFileArgument } from "../file-argument.ts";
 import { findingsText } from "../findings-text.ts";
 import { textTable } from "../text-table.ts";
 
@@ -35,10 +35,11 @@ export async function plan(context: Context, input: Input): Promise<CommandResul
   const { migrations } = await open(context);
   const planned = await migrations.plan(folder(input));
   const out = text(input, "out");
-  if (out !== undefined && !context.dryRun) await writeFile(out, `${JSON.stringify(planned, null, 2)}\n`);
+  const json = JSON.stringify(planned, null, 2);
+  if (out !== undefined) await writeFileArgument(out, json, context);
   return {
     data: planned,
-    text: formatMigrationPlan(planned),
+    text: out === "-" ? json : formatMigrationPlan(planned),
     findings: planned.findings,
     changes: changesOf(planned),
     next: planned.migrations.length === 0 ? [] : [out === undefined ? "db migrate up" : `db migrate up --plan ${out}`],
@@ -49,7 +50,8 @@ export async function plan(context: Context, input: Input): Promise<CommandResul
 export async function up(context: Context, input: Input): Promise<CommandResult> {
   const orchestrator = await open(context);
   const approved = text(input, "plan");
-  const planned = approved === undefined ? await orchestrator.migrations.plan(folder(input)) : await readPlan(approved);
+  const planned =
+    approved === undefined ? await orchestrator.migrations.plan(folder(input)) : await readPlan(approved, context);
   return apply(context, orchestrator, planned);
 }
 
@@ -133,10 +135,10 @@ function changesOf(planned: MigrationPlan): readonly Change[] {
   }));
 }
 
-async function readPlan(file: string): Promise<MigrationPlan> {
+async function readPlan(file: string, context: Context): Promise<MigrationPlan> {
   const hint = "Make one with: db migrate plan --out plan.json";
   try {
-    const value = JSON.parse(await readFile(file, "utf8")) as Partial<MigrationPlan>;
+    const value = JSON.parse(await readFileArgument(file, context)) as Partial<MigrationPlan>;
     if (value.format === 1 && Array.isArray(value.migrations)) return value as MigrationPlan;
   } catch (cause) {
     throw new UsageError(`the plan ${file} cannot be read`, { cause, hint });

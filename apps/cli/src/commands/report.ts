@@ -1,7 +1,7 @@
-import { writeFile } from "node:fs/promises";
 import { buildReport, renderReportHtml, renderReportText } from "@db/orchestrator";
 import { type CommandResult, type Input, text } from "../command.ts";
 import type { Context } from "../context.ts";
+import { writeFileArgument } from "../file-argument.ts";
 
 /** `db report` */
 export async function report(context: Context, input: Input): Promise<CommandResult> {
@@ -11,10 +11,13 @@ export async function report(context: Context, input: Input): Promise<CommandRes
   const made = buildReport({ snapshot, title, alerts: monitor.alertHistory(), findings: monitor.findings() });
   const page = text(input, "format") === "html" ? renderReportHtml(made) : renderReportText(made);
   const out = text(input, "out");
-  if (out !== undefined && !context.dryRun) await writeFile(out, page.endsWith("\n") ? page : `${page}\n`);
+  if (out !== undefined) await writeFileArgument(out, page, context);
   return {
     data: made,
-    text: out === undefined ? page.trimEnd() : `${context.dryRun ? "would be written" : "written"} to ${out}`,
+    text:
+      out === undefined || out === "-"
+        ? page.trimEnd()
+        : `${context.dryRun ? "would be written" : "written"} to ${out}`,
     findings: made.findings,
     ...(out === undefined ? {} : { changes: [{ kind: "write_file", object: out }] }),
   };
