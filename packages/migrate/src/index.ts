@@ -12,6 +12,7 @@ export {
   fingerprintCatalog,
   type SqlType,
 } from "./catalog.ts";
+export { type CatalogDifference, diffCatalogs, formatCatalogDifferences } from "./catalog-diff.ts";
 export type { MigrationState } from "./comparison.ts";
 export type { StatementEffects } from "./effect-collector.ts";
 export {
@@ -49,6 +50,13 @@ export type { AdoptedMigration, KnownMigration, MigrationPlan, PlannedMigration,
 export { formatMigrationPlan } from "./plan-text.ts";
 export { planBaseline, planMigrations } from "./planning.ts";
 export type { MigrationFailure, MigrationReport, MigrationRun, StatementReport } from "./report.ts";
+export {
+  proveReversals,
+  type Reversal,
+  type ReversalOptions,
+  type ReversalReport,
+  type ShadowDatabase,
+} from "./reversal-proof.ts";
 export { planRollback } from "./rollback.ts";
 export { migrationStatus, type MigrationStatus, type MigrationStatusEntry } from "./status.ts";
 export { type LockMode, lockModes, type TableLock } from "./table-lock.ts";
