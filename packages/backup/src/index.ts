@@ -13,6 +13,8 @@ export { localStorage } from "./repository/local-storage.ts";
 export type { ObjectWriter, Storage, StoredObject, WriteOptions } from "./repository/storage.ts";
 export type { Compression } from "./repository/sealed-object.ts";
 
+export { rotateKey, type RotateKeyOptions, type RotateKeyReport } from "./rotate-key.ts";
+
 // List, judge, verify
 export {
   type Catalog,

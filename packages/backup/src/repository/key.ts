@@ -18,7 +18,8 @@ export interface RepositoryKey {
   /** Says which key it is without telling it. */
   readonly id: string;
   readonly derivation: KeyDerivation;
-  wrap(dataKey: Uint8Array): WrappedKey;
+  /** @param dataKeyId of a key that is wrapped anew; a fresh one by default */
+  wrap(dataKey: Uint8Array, dataKeyId?: string): WrappedKey;
   /** @throws {CorruptObjectError} */
   unwrap(wrapped: WrappedKey, objectKey: string): Buffer;
 }
@@ -69,8 +70,7 @@ function keyOf(bytes: Buffer, derivation: KeyDerivation): RepositoryKey {
   return Object.freeze({
     id,
     derivation,
-    wrap: (dataKey: Uint8Array): WrappedKey => {
-      const dataKeyId = randomBytes(8).toString("hex");
+    wrap: (dataKey: Uint8Array, dataKeyId: string = randomBytes(8).toString("hex")): WrappedKey => {
       const nonce = randomBytes(12);
       const cipher = createCipheriv("aes-256-gcm", bytes, nonce).setAAD(Buffer.from(`${id}|${dataKeyId}`));
       const sealed = Buffer.concat([nonce, cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);

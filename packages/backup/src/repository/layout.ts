@@ -7,6 +7,19 @@ export function dataKeyKey(systemIdentifier: string, dataKeyId: string): string 
   return `${systemIdentifier}/keys/${dataKeyId}.json`;
 }
 
+/** A data key wrapped for the key that is to come, until the rotation ends. */
+export function nextDataKeyKey(systemIdentifier: string, dataKeyId: string, keyId: string): string {
+  return `${systemIdentifier}/keys/${dataKeyId}.${keyId}.json`;
+}
+
+/** Takes the key of a wrapped data key apart; `keyId` only while a rotation is under way. */
+export function parseDataKeyKey(
+  key: string,
+): { readonly systemIdentifier: string; readonly dataKeyId: string; readonly keyId: string | undefined } | undefined {
+  const match = /^(\d+)\/keys\/([0-9a-f]{16})(?:\.([0-9a-f]{16}))?\.json$/.exec(key);
+  return match ? { systemIdentifier: match[1]!, dataKeyId: match[2]!, keyId: match[3] } : undefined;
+}
+
 export function backupPrefix(systemIdentifier: string, label: string): string {
   return `${systemIdentifier}/backups/${label}/`;
 }

@@ -17,7 +17,16 @@ import {
   repositoryKey,
   type WrappedKey,
 } from "./key.ts";
-import { dataKeyKey, identityKey, parseBackupKey, parseWalRecordKey, readmeKey, rescueKey } from "./layout.ts";
+import {
+  dataKeyKey,
+  identityKey,
+  nextDataKeyKey,
+  parseBackupKey,
+  parseDataKeyKey,
+  parseWalRecordKey,
+  readmeKey,
+  rescueKey,
+} from "./layout.ts";
 import { localStorage } from "./local-storage.ts";
 import { decodeRecord, encodeRecord } from "./record.ts";
 import { readmeText, rescueScript } from "./rescue.ts";
@@ -54,10 +63,15 @@ export interface DataKey {
   readonly bytes: Buffer;
 }
 
+interface DataKeyName {
+  readonly systemIdentifier: string;
+  readonly dataKeyId: string;
+}
+
 /** Where backups and WAL live: a storage, an identity, and the key when one was given. Holds nothing open. */
 export class Repository {
   readonly storage: Storage;
-  readonly #secret: string | Uint8Array | undefined;
+  #secret: string | Uint8Array | undefined;
   #identity: RepositoryIdentity | undefined;
   #key: RepositoryKey | undefined;
 
@@ -147,10 +161,62 @@ export class Repository {
     await this.refresh();
     this.requireKey();
     if (!this.#key) throw new CorruptObjectError(objectKey, "belongs to an encrypted backup, the repository is plain");
-    const wrapped = await readRecord<WrappedKey>(this.storage, objectKey);
+    let wrapped = await readRecord<WrappedKey>(this.storage, objectKey);
+    if (wrapped.keyId !== this.#key.id) {
+      // A rotation that was cut short left the key for this one beside it.
+      const next = nextDataKeyKey(systemIdentifier, dataKeyId, this.#key.id);
+      wrapped = await readRecord<WrappedKey>(this.storage, next).catch(() => wrapped);
+    }
     if (wrapped.dataKeyId !== dataKeyId) throw new CorruptObjectError(objectKey, "is the key of another backup");
     if (wrapped.keyId !== this.#key.id) throw wrongKey(this.location);
     return { id: dataKeyId, bytes: this.#key.unwrap(wrapped, objectKey) };
+  }
+
+  /**
+   * Wraps every data key for another repository key, in three passes: the new wrapping beside the old one, the identity,
+   * the new in place of the old. The identity is the moment from which the new key counts.
+   */
+  async rewrapKeys(
+    secret: string | Uint8Array,
+    onKey: (done: number, total: number) => void,
+  ): Promise<{ readonly oldKeyId: string; readonly newKeyId: string; readonly dataKeys: number }> {
+    const identity = this.#identity!;
+    const old = this.#key!;
+    const next = repositoryKey(secret, identity.id);
+    const keys = await this.#dataKeys();
+    const rewrap = async (key: DataKeyName): Promise<Buffer> => {
+      const { bytes } = await this.readDataKey(key.systemIdentifier, key.dataKeyId);
+      return encodeRecord(next.wrap(bytes, key.dataKeyId));
+    };
+    for (const [index, key] of keys.entries()) {
+      const beside = nextDataKeyKey(key.systemIdentifier, key.dataKeyId, next.id);
+      await writeObject(this.storage, beside, await rewrap(key), { ifAbsent: false });
+      onKey(index + 1, keys.length * 2);
+    }
+    const encryption = { algorithm: "aes-256-gcm", keyId: next.id, derivation: next.derivation } as const;
+    await writeObject(this.storage, identityKey, encodeRecord({ ...identity, encryption }), { ifAbsent: false });
+    // Whatever was written with the old key since the first pass is found now, while both keys are at hand.
+    const all = await this.#dataKeys();
+    for (const [index, key] of all.entries()) {
+      const place = dataKeyKey(key.systemIdentifier, key.dataKeyId);
+      const beside = nextDataKeyKey(key.systemIdentifier, key.dataKeyId, next.id);
+      await writeObject(this.storage, place, await rewrap(key), { ifAbsent: false });
+      await this.storage.remove(beside);
+      onKey(keys.length + index + 1, keys.length + all.length);
+    }
+    this.#identity = { ...identity, encryption };
+    this.#key = next;
+    this.#secret = secret;
+    return { oldKeyId: old.id, newKeyId: next.id, dataKeys: all.length };
+  }
+
+  async #dataKeys(): Promise<DataKeyName[]> {
+    const found: DataKeyName[] = [];
+    for await (const { key } of this.storage.list("")) {
+      const parsed = parseDataKeyKey(key);
+      if (parsed && parsed.keyId === undefined) found.push(parsed);
+    }
+    return found;
   }
 
   async #load(): Promise<void> {

@@ -17,6 +17,11 @@ What is here (format db-backup/1):
     <cluster>/backups/<label>/data/*        the contents of all files, one after the other, cut into packs
     <cluster>/backups/<label>/files.sealed  one JSON line per file: path, size, position in the packs, CRC-32C
     <cluster>/backups/<label>/wal/*         the WAL segments the backup needs
+    <cluster>/wal/<timeline>/<id>/*.json    one record per archived WAL segment: "object" beside it is the segment,
+                                            sealed as above with the data key "dataKeyId"; a name with .partial-<n>
+                                            is a segment's first n bytes (hexadecimal), to be filled up with zeros
+    <cluster>/wal/history/*.json            the same for timeline history files
+    <cluster>/wal/gaps/*.json               WAL that was never stored: recovery does not pass it
 
 Repository key: 32 bytes in hexadecimal or base64 as they are, anything else is a passphrase:
 scrypt(passphrase, salt = id as bytes, N 32768, r 8, p 1, 32 bytes).
