@@ -34,6 +34,7 @@ export type { MigrationEvent } from "./event.ts";
 export type { FileProblem, FileProblemCode } from "./file-problem.ts";
 export type { MigrationFinding } from "./finding.ts";
 export type { HistoryEntry, HistoryState } from "./history.ts";
+export { formatLintAnnotations, formatLintSarif } from "./lint-output.ts";
 export { type LintOptions, lintMigrations, type LintReport } from "./linting.ts";
 export { type CreatedMigration, createMigrationFile, type CreateMigrationOptions } from "./migration-template.ts";
 export {
