@@ -45,6 +45,7 @@ export {
   type WalDaemonOptions,
   type WalRequest,
 } from "./wal/daemon.ts";
+export { evaluateWal, findWalHoles, type WalHole, type WalLimits } from "./wal/evaluation.ts";
 export { walDone, walFetchFailed, walNotThere, walPushFailed } from "./wal/exit-code.ts";
 export { walFetch, type WalFetchOptions, type WalFetchReport } from "./wal/fetch.ts";
 export { listWal, type WalGap, type WalListing, type WalPosition } from "./wal/listing.ts";
