@@ -1,4 +1,12 @@
-import { AbortedError, type DatabaseLike, isDbError, type Queryable, sqlStateOf, toDatabase } from "@db/core";
+import {
+  AbortedError,
+  type DatabaseLike,
+  isConnectionError,
+  isDbError,
+  type Queryable,
+  sqlStateOf,
+  toDatabase,
+} from "@db/core";
 import { withAdvisoryLock } from "./advisory-lock.ts";
 import { collectCatalog, fingerprintCatalog } from "./catalog.ts";
 import { MigrationFailedError, MigrationOptionsError, MigrationsRefusedError, StalePlanError } from "./errors.ts";
@@ -208,14 +216,15 @@ function failure(
   const sqlState = failed.sqlState === null ? "" : ` [${failed.sqlState}]`;
   return new MigrationFailedError(`${place} failed: ${failed.message}${sqlState}`, report.finish(), {
     cause: at ? at.cause : error,
-    hint: hints[failed.outcome],
+    // Commits wait for the disk once a run: a server that crashed may have lost the newest of them, whole.
+    hint: isConnectionError(at ? at.cause : error) ? hints.unknown : hints[failed.outcome],
   });
 }
 
 const hints: Readonly<Record<MigrationFailure["outcome"], string>> = {
   "rolled-back": "Nothing of this migration stays; correct it and apply again.",
   partial: "What ran before the failure stays; correct what is left and apply again: it goes on from there.",
-  unknown: "Ask for the status: the history knows whether the transaction was committed.",
+  unknown: "Ask for the status: the history knows what was committed.",
 };
 
 function messageOfFailure(error: unknown): string {
