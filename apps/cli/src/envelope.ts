@@ -77,6 +77,17 @@ export function makeEnvelope(call: {
   };
 }
 
+// What Node says of files; the message already names the file.
+const fileHints: Readonly<Record<string, string>> = {
+  EACCES: "Choose a place that this account can write, or give it the right to.",
+  EPERM: "Choose a place that this account can write, or give it the right to.",
+  EROFS: "Choose a place that can be written: this file system is read-only.",
+  ENOSPC: "Make room on that disk, or choose another one; then run it again.",
+  ENOENT: "Check the path: there is nothing there.",
+  EISDIR: "Name a file: that is a folder.",
+  ENOTDIR: "Check the path: a part of it is a file.",
+};
+
 /**
  * An error without its secrets: connection strings lose their password, wherever they stand. One of connecting says
  * where to, why not and what to do, whoever threw it.
@@ -98,7 +109,7 @@ export function describeError(error: unknown, target?: Target): EnvelopeError {
     code: fromServer ? "SERVER_ERROR" : (code ?? (isBug(error) ? "BUG" : "UNEXPECTED")),
     message: redactUrls(advice && place ? `cannot connect to ${place}: ${advice.reason}` : messageWithCause(error)),
     detail: typeof fields.detail === "string" && !fromServer ? redactUrls(fields.detail) : null,
-    hint: advice?.hint ?? (typeof fields.hint === "string" ? redactUrls(fields.hint) : null),
+    hint: advice?.hint ?? (typeof fields.hint === "string" ? redactUrls(fields.hint) : (fileHints[code ?? ""] ?? null)),
     sqlstate: fromServer ? code : sqlStateOfCause(error),
     retryable: fields.retryable === true,
   };

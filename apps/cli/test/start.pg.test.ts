@@ -1,6 +1,7 @@
 import { chmod, readFile, rename, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
+import { startCluster } from "@db/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { emptyFolder, type Ended, example, killGroup, runDb, startDb } from "./binary.ts";
 
@@ -117,7 +118,42 @@ describe("db start in a folder of its own", () => {
   });
 });
 
+describe("Ctrl-C in the middle of a first run", () => {
+  test("ends with 130 within five seconds, and the next start goes on", async () => {
+    const other = await emptyFolder();
+    const running = startDb(small, { cwd: other.path });
+    try {
+      await running.printed("Schema migrations");
+      const at = performance.now();
+      process.kill(running.child.pid!, "SIGINT");
+      const { code, stderr } = await running.ended;
+      expect(code).toBe(130);
+      expect(performance.now() - at).toBeLessThan(5_000);
+      expect(stderr).toContain("Run it again: what was done is kept.");
+      expect(groupLives(running.child.pid!)).toBe(false);
+      const again = startDb(small, { cwd: other.path });
+      await again.printed("ready after");
+      process.kill(again.child.pid!, "SIGINT");
+      expect((await again.ended).stdout).toContain("data kept from before");
+    } finally {
+      killGroup(running.child);
+      await other.remove();
+    }
+  });
+});
+
 describe("a folder that cannot be written", () => {
+  test("ends a backup into it with one message that names it", async () => {
+    const locked = await emptyFolder();
+    await chmod(locked.path, 0o555);
+    await using cluster = await startCluster();
+    const env = { DATABASE_URL: cluster.primary.url };
+    const { code, stderr } = await runDb(["backup", "run"], { cwd: locked.path, env, asNobody: true });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(new RegExp(`^error: .*${locked.path}.*\n  Choose a place`, "m"));
+    await locked.remove();
+  });
+
   test("ends start and dev with one message that names it", async () => {
     const locked = await emptyFolder();
     await chmod(locked.path, 0o555);
