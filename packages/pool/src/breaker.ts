@@ -1,7 +1,7 @@
 import CircuitBreaker from "opossum";
 import { isInfrastructureError } from "./classify.ts";
 import { CircuitOpenError } from "./errors.ts";
-import { unwrapFailure } from "./failure.ts";
+import { StatementFailure, unwrapFailure } from "./failure.ts";
 import type { CircuitBreakerOptions } from "./options.ts";
 
 export type BreakerState = "closed" | "half-open" | "open" | "off";
@@ -31,7 +31,8 @@ export class Breaker {
       errorThresholdPercentage: options.errorThresholdPercentage,
       volumeThreshold: options.volumeThreshold,
       resetTimeout: options.resetMs,
-      errorFilter: (error) => !isInfrastructureError(unwrapFailure(error)),
+      errorFilter: (error) =>
+        (error instanceof StatementFailure && error.secondary) || !isInfrastructureError(unwrapFailure(error)),
     });
     this.#circuit.on("failure", (error) => (this.#lastFailure = unwrapFailure(error)));
     this.#circuit.on("open", () => changed("open"));

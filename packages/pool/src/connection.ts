@@ -3,7 +3,13 @@ import type { StatementPhase } from "./errors.ts";
 
 /** Parts of pg's client the pool reads; a client class of another make may lack them. */
 interface ClientInternals {
-  readonly connection?: { readonly stream?: { destroy(): void; readonly destroyed?: boolean }; on?: OnMessage };
+  readonly connection?: {
+    readonly stream?: { destroy(): void; readonly destroyed?: boolean; cork?(): void; uncork?(): void };
+    readonly parsedStatements?: Record<string, string>;
+    on?: OnMessage;
+    close?(of: { type: "S"; name: string }): void;
+  };
+  pipeline?: boolean;
   readonly _queryable?: boolean;
   readonly _ending?: boolean;
   readonly _ended?: boolean;
@@ -45,6 +51,8 @@ export class Connection {
   idleTimer: NodeJS.Timeout | undefined;
   lifetimeTimer: NodeJS.Timeout | undefined;
   closing = false;
+  /** Names of the statements the pool prepared on it by itself, least recently used first. */
+  readonly preparedNames: Set<string> = new Set<string>();
   /** Why the pool or the network broke it, where known better than by the driver. */
   brokenBy: Error | undefined;
 
@@ -96,10 +104,36 @@ export class Connection {
       : undefined;
   }
 
+  /**
+   * Whether statements are sent without waiting for the answers to those before them. To be changed only while none is
+   * in flight.
+   */
+  set pipelined(on: boolean) {
+    this.#internals.pipeline = on;
+  }
+
+  /** Holds back what is written until `uncork`, to write it at once. */
+  cork(): void {
+    this.#internals.connection?.stream?.cork?.();
+  }
+
+  uncork(): void {
+    this.#internals.connection?.stream?.uncork?.();
+  }
+
+  /** Tells the server to forget a prepared statement, with the next statement that is sent. */
+  closePrepared(name: string): void {
+    const { connection } = this.#internals;
+    if (!connection?.parsedStatements?.[name]) return;
+    delete connection.parsedStatements[name];
+    connection.close?.({ type: "S", name });
+  }
+
   /** Makes pg prepare named statements again, after the server was told to forget them. */
   forgetPrepared(): void {
     const { connection } = this.#internals;
     if (connection) Object.assign(connection, { parsedStatements: {}, submittedNamedStatements: {} });
+    this.preparedNames.clear();
   }
 
   /** Closes the socket at once; whatever runs on it fails. */

@@ -109,6 +109,23 @@ export class Connections {
     return this.#wait(request);
   }
 
+  /** Lends a connection if one is free, fresh and wanted by nobody else. */
+  acquireNow(request: AcquireRequest): Connection | undefined {
+    if (this.#closing || this.#waiters.length > 0) return undefined;
+    const { validateAfterIdleMs } = this.#options;
+    const latest = this.#idle.at(-1);
+    if (!latest) return undefined;
+    if (validateAfterIdleMs !== false && performance.now() - latest.idleSince > validateAfterIdleMs) return undefined;
+    const connection = this.#takeIdle();
+    if (connection) this.counters.waitMs.observeMs(0);
+    return connection && this.#lend(connection, request);
+  }
+
+  /** True when it may go on being used: it is whole, not too old, and the pool is not closing. */
+  mayServe(connection: Connection): boolean {
+    return !this.#closing && !this.#mustRetire(connection);
+  }
+
   /** Gives a connection back. With an error, or `true`, it is closed instead of being lent again. */
   release(connection: Connection, error?: Error | boolean): void {
     const { checkout, client } = connection;
@@ -336,6 +353,8 @@ export class Connections {
     this.counters.opened += 1;
     this.counters.createMs.observeMs(performance.now() - started);
     this.#adopt(connection);
+    // Whoever still waits may wait for statements that take long.
+    this.#grow();
   }
 
   #adopt(connection: Connection): void {

@@ -13,6 +13,16 @@ export interface Executor {
   execute(statement: Statement, afterward?: (connection: Connection) => Promise<void>): Promise<pg.QueryResult>;
 }
 
+/** What is to be done around a statement on the connection it got. */
+export interface ExecutorHooks {
+  /** Called before the statement is sent. */
+  taken(connection: Connection): void;
+  /** How long it took. */
+  served(durationMs: number): void;
+  /** True when a stale plan costs the statement its name, not the connection. */
+  readonly renews: boolean;
+}
+
 /** One statement, one connection: taken for it and given back after it, whatever the statement was. */
 export class ExclusiveExecutor implements Executor {
   readonly #connections: Connections;
@@ -23,18 +33,26 @@ export class ExclusiveExecutor implements Executor {
     this.#host = host;
   }
 
-  async execute(statement: Statement, afterward?: (connection: Connection) => Promise<void>): Promise<pg.QueryResult> {
+  async execute(
+    statement: Statement,
+    afterward?: (connection: Connection) => Promise<void>,
+    hooks?: ExecutorHooks,
+  ): Promise<pg.QueryResult> {
     let connection: Connection | undefined;
     try {
       connection = await this.#connections.acquire({ borrowed: false, signal: statement.signal });
+      hooks?.taken(connection);
+      const began = performance.now();
       const result = await runStatement(connection, statement, this.#host);
+      hooks?.served(performance.now() - began);
       if (afterward) await afterward(connection);
       this.#connections.release(connection);
       return result;
     } catch (error) {
       const verdict = classifyStatementError(error, connection, statement);
       // An SQL error says nothing about the connection: it stays, unless it broke or cannot be trusted.
-      if (connection) this.#connections.release(connection, verdict.evict ? asError(error) : undefined);
+      const evict = verdict.evict && !(verdict.kind === "stale-plan" && hooks?.renews);
+      if (connection) this.#connections.release(connection, evict ? asError(error) : undefined);
       throw new StatementFailure(error, verdict);
     }
   }

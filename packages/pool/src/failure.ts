@@ -4,10 +4,13 @@ import type { ErrorClass } from "./classify.ts";
 export class StatementFailure extends Error {
   readonly error: unknown;
   readonly verdict: ErrorClass;
-  constructor(error: unknown, verdict: ErrorClass) {
+  /** True when it failed for the failure of another statement on the same connection: one fault, counted once. */
+  readonly secondary: boolean;
+  constructor(error: unknown, verdict: ErrorClass, secondary = false) {
     super("a statement failed");
     this.error = error;
     this.verdict = verdict;
+    this.secondary = secondary;
   }
 }
 

@@ -1,7 +1,9 @@
 import { type Clock, type Logger, noLogger, systemClock } from "@db/core";
 import type { ConnectionOptions as TlsOptions } from "node:tls";
 import type pg from "pg";
+import type { PrepareOptions } from "./auto-prepare.ts";
 import { InvalidPoolOptionsError } from "./errors.ts";
+import type { PipelineOptions } from "./lane-executor.ts";
 import { readPgNames } from "./pg-names.ts";
 import { resolveServers, type ServerSpec } from "./server-spec.ts";
 import { type SslMode } from "./tls-mode.ts";
@@ -31,6 +33,9 @@ export interface RetryOptions {
   /** Retries allowed without any credit, so that a quiet pool may retry too. Default 20. */
   readonly budgetReserve?: number;
 }
+
+/** A server, or a pooler in front of one. */
+export type PoolCompat = "postgres" | "pgbouncer" | "supavisor" | "rds-proxy";
 
 /** Durations are milliseconds, sizes are connections per server. `false` is off, `Infinity` is no limit. */
 export interface PoolOptions {
@@ -105,6 +110,19 @@ export interface PoolOptions {
   /** How long work for the primary waits for a new one after a failover began. Default 30 000; `false` fails at once. */
   readonly failoverTimeoutMs?: number | false;
 
+  /**
+   * Sends reads outside of transactions over a few shared connections, without waiting for the answers to those before
+   * them. Slow, unknown, cancellable and writing statements have a connection to themselves. Default: on; off with a
+   * `max` of 1, a bound on uses, or a client class of your own.
+   */
+  readonly pipeline?: PipelineOptions | boolean;
+  /** Prepares statements that are used again, by themselves. Default: on. */
+  readonly prepare?: PrepareOptions | boolean;
+  /**
+   * What stands between the pool and the server. `pgbouncer` turns `prepare` off, the others `pipeline` too, unless
+   * these are given. Default `"postgres"`.
+   */
+  readonly compat?: PoolCompat;
   readonly circuitBreaker?: CircuitBreakerOptions | false;
   readonly retry?: RetryOptions | false;
   /** Bound of `stop()` and of `await using`, after which what still runs is cancelled. Default 10 000. */
@@ -117,16 +135,29 @@ export interface PoolOptions {
 /** What `new Pool` takes: pg's own names, the names of `PoolOptions`, or both. */
 export interface PoolConfig
   extends
-    pg.PoolConfig,
+    Omit<pg.PoolConfig, "pipeline">,
     Partial<Omit<PoolOptions, "max" | "min" | "maxUses" | "ssl" | "password" | "allowExitOnIdle">> {}
 
 /** Every default in one place. */
 export const poolDefaults: Readonly<
   Required<
-    Omit<PoolOptions, "primaryUrl" | "applicationName" | "ssl" | "sslMode" | "password" | "circuitBreaker" | "retry">
+    Omit<
+      PoolOptions,
+      | "primaryUrl"
+      | "applicationName"
+      | "ssl"
+      | "sslMode"
+      | "password"
+      | "circuitBreaker"
+      | "retry"
+      | "pipeline"
+      | "prepare"
+    >
   > & {
     circuitBreaker: Required<CircuitBreakerOptions>;
     retry: Required<RetryOptions>;
+    pipeline: Required<PipelineOptions>;
+    prepare: Required<PrepareOptions>;
   }
 > = Object.freeze({
   replicaUrls: Object.freeze([]),
@@ -156,6 +187,9 @@ export const poolDefaults: Readonly<
   failoverTimeoutMs: 30_000,
   circuitBreaker: Object.freeze({ errorThresholdPercentage: 50, volumeThreshold: 5, windowMs: 10_000, resetMs: 5_000 }),
   retry: Object.freeze({ retries: 3, minDelayMs: 100, maxDelayMs: 5_000, budgetRatio: 0.1, budgetReserve: 20 }),
+  pipeline: Object.freeze({ lanes: 4, maxDepth: 32 }),
+  prepare: Object.freeze({ after: 2, maxPerConnection: 256 }),
+  compat: "postgres",
   drainTimeoutMs: 10_000,
   logger: noLogger,
   clock: systemClock,
@@ -166,13 +200,24 @@ export interface ResolvedPoolOptions extends Readonly<
   Required<
     Omit<
       PoolOptions,
-      "primaryUrl" | "replicaUrls" | "applicationName" | "ssl" | "sslMode" | "password" | "circuitBreaker" | "retry"
+      | "primaryUrl"
+      | "replicaUrls"
+      | "applicationName"
+      | "ssl"
+      | "sslMode"
+      | "password"
+      | "circuitBreaker"
+      | "retry"
+      | "pipeline"
+      | "prepare"
     >
   >
 > {
   readonly servers: readonly ServerSpec[];
   readonly circuitBreaker: Required<CircuitBreakerOptions> | false;
   readonly retry: Required<RetryOptions> | false;
+  readonly pipeline: Required<PipelineOptions> | false;
+  readonly prepare: Required<PrepareOptions> | false;
   /** pg's hooks and its client class, kept as they were given. */
   readonly pg: Pick<pg.PoolConfig, "Client" | "verify" | "log"> & {
     /** pg awaits it, whatever its types say. */
@@ -187,7 +232,10 @@ export interface ResolvedPoolOptions extends Readonly<
 export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
   const problems: string[] = [];
   const given = { ...readPgNames(config, problems), ...withoutUndefined(config) } as PoolConfig & Partial<PoolOptions>;
-  const { circuitBreaker, retry, ...flat } = given;
+  const { circuitBreaker, retry, compat = "postgres", ...flat } = given;
+  const pooled = compat !== "postgres";
+  const pipeline = given.pipeline ?? (pooled && compat !== "pgbouncer" ? false : undefined);
+  const prepare = given.prepare ?? (pooled ? false : undefined);
   // A pool made with pg's names alone opens no connection pg would not have opened.
   const probed = config.primaryUrl !== undefined || (config.replicaUrls?.length ?? 0) > 0;
   const merged = { ...poolDefaults, ...(probed ? {} : { probeIntervalMs: false }), ...flat };
@@ -196,6 +244,9 @@ export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
     ...pickKnown(merged),
     circuitBreaker: nested("circuitBreaker", circuitBreaker, poolDefaults.circuitBreaker, problems),
     retry: nested("retry", retry, poolDefaults.retry, problems),
+    pipeline: nested("pipeline", pipeline === true ? {} : pipeline, poolDefaults.pipeline, problems),
+    prepare: nested("prepare", prepare === true ? {} : prepare, poolDefaults.prepare, problems),
+    compat,
     servers: resolveServers(config, merged as Pick<ResolvedPoolOptions, "keepAliveMs"> & PoolOptions, problems),
     pg: withoutUndefined({ Client, onConnect, verify, log }),
   };
@@ -248,6 +299,8 @@ function checkNumbers(options: ResolvedPoolOptions, problems: string[]): void {
   }
 }
 
+const compats: readonly PoolCompat[] = ["postgres", "pgbouncer", "supavisor", "rds-proxy"];
+
 function checkRelations(options: ResolvedPoolOptions, problems: string[]): void {
   if (options.min > options.max) problems.push(`min (${options.min}) is above max (${options.max})`);
   if (options.maxLifetimeJitter > 0.9) problems.push(`maxLifetimeJitter (${options.maxLifetimeJitter}) is above 0.9`);
@@ -256,6 +309,9 @@ function checkRelations(options: ResolvedPoolOptions, problems: string[]): void 
   }
   if (options.servers.length > 1 && options.probeIntervalMs === false) {
     problems.push("probeIntervalMs is false with several servers: roles and lag could not be known");
+  }
+  if (!compats.includes(options.compat)) {
+    problems.push(`compat is ${show(options.compat)}, not one of ${compats.join(", ")}`);
   }
   const { retry, circuitBreaker } = options;
   if (retry && retry.minDelayMs > retry.maxDelayMs) {
@@ -283,7 +339,9 @@ function nested<T extends object>(
   return merged;
 }
 
-function pickKnown(merged: object): Omit<ResolvedPoolOptions, "servers" | "circuitBreaker" | "retry" | "pg"> {
+function pickKnown(
+  merged: object,
+): Omit<ResolvedPoolOptions, "servers" | "circuitBreaker" | "retry" | "pipeline" | "prepare" | "compat" | "pg"> {
   const known = Object.keys(poolDefaults).filter((key) => key !== "replicaUrls");
   return Object.fromEntries(known.map((key) => [key, merged[key as never]])) as never;
 }

@@ -337,7 +337,9 @@ export function createPool(options: PoolOptions): Pool {
 /** What `pool.options` shows, in pg's names, for libraries that look there. Secrets do not show when it is printed. */
 function facadeOptions(config: PoolConfig, options: ReturnType<typeof resolvePoolOptions>): pg.PoolConfig {
   const { max, min, maxUses, idleTimeoutMs, allowExitOnIdle } = options;
-  const facade: pg.PoolConfig = { ...config, max, min, maxUses, allowExitOnIdle };
+  // `pipeline` is about the pool's own connections; on a client that others make of these options it breaks cursors.
+  const { pipeline: _, ...rest } = config;
+  const facade: pg.PoolConfig = { ...rest, max, min, maxUses, allowExitOnIdle };
   facade.idleTimeoutMillis = idleTimeoutMs === false ? 0 : idleTimeoutMs;
   const connectionString = config.primaryUrl ?? config.connectionString;
   if (connectionString !== undefined) facade.connectionString = connectionString;

@@ -26,7 +26,7 @@ const poolOnly: ReadonlySet<string> = new Set(
   (
     "max min maxUses poolSize idleTimeoutMillis maxLifetimeSeconds connectionTimeoutMillis query_timeout log verify " +
     "onConnect Client Promise allowExitOnIdle connectionString primaryUrl replicaUrls applicationName logger clock " +
-    "retry circuitBreaker sslMode"
+    "retry circuitBreaker sslMode pipeline prepare compat"
   ).split(" "),
 );
 

@@ -5,7 +5,7 @@ import type { Connection } from "./connection.ts";
 import type { ConnectionsListener } from "./connection-events.ts";
 import { Connections } from "./connections.ts";
 import { ServerUnresponsiveError } from "./errors.ts";
-import { ExclusiveExecutor, type Executor } from "./executor.ts";
+import { LaneExecutor } from "./lane-executor.ts";
 import type { Lag } from "./lag.ts";
 import type { Observation, Refusal, ServerView } from "./observation.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
@@ -31,7 +31,7 @@ export class Server {
   readonly name: string;
   readonly connections: Connections;
   readonly breaker: Breaker;
-  readonly executor: Executor;
+  readonly executor: LaneExecutor;
   readonly statements: StatementHost;
   readonly probe: Probe;
   observation: Observation | undefined;
@@ -65,7 +65,7 @@ export class Server {
       finished: (of) => listener.statementFinished(of),
       stopped: (why) => listener.statementStopped(why),
     };
-    this.executor = new ExclusiveExecutor(this.connections, this.statements);
+    this.executor = new LaneExecutor(this.connections, options, this.statements);
   }
 
   get role(): ServerRole {
@@ -79,7 +79,7 @@ export class Server {
 
   /** Callers at work or waiting: what balancing looks at. */
   get inFlight(): number {
-    return this.connections.checkedOut + this.connections.waiting;
+    return this.connections.checkedOut + this.connections.waiting + this.executor.extraInFlight;
   }
 
   get view(): ServerView {

@@ -57,7 +57,7 @@ export async function runStatement(
 /** How an error of this statement on this connection is to be treated. */
 export function classifyStatementError(
   error: unknown,
-  connection: Connection | undefined,
+  connection: Pick<Connection, "phase"> | undefined,
   statement: Statement,
 ): ReturnType<typeof classifyError> {
   const { config, values } = statement;
@@ -109,7 +109,10 @@ export async function stoppable<T>(
 }
 
 /** Gives an error of the driver the facts it lacks: which server, and how far the statement came. */
-function explain(error: unknown, { server, phase, brokenBy }: Connection): unknown {
+export function explain(
+  error: unknown,
+  { server, phase, brokenBy }: Pick<Connection, "server" | "phase" | "brokenBy">,
+): unknown {
   if (isDbError(error) || sqlStateOf(error) !== undefined || !isConnectionError(error)) return error;
   return new ConnectionLostError({ server, phase, cause: brokenBy ?? error });
 }

@@ -9,8 +9,8 @@ const certificate = selfSigned("localhost");
 /** Lets `tls_only` in over TLS alone. */
 const hba = "hostnossl all tls_only all reject\nlocal all all trust\nhost all all all trust\n";
 
-let without: TestCluster;
-let withTls: TestCluster;
+let without: TestCluster<0>;
+let withTls: TestCluster<0>;
 beforeAll(async () => {
   [without, withTls] = await Promise.all([startCluster({ version: 18 }), startCluster({ version: 18, hba })]);
   const { dataDirectory } = withTls.primary;
@@ -34,7 +34,7 @@ afterAll(async () => {
   await Promise.all([without?.stop(), withTls?.stop()]);
 });
 
-function poolOn(cluster: TestCluster, options: Partial<PoolOptions>, user?: string): Pool {
+function poolOn(cluster: TestCluster<0>, options: Partial<PoolOptions>, user?: string): Pool {
   const url = new URL(cluster.primary.url);
   if (user !== undefined) url.username = user;
   return createPool({ primaryUrl: url.href, probeIntervalMs: 50, retry: false, ...options });

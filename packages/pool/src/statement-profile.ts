@@ -1,0 +1,62 @@
+import { isSingleQuery } from "./sql-text.ts";
+
+/** What is known of one statement text: whether it may share a connection, how long it takes, what it is called. */
+export class StatementProfile {
+  readonly text: string;
+  /** One statement that commits as a whole: it can be prepared. */
+  readonly single: boolean;
+  /** It only reads, waits for nobody's row locks, and neither uses nor changes the state of its session. */
+  readonly shareable: boolean;
+  uses = 0;
+  /** Moving average of its time on the server, milliseconds. */
+  averageMs = 0;
+  /** Part of its prepared name; a plan that went stale gets a new one. */
+  revision = 0;
+  /** Set when its plans keep going stale: it is not prepared again. */
+  unpreparable = false;
+  preparedName: string | undefined;
+
+  constructor(text: string) {
+    this.text = text;
+    this.single = isSingleQuery(text);
+    this.shareable = this.single && onlyReads(text);
+  }
+
+  took(durationMs: number): void {
+    this.averageMs = this.uses <= 1 ? durationMs : this.averageMs * 0.8 + durationMs * 0.2;
+  }
+}
+
+const reading = /^\s*(?:select|values|table|with)\b/i;
+/** Words of statements that write or lock rows, and of functions that use, change or hold the session. */
+const notShared =
+  /\b(?:insert|update|delete|merge|into|share|set_config|setval|nextval|currval|lastval|pg_sleep\w*|pg_(?:try_)?advisory\w*|pg_notify|pg_(?:cancel|terminate)_backend|pg_backend_pid|pg_temp\w*|dblink\w*|lo_\w+|pg_promote|pg_wal_replay\w*|pg_switch_wal|pg_logical\w*|pg_export_snapshot)\b/i;
+
+/** Careful rather than clever: a word in a literal counts too, and costs nothing but the sharing. */
+function onlyReads(text: string): boolean {
+  return reading.test(text) && !notShared.test(text);
+}
+
+/** Profiles of the statements used last, the least recently used one forgotten first. */
+export class StatementProfiles {
+  readonly #most: number;
+  readonly #byText = new Map<string, StatementProfile>();
+  #last: StatementProfile | undefined;
+
+  constructor(most = 1_000) {
+    this.#most = most;
+  }
+
+  of(text: string): StatementProfile {
+    if (this.#last?.text === text) return this.#last;
+    let profile = this.#byText.get(text);
+    if (profile) this.#byText.delete(text);
+    else {
+      profile = new StatementProfile(text);
+      if (this.#byText.size >= this.#most) this.#byText.delete(this.#byText.keys().next().value!);
+    }
+    this.#byText.set(text, profile);
+    this.#last = profile;
+    return profile;
+  }
+}
