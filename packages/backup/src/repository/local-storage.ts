@@ -73,7 +73,7 @@ async function* walk(directory: string): AsyncIterable<string> {
 }
 
 async function* readFileOf(path: string, key: string, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
-  const stream = createReadStream(path, { highWaterMark: 1024 * 1024, ...(signal ? { signal } : {}) });
+  const stream = createReadStream(path, { highWaterMark: 256 * 1024, ...(signal ? { signal } : {}) });
   try {
     yield* stream as AsyncIterable<Buffer>;
   } catch (error) {

@@ -357,10 +357,14 @@ const gunzipAsync = promisify(gunzip);
 /** True where this Node (22.15 and newer) has zstd. */
 export const zstdAvailable: boolean = zstdCompressAsync !== undefined;
 
+// By default the output comes in pieces of 16 KiB that are put together afterwards: twice the memory.
+const compressedChunkBytes = 256 * 1024;
+
 async function compress(frame: Buffer, { algorithm, level }: Compression): Promise<Buffer> {
   if (algorithm === "none" || frame.length === 0) return frame;
-  if (algorithm === "gzip") return gzipAsync(frame, { level });
-  return zstdCompressAsync!(frame, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+  if (algorithm === "gzip") return gzipAsync(frame, { level, chunkSize: compressedChunkBytes });
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  return zstdCompressAsync!(frame, { params, chunkSize: compressedChunkBytes });
 }
 
 async function decompress(
@@ -377,7 +381,8 @@ async function decompress(
   }
   try {
     // The limit keeps a forged frame from filling memory.
-    return await (algorithm === "gzip" ? gunzipAsync : zstdDecompressAsync!)(frame, { maxOutputLength: limit });
+    const options = { maxOutputLength: limit, chunkSize: Math.min(limit, frameBytes) };
+    return await (algorithm === "gzip" ? gunzipAsync : zstdDecompressAsync!)(frame, options);
   } catch (cause) {
     throw new CorruptObjectError(key, "a frame does not decompress", { cause });
   }
