@@ -52,6 +52,7 @@ export { listWal, type WalGap, type WalListing, type WalPosition } from "./wal/l
 export { walPush, type WalPushOptions, type WalPushReport } from "./wal/push.ts";
 export { createWalReceiver, type WalReceiver, type WalReceiverStatus } from "./wal/receiver.ts";
 export type { WalReceiverOptions } from "./wal/receiver-options.ts";
+export { verifyWal, type WalVerifyOptions, type WalVerifyReport } from "./wal/verification.ts";
 
 // Restore
 export type { RecoveryAction, RecoveryTarget } from "./recovery-target.ts";

@@ -9,6 +9,7 @@ import {
   runWalCommand,
   startWalDaemon,
   verifyBackup,
+  verifyWal,
   walFetch,
   walPush,
 } from "@db/backup";
@@ -105,6 +106,10 @@ test("the commands tell recovery 'not there' by 1 and every failure by more than
   await chmod(join(location, folder), 0o600);
   await writeFile(join(location, folder), stored);
   await expect(bring(third)).resolves.toBe(255);
+  const repository = await openRepository(location, { encryptionKey });
+  const [systemIdentifier] = await readdir(location).then((names) => names.filter((name) => /^\d+$/.test(name)));
+  const verified = await verifyWal({ repository, systemIdentifier: systemIdentifier! });
+  expect(verified).toMatchObject({ ok: false, files: 2, findings: [{ id: "WAL-CORRUPT", subject: third }] });
   await expect(readdir(join(cluster.primary.dataDirectory, "pg_wal"))).resolves.not.toContain("RECOVERYXLOG");
   await expect(run("fetch", first)).resolves.toBe(255);
 });
