@@ -63,6 +63,9 @@ export async function withRetries<T>(work: (attempt: number) => Promise<T>, plan
   } catch (error) {
     first = error;
   }
+  // Most failures are final: they need not pay for the machinery of another attempt.
+  let early: RetryDecision | undefined = await plan.decide(first, 1);
+  if (early === "no") throw first;
   let attempt = 1;
   let backoffs = 0;
   let decision: RetryDecision = "no";
@@ -78,7 +81,8 @@ export async function withRetries<T>(work: (attempt: number) => Promise<T>, plan
       minTimeout: 0,
       onFailedAttempt: async ({ error: carried }) => {
         const error = unwrap(carried);
-        decision = await plan.decide(error, attempt - 1);
+        decision = early ?? (await plan.decide(error, attempt - 1));
+        early = undefined;
         if (decision === "backoff" && backoffs++ >= plan.options.retries) decision = "no";
         if (decision === "no") return;
         plan.retried(error, attempt - 1);
