@@ -1,7 +1,7 @@
 // Type-checks every TypeScript example of every README, as a module of its own, against the built packages. A block that
 // shows a part of something is marked "ts fragment" and left out.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { childEnvironment, root, workspaceNode } from "./prepare.mjs";
 
@@ -17,7 +17,8 @@ const made = [];
 let count = 0;
 try {
   for (const readme of readmes) {
-    const text = readFileSync(readme, { encoding: "utf8", flag: "a+" });
+    if (!existsSync(readme)) continue;
+    const text = readFileSync(readme, "utf8");
     const home = dirname(readme) === root ? join(root, "packages/orchestrator") : dirname(readme);
     const folder = join(home, "dist", "readme");
     const blocks = [...text.matchAll(/```ts\n([\s\S]*?)```/g)];

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { type Config, type LoadedConfig, loadConfig, type Profile, profiles } from "@db/config";
 import { type Application, createOrchestrator, type Orchestrator } from "@db/orchestrator";
@@ -99,7 +100,7 @@ export function createContext(options: {
       orchestrator = createOrchestrator(loaded.config, {
         application: request.application ?? (await context.application()),
         readOnly: request.readOnly ?? false,
-        auditFile: local?.auditFile ?? `${host.cwd}/.db/audit.jsonl`,
+        auditFile: local?.auditFile ?? auditFileOf(loaded.config, host.cwd),
         env: host.env,
         logger,
       });
@@ -165,4 +166,10 @@ function profileFlag(input: Input): { profile?: Profile } {
 function configFileFlag(input: Input): { configFile?: string } {
   const configFile = text(input, "config");
   return configFile === undefined ? {} : { configFile };
+}
+
+// One trail for each database: what was done to another one says nothing of this one.
+function auditFileOf({ connection }: Config, cwd: string): string {
+  const target = connection ? `${connection.host}_${connection.port}_${connection.database}` : "no-database";
+  return join(cwd, ".db", "audit", `${target.replaceAll(/[^A-Za-z0-9._-]/g, "-")}.jsonl`);
 }

@@ -13,7 +13,7 @@ export function findingsText(findings: readonly Finding[], terminal: Terminal, l
     if (finding.hint !== undefined) lines.push(`         ${finding.hint}`);
     if (finding.command !== undefined) lines.push(`         $ ${oneLine(finding.command)}`);
   }
-  if (findings.length > limit) lines.push(`         and ${findings.length - limit} more: add --json to see all`);
+  if (findings.length > limit) lines.push(`         and ${findings.length - limit} more: --json gives all of them`);
   return lines.join("\n");
 }
 

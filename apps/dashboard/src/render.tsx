@@ -19,7 +19,7 @@ export function renderPage(view: StatusView): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${escapeText(view.title)}: ${view.status === "pass" ? "well" : view.status === "warn" ? "to look at" : "not well"}</title>
+<title>${view.status === "pass" ? "Well" : view.status === "warn" ? "To look at" : "Not well"}: ${escapeText(view.title)}</title>
 <link rel="icon" href="data:,">
 ${links}
 <script type="module" src="assets/${script}"></script>

@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   type BackupInfo,
   type BackupReport,
@@ -75,13 +77,15 @@ export function createBackupService(options: {
     run: (call = {}) =>
       audit.run(
         "backup.create",
-        async () =>
-          createBackup({
+        async () => {
+          await keepOutOfGit(call.repository ?? backup.repository);
+          return createBackup({
             url: connectionOf(config).primaryUrl.reveal(),
             repository: await open(call),
             compression: { algorithm: backup.compression },
             ...job(call),
-          }),
+          });
+        },
         ({ label, bytes, storedBytes, encrypted, status }) => ({ label, bytes, storedBytes, encrypted, status }),
       ),
     catalog: async (call = {}) => readCatalog(await open(call), { signal: call.signal }),
@@ -138,4 +142,13 @@ export function createBackupService(options: {
       ),
   };
   return service;
+}
+
+// A repository may lie in a project's folder; one `git add .` must not publish a whole cluster.
+async function keepOutOfGit(location: string): Promise<void> {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location)) return;
+  await mkdir(location, { recursive: true, mode: 0o700 });
+  await writeFile(join(location, ".gitignore"), "*\n", { flag: "wx" }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
 }

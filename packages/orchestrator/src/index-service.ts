@@ -15,6 +15,7 @@ import {
 import type { Application } from "./application.ts";
 import type { AuditTrail } from "./audit.ts";
 import { ReadOnlyError } from "./errors.ts";
+import { mergeAdvice } from "./index-advice.ts";
 
 export interface IndexCall {
   readonly onProgress?: OnProgress;
@@ -23,6 +24,7 @@ export interface IndexCall {
 
 /** Index analysis and application. What makes or drops an index is in the audit trail. */
 export interface IndexService {
+  /** The workload's advice and what is missing of the application's pack, as one list. */
   analyze(call?: IndexCall): Promise<IndexReport>;
   /** The application's pack against what is there; `undefined` without a pack. */
   planPack(): Promise<IndexPackPlan | undefined>;
@@ -45,7 +47,11 @@ export function createIndexService(options: {
   const { db, replicas, application, audit, readOnly } = options;
   const pack: IndexPack | undefined = application?.indexPack;
   return {
-    analyze: (call = {}) => analyzeIndexes(db, { replicas, ...call }),
+    analyze: async (call = {}) => {
+      const report = await analyzeIndexes(db, { replicas, ...call });
+      const wanted = pack === undefined ? [] : (await planIndexPack(db, pack)).create;
+      return { ...report, recommendations: mergeAdvice(report.recommendations, wanted) };
+    },
     planPack: async () => (pack === undefined ? undefined : planIndexPack(db, pack)),
     async apply(recommendation, call = {}) {
       if (call.dryRun) return applyRecommendation(db, recommendation, call);

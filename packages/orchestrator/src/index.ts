@@ -29,6 +29,7 @@ export {
   type OrchestratorOptions,
   type ServiceName,
 } from "./orchestrator.ts";
+export { standingFindings } from "./standing.ts";
 export { RulesFileError, type ValidationCall, type ValidationService } from "./validation-service.ts";
 
 // What an app shows of the features, so that it needs this package alone.

@@ -26,14 +26,14 @@ function lifecycle(...nodes: ServiceNode[]) {
 describe("lifecycle", () => {
   test("starts dependencies first and stops in the reverse order", async () => {
     const it = lifecycle(node("monitor", ["pool"]), node("pool"));
-    await it.start("monitor");
+    await it.start(["monitor"]);
     await it.stop();
     expect(log).toEqual(["make pool", "start pool", "make monitor", "start monitor", "stop monitor", "stop pool"]);
   });
 
   test("never makes a service that nobody starts", async () => {
     const it = lifecycle(node("pool"), node("backup", ["pool"]));
-    await it.start("pool");
+    await it.start(["pool"]);
     expect(log).not.toContain("make backup");
     await it.stop();
   });
@@ -41,27 +41,33 @@ describe("lifecycle", () => {
   test("stops what one call started when a later service fails, and keeps what ran before", async () => {
     const failing = node("backup", ["pool", "queue"], { start: () => Promise.reject(new Error("no repository")) });
     const it = lifecycle(node("pool"), node("queue"), failing);
-    await it.start("pool");
-    await expect(it.start("backup")).rejects.toMatchObject({ code: "ORCHESTRATOR_SERVICE_START", service: "backup" });
+    await it.start(["pool"]);
+    await expect(it.start(["backup"])).rejects.toMatchObject({ code: "ORCHESTRATOR_SERVICE_START", service: "backup" });
     expect(it.running.map((service) => service.name)).toEqual(["pool"]);
     expect(log).toContain("stop queue");
   });
 
+  test("stops the first of two asked for together when the second fails", async () => {
+    const it = lifecycle(node("pool"), node("jobs", [], { start: () => Promise.reject(new Error("no clock")) }));
+    await expect(it.start(["pool", "jobs"])).rejects.toMatchObject({ service: "jobs" });
+    expect(it.running).toEqual([]);
+  });
+
   test("bounds a start that hangs", async () => {
     const it = lifecycle(node("pool", [], { start: () => new Promise(() => undefined) }));
-    await expect(it.start("pool")).rejects.toThrow("no answer after 50 ms");
+    await expect(it.start(["pool"])).rejects.toThrow("no answer after 50 ms");
   });
 
   test("asks every service to stop even when one fails, then reports it", async () => {
     const it = lifecycle(node("pool"), node("monitor", ["pool"], { stop: () => Promise.reject(new Error("stuck")) }));
-    await it.start("monitor");
+    await it.start(["monitor"]);
     await expect(it.stop()).rejects.toMatchObject({ code: "ORCHESTRATOR_SERVICE_STOP" });
     expect(log.at(-1)).toBe("stop pool");
   });
 
   test("shares one start between concurrent callers", async () => {
     const it = lifecycle(node("pool"));
-    await Promise.all([it.start("pool"), it.start("pool")]);
+    await Promise.all([it.start(["pool"]), it.start(["pool"])]);
     expect(log).toEqual(["make pool", "start pool"]);
   });
 

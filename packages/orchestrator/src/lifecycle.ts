@@ -22,8 +22,12 @@ export interface LifecycleOptions {
  * nobody starts is never made. When one fails to start, those started by the same call are stopped again.
  */
 export interface Lifecycle {
-  /** Starts `name` and all it depends on; concurrent calls share one start. @throws {ServiceStartError} */
-  start(name: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * Starts services and all they depend on; concurrent calls share one start. When one fails, those that this call
+   * had started are stopped again.
+   * @throws {ServiceStartError}
+   */
+  start(names: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Stops everything that runs. @throws {ServiceStopError} after every service was asked */
   stop(): Promise<void>;
   readonly running: readonly Service[];
@@ -80,11 +84,11 @@ export function createLifecycle(nodes: readonly ServiceNode[], options: Lifecycl
   };
 
   return {
-    start: (name, signal) =>
+    start: (names, signal) =>
       inTurn(async () => {
         const startedHere: Service[] = [];
         try {
-          for (const next of startOrder(byName, name)) {
+          for (const next of names.flatMap((name) => startOrder(byName, name))) {
             const service = await startOne(next, signal);
             if (service) startedHere.push(service);
           }
@@ -132,17 +136,20 @@ async function bounded<T>(
   detail: string,
   outer?: AbortSignal,
 ): Promise<T> {
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const signal = outer ? AbortSignal.any([outer, timeout]) : timeout;
+  // A timer of our own and not AbortSignal.timeout, which keeps no process alive: somebody awaits this.
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  const signal = outer ? AbortSignal.any([outer, timeout.signal]) : timeout.signal;
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => {
-    reject(new AbortedError(timeout.aborted ? detail : "aborted", { cause: signal.reason }));
+    reject(new AbortedError(timeout.signal.aborted ? detail : "aborted", { cause: signal.reason }));
   };
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort, { once: true });
   try {
     return await Promise.race([work(signal), aborted]);
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
     aborted.catch(() => undefined);
   }

@@ -179,7 +179,7 @@ class Wiring implements Orchestrator {
 
   async start(names: readonly ServiceName[], signal?: AbortSignal): Promise<void> {
     if (this.#closed) throw new OrchestratorClosedError();
-    for (const name of names) await this.#lifecycle.start(name, signal);
+    await this.#lifecycle.start(names, signal);
   }
 
   async health(): Promise<AggregateHealth> {

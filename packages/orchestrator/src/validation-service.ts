@@ -50,7 +50,12 @@ export function createValidationService(options: {
         ({ score, counts }) => ({ score, rules: rules.length, failed: counts.failed }),
       );
     },
-    suggest: (call = {}) => suggestRules(db, jobOptions(call)),
+    suggest: async (call = {}) => {
+      const report = await suggestRules(db, jobOptions(call));
+      // The toolkit's own history is no data of theirs.
+      const own = `${config.migrate.schema}.`;
+      return { ...report, suggestions: report.suggestions.filter(({ rule }) => !rule.table.startsWith(own)) };
+    },
   };
   return service;
 }

@@ -1,4 +1,4 @@
-import { type Finding, formatDuration, type HealthCheck, parseDurationMs, systemClock } from "@db/core";
+import { type Finding, formatDuration, type HealthCheck, parseDurationMs, systemClock, worstStatus } from "@db/core";
 import type { Orchestrator } from "@db/orchestrator";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -34,12 +34,14 @@ export async function health(context: Context, input: Input): Promise<CommandRes
     text: lines.join("\n"),
     findings: state.findings,
     gate: true,
-    ...(state.status === "fail" ? { exitCode: 4 } : {}),
+    ...(state.probes === "fail" ? { exitCode: 4 } : {}),
   };
 }
 
 interface State {
   readonly status: "pass" | "warn" | "fail";
+  /** What the probes alone say: whether the servers answer. */
+  readonly probes: "pass" | "warn" | "fail";
   readonly at: string;
   readonly checks: readonly HealthCheck[];
   readonly findings: readonly Finding[];
@@ -48,7 +50,10 @@ interface State {
 async function look(orchestrator: Orchestrator, signal: AbortSignal): Promise<State> {
   await orchestrator.monitor.collect({ signal, maxAgeMs: 1_000 });
   const { status, checks, at } = await orchestrator.health();
-  return { status, at, checks, findings: orchestrator.monitor.findings() };
+  const findings = orchestrator.monitor.findings();
+  // The word in front says the worse of what the probes and the findings say; findings come worst first.
+  const byFindings = ({ critical: "fail", warn: "warn", info: "pass" } as const)[findings[0]?.severity ?? "info"];
+  return { status: worstStatus([status, byFindings]), probes: status, at, checks, findings };
 }
 
 // Each look is printed as it is made; the last one becomes the result.

@@ -10,15 +10,14 @@ import { nearest } from "../nearest.ts";
 export async function report(context: Context): Promise<CommandResult> {
   const { indexes } = await context.orchestrator({ readOnly: true });
   const found = await indexes.analyze({ onProgress: context.onProgress, signal: context.signal });
-  const pack = await indexes.planPack();
-  const advice = [...found.recommendations, ...(pack?.create ?? [])];
+  const advice = found.recommendations;
   const lines = [
     `${found.workload.statements} statements, ${found.tables} tables, ${found.indexes} indexes looked at${found.workload.reason === null ? "" : ` (${found.workload.reason})`}`,
     ...advice.map(describe),
     findingsText(found.findings, context.terminal, 40),
   ];
   return {
-    data: { ...found, pack: pack ?? null },
+    data: found,
     text: lines.filter((line) => line !== "").join("\n"),
     findings: found.findings,
     gate: true,
@@ -48,8 +47,7 @@ async function choose(
   name: string | undefined,
   signal: AbortSignal,
 ): Promise<IndexRecommendation> {
-  const { recommendations } = await indexes.analyze({ signal });
-  const all = [...recommendations, ...((await indexes.planPack())?.create ?? [])];
+  const { recommendations: all } = await indexes.analyze({ signal });
   const found = name === undefined ? all[0] : all.find(({ id }) => id === name);
   if (found) return found;
   const ids = all.map(({ id }) => id);

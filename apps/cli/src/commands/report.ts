@@ -1,14 +1,19 @@
-import { buildReport, renderReportHtml, renderReportText } from "@db/orchestrator";
+import { compareFindings } from "@db/core";
+import { buildReport, renderReportHtml, renderReportText, standingFindings } from "@db/orchestrator";
 import { type CommandResult, type Input, text } from "../command.ts";
 import type { Context } from "../context.ts";
 import { writeFileArgument } from "../file-argument.ts";
 
 /** `db report` */
 export async function report(context: Context, input: Input): Promise<CommandResult> {
-  const { monitor, application, config } = await context.orchestrator({ readOnly: true });
+  const orchestrator = await context.orchestrator({ readOnly: true });
+  const { monitor, application, config } = orchestrator;
   const snapshot = await monitor.collect({ signal: context.signal, force: true });
   const title = application?.title ?? config.connection?.database ?? "PostgreSQL";
-  const made = buildReport({ snapshot, title, alerts: monitor.alertHistory(), findings: monitor.findings() });
+  const findings = [...monitor.findings(), ...(await standingFindings(orchestrator, context.signal))].toSorted(
+    compareFindings,
+  );
+  const made = buildReport({ snapshot, title, alerts: monitor.alertHistory(), findings });
   const page = text(input, "format") === "html" ? renderReportHtml(made) : renderReportText(made);
   const out = text(input, "out");
   if (out !== undefined) await writeFileArgument(out, page, context);

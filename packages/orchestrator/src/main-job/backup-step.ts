@@ -1,5 +1,12 @@
-import { formatBytes } from "@db/core";
+import { type Finding, formatBytes } from "@db/core";
 import type { Step, StepContext } from "./step.ts";
+
+const plainBackup: Finding = {
+  id: "DB-BACKUP-PLAIN",
+  severity: "warn",
+  title: "the backup is not encrypted",
+  hint: "It holds the whole cluster: set BACKUP_ENCRYPTION_KEY (openssl rand -hex 32), keep the key elsewhere, and use a new repository.",
+};
 
 const freshMs = 24 * 3_600_000;
 
@@ -18,14 +25,14 @@ export const backupStep: Step = {
     return {
       detail: `${report.label}: ${formatBytes(report.bytes)} stored as ${formatBytes(report.storedBytes)}${report.encrypted ? ", encrypted" : ", not encrypted"}`,
       facts: { label: report.label, bytes: report.bytes, storedBytes: report.storedBytes, encrypted: report.encrypted },
-      findings: report.findings,
+      findings: report.encrypted ? report.findings : [...report.findings, plainBackup],
     };
   },
 };
 
 export const drillStep: Step = {
   name: "drill",
-  title: "Restore, started and compared",
+  title: "Backup restored and started",
   needs: ["backup"],
   async run({ orchestrator, readOnly, onProgress, signal, done }) {
     if (readOnly) return { status: "skipped", detail: "there is no backup of this run: db restore drill proves one" };
@@ -48,6 +55,7 @@ export const drillStep: Step = {
       ? `${comparison.tables.length} tables with ${comparison.rows.toLocaleString("en")} rows equal`
       : "started and answered";
     return {
+      ...(comparison ? { title: "Backup restored, started and compared" } : {}),
       detail: `${label}: ${compared}`,
       facts: { label, tables: comparison?.tables.length ?? 0, rows: comparison?.rows ?? 0 },
       findings: report.findings,

@@ -155,8 +155,18 @@ async function runStep(step: Step, context: StepContext): Promise<StepReport> {
   }
   const startedAt = performance.now();
   try {
-    const { status = "done", detail, facts = {}, findings = [] } = await step.run(context);
-    return { name, title, status, detail, hint: null, facts, findings, durationMs: performance.now() - startedAt };
+    const outcome = await step.run(context);
+    const { status = "done", detail, facts = {}, findings = [] } = outcome;
+    return {
+      name,
+      title: outcome.title ?? title,
+      status,
+      detail,
+      hint: null,
+      facts,
+      findings,
+      durationMs: performance.now() - startedAt,
+    };
   } catch (error) {
     const hint = (error as { hint?: unknown }).hint;
     return {

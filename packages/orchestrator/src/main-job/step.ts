@@ -5,6 +5,8 @@ import type { Orchestrator } from "../orchestrator.ts";
 export interface StepOutcome {
   /** Default `done`. */
   readonly status?: "done" | "skipped";
+  /** What was done, where that is less or more than the step's title says. */
+  readonly title?: string;
   /** One line: what was done, with numbers. */
   readonly detail: string;
   /** The same as data. */
