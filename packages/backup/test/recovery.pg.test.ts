@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { createBackup, openRepository, planRestore, type RecoveryTarget, runRestoreDrill } from "@db/backup";
 import { startCluster, type TestCluster } from "@db/testkit";
@@ -108,7 +108,8 @@ test("the rescue script in the repository restores without this package", async 
   const { stdout } = await promisify(execFile)(process.execPath, [script, "list"], environment);
   expect(stdout).toContain(label);
   await promisify(execFile)(process.execPath, [script, "restore", label, data], environment);
-  await promisify(execFile)("chmod", ["-R", "go+x", scratch.path]);
+  // The way to the data is opened, not the data: a server refuses a data directory that others may enter.
+  await promisify(execFile)("chmod", ["go+x", scratch.path, dirname(data)]);
   const server = await startRestored(data, { major: 18, signal: undefined });
   const restored = new Client({ connectionString: server.url });
   await restored.connect();
