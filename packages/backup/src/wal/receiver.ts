@@ -348,7 +348,7 @@ export class WalReceiver implements Service {
         throw await this.#gap(start, await this.#restart(session, server, slot), error);
       }
       if (!(error instanceof WalGapError)) throw error;
-      throw await this.#gap(start, await this.#restart(session, server, slot), error);
+      throw await this.#gap(start, await this.#restart(session, server, slot, start.lsn), error);
     }
     if (!next) throw new WalGapError("the server ended the stream and named no next timeline");
     await this.#uploads.idle();
@@ -360,13 +360,21 @@ export class WalReceiver implements Service {
     this.#next = { timeline: next.timeline, lsn: (parseLsn(next.startLsn) / size) * size };
   }
 
-  /** The oldest WAL the server still has for certain. */
+  /**
+   * The oldest WAL the server still has for certain.
+   * @param removed a position that the server has just said it removed
+   */
   async #restart(
     session: ReplicationSession,
     server: { readonly timeline: number; readonly lsn: bigint },
     slot: SlotState,
+    removed?: bigint,
   ): Promise<StartPosition> {
-    const now = await ensureSlot(session, slot.name);
+    let now = await ensureSlot(session, slot.name);
+    // The slot follows whatever position it was told last, back to removed WAL too: such a slot holds nothing.
+    const held = now.restartLsn === undefined ? undefined : parseLsn(now.restartLsn);
+    const stale = removed !== undefined && held !== undefined && held < removed + BigInt(this.#segmentBytes);
+    if (now.lost || stale) now = await renewSlot(session, slot.name);
     const history = await this.#storeHistory(session, server.timeline);
     return this.#freshStart(now, server, BigInt(this.#segmentBytes), history);
   }
