@@ -9,7 +9,7 @@ let askedAt: number | undefined;
 const stop = (signal: string): void => {
   if (askedAt === undefined) {
     askedAt = Date.now();
-    process.stderr.write("\ncancelling; once more to force\n");
+    process.stderr.write("\nstopping; once more to force\n");
     controller.abort(signal);
   } else if (Date.now() - askedAt > 500 && signal !== "SIGHUP") process.exit(signal === "SIGTERM" ? 143 : 130);
 };

@@ -1,6 +1,12 @@
 /** The candidate within two or three edits of `word`, if there is one worth suggesting. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const limit = word.length <= 4 ? 1 : word.length <= 8 ? 2 : 3;
+  // A longer or shorter form of the same word, "repository" for "repo", is no typing error but as clear.
+  const form = candidates.find(
+    (candidate) =>
+      candidate.length > 2 && (word.startsWith(candidate) || (word.length > 2 && candidate.startsWith(word))),
+  );
+  if (form !== undefined) return form;
   let best: { candidate: string; distance: number } | undefined;
   for (const candidate of candidates) {
     const distance = editDistance(word, candidate);

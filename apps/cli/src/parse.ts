@@ -120,7 +120,6 @@ function parseFlags(argv: readonly string[], flags: Readonly<Record<string, Flag
     throw new UsageError(unknown === undefined ? lowerFirst(message.split(". ")[0]!) : `unknown flag ${unknown}`, {
       hint:
         suggestion === undefined ? "Run the command with --help to see its flags." : `Did you mean --${suggestion}?`,
-      cause: error,
     });
   }
 }

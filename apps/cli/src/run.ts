@@ -1,4 +1,4 @@
-import { isDbError, messageOf, parseDurationMs, redactUrls } from "@db/core";
+import { type Finding, isDbError, messageOf, parseDurationMs, redactUrls } from "@db/core";
 import type { Command, CommandResult, Effect, Input } from "./command.ts";
 import { text, toggle } from "./command.ts";
 import { confirmByName } from "./confirm.ts";
@@ -191,6 +191,11 @@ function printError(terminal: Terminal, error: unknown, envelope: Envelope, debu
     if (isBug(error) && !isDbError(error))
       lines.push("  This is a bug: please report it with the output of the same command and --debug.");
     if (debug && error instanceof Error) lines.push(redactUrls(error.stack ?? ""));
+    // What is doubtful is told together with what is wrong: one run, one list.
+    if (isDbError(error, "CONFIG_INVALID")) {
+      for (const { title } of (error as { warnings?: readonly Finding[] }).warnings ?? [])
+        lines.push(`  ${terminal.paint("yellow", "warning:")} ${title}`);
+    }
     terminal.problem(lines.join("\n"));
   }
 }

@@ -80,9 +80,9 @@ function orderedCandidates(use: TableUse, snapshot: IndexSnapshot, limits: Candi
     .filter((candidate) => candidate.costAfter < 0.5 * candidate.costBefore)
     .sort((a, b) => a.costAfter - b.costAfter);
   const brin = range === undefined ? undefined : brinCandidate(use, range, limits);
-  const own = best.filter((candidate) => !candidate.why.startsWith("joins"));
-  const joined = best.filter((candidate) => candidate.why.startsWith("joins"));
-  return [brin ?? own[0], joined[0]].filter((candidate) => candidate !== undefined);
+  const own = best.find((candidate) => !candidate.why.startsWith("joins"));
+  const joined = best.find((candidate) => candidate.why.startsWith("joins"));
+  return [brin ?? own, joined].filter((candidate) => candidate !== undefined);
 }
 
 // A lower and an upper bound on one column are one narrow range.

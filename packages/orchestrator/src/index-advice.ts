@@ -24,8 +24,8 @@ function serves(index: IndexDefinition, other: IndexDefinition): boolean {
   if (indexName(index) === indexName(other)) return true;
   if ((index.method ?? "btree") !== (other.method ?? "btree") || (index.where ?? "") !== (other.where ?? ""))
     return false;
-  const leading = index.keys.slice(0, other.keys.length).map(keyText);
-  return other.keys.every((key) => leading.includes(keyText(key)));
+  const leading = new Set(index.keys.slice(0, other.keys.length).map(keyText));
+  return other.keys.every((key) => leading.has(keyText(key)));
 }
 
 function keyText({ column, expression }: IndexDefinition["keys"][number]): string {
