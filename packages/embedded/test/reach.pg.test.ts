@@ -7,6 +7,10 @@ import { makeSandbox, withClient } from "./sandbox.ts";
 
 const sandbox = await makeSandbox();
 const root = process.getuid?.() === 0;
+if (!root)
+  console.warn(
+    "skipped: what only root does (programs copied to where the server can read them, servers run as another account)",
+  );
 afterAll(() => sandbox.remove());
 
 describe.skipIf(process.platform === "win32")("a package of npm", () => {
