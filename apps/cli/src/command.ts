@@ -41,6 +41,8 @@ export interface Command {
   readonly flags?: Readonly<Record<string, FlagSpec>>;
   /** True for a service that runs until it is told to stop: it logs its errors. */
   readonly staysUp?: boolean;
+  /** Exit code of every failure, a mistaken call included: for a command whose caller knows no other. */
+  readonly failureCode?: number;
   readonly load: () => Promise<(context: Context, input: Input) => Promise<CommandResult>>;
 }
 
@@ -80,6 +82,12 @@ export interface CommandResult {
 export function text(input: Input, name: string): string | undefined {
   const value = input.flags[name];
   return typeof value === "string" ? value : undefined;
+}
+
+/** Reads a flag that may be given more than once. */
+export function texts(input: Input, name: string): readonly string[] {
+  const value = input.flags[name];
+  return Array.isArray(value) ? (value as readonly string[]) : [];
 }
 
 /** Reads a boolean flag; `undefined` when it was not given. */

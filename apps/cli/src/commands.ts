@@ -1,3 +1,4 @@
+import { backupCommands } from "./backup-commands.ts";
 import type { Command, FlagSpec } from "./command.ts";
 
 const app: FlagSpec = {
@@ -9,11 +10,6 @@ const dir: FlagSpec = {
   type: "string",
   value: "<folder>",
   summary: "folder of migrations; default from the configuration",
-};
-const repo: FlagSpec = {
-  type: "string",
-  value: "<folder>",
-  summary: "backup repository; default from the configuration",
 };
 const port: FlagSpec = { type: "string", value: "<port>", summary: "port to listen on; default a free one" };
 
@@ -191,73 +187,7 @@ export const commands: readonly Command[] = Object.freeze([
     flags: { dir, app },
     load: async () => (await import("./commands/migrate.ts")).create,
   },
-  {
-    name: "backup run",
-    summary: "a physical base backup through the replication protocol, with its WAL",
-    effect: "changes",
-    examples: [["db backup run --repo /srv/backups", "encrypted when BACKUP_ENCRYPTION_KEY is set"]],
-    flags: { repo },
-    load: async () => (await import("./commands/backup.ts")).runBackup,
-  },
-  {
-    name: "backup list",
-    summary: "what the repository holds",
-    effect: "reads",
-    examples: [["db backup list --json", "as JSON"]],
-    flags: { repo },
-    load: async () => (await import("./commands/backup.ts")).list,
-  },
-  {
-    name: "backup verify",
-    summary: "checks every object of a backup against its checksums",
-    effect: "reads",
-    examples: [["db backup verify", "the newest"]],
-    arguments: [{ name: "label", summary: "backup to check; default the newest" }],
-    flags: { repo },
-    load: async () => (await import("./commands/backup.ts")).verify,
-  },
-  {
-    name: "backup expire",
-    summary: "removes what the retention policy lets go",
-    effect: "destroys",
-    examples: [["db backup expire --dry-run", "what would go, what stays, and why"]],
-    flags: { repo },
-    load: async () => (await import("./commands/backup.ts")).expire,
-  },
-  {
-    name: "restore plan",
-    summary: "what a restore would do: chain, WAL, bytes, settings",
-    effect: "reads",
-    examples: [["db restore plan --to /srv/restored", "nothing is written"]],
-    flags: {
-      repo,
-      to: { type: "string", value: "<folder>", summary: "data directory to be made" },
-      label: { type: "string", value: "<label>", summary: "backup; default the newest" },
-      target: { type: "string", value: "<target>", summary: "immediate, or time=…, lsn=…, xid=…, name=…" },
-    },
-    load: async () => (await import("./commands/restore.ts")).plan,
-  },
-  {
-    name: "restore run",
-    summary: "restores a backup into an empty folder",
-    effect: "changes",
-    examples: [["db restore run --to /srv/restored", "the newest backup"]],
-    flags: {
-      repo,
-      to: { type: "string", value: "<folder>", summary: "data directory to be made; must be empty" },
-      label: { type: "string", value: "<label>", summary: "backup; default the newest" },
-      target: { type: "string", value: "<target>", summary: "immediate, or time=…, lsn=…, xid=…, name=…" },
-    },
-    load: async () => (await import("./commands/restore.ts")).runRestore,
-  },
-  {
-    name: "restore drill",
-    summary: "restores into a temporary cluster, starts it and compares it table by table",
-    effect: "reads",
-    examples: [["db restore drill", "proves the newest backup"]],
-    flags: { repo, label: { type: "string", value: "<label>", summary: "backup; default the newest" } },
-    load: async () => (await import("./commands/restore.ts")).drill,
-  },
+  ...backupCommands,
   {
     name: "validate",
     summary: "data-quality rules and constraints, with a score",

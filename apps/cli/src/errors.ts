@@ -40,3 +40,9 @@ export class InterruptedError extends DbError {
     super(`interrupted by ${signal}`, { hint: "Run it again: what it had begun was rolled back or can be resumed." });
   }
 }
+
+/** A WAL file was not stored or not brought back; the message says why. The caller keeps it, or stops. */
+export class WalFileError extends DbError {
+  override readonly code = "CLI_WAL_FILE";
+  override readonly retryable = true;
+}

@@ -49,7 +49,7 @@ export function exitCodeOfFindings(findings: readonly Finding[], failOn: FailOn)
   return exitCode.ok;
 }
 
-const usageCodes = /^(CLI_USAGE|CONFIG_|CORE_INVALID_)/;
+const usageCodes = /^(CLI_USAGE|CONFIG_|CORE_INVALID_|BACKUP_INVALID_)/;
 const lockedCodes = /(TIMEOUT|_ABORTED$|_IN_PROGRESS$|_IN_USE$|_BUSY$|_SATURATED$)/;
 const unreachableCodes =
   /(CANNOT_CONNECT|CONNECT_TIMEOUT|_CONNECTION|SERVER_UNRESPONSIVE|NO_PRIMARY|NO_REPLICA|CIRCUIT_OPEN)/;

@@ -49,7 +49,7 @@ export async function run(commands: readonly Command[], host: Host): Promise<num
       }),
       false,
     );
-    return exitCodeOfError(error);
+    return failureCodeOf(commands, host.argv) ?? exitCodeOfError(error);
   }
   if (parsed.kind === "version") {
     host.stdout.write(`${host.version}\n`);
@@ -77,7 +77,7 @@ export async function run(commands: readonly Command[], host: Host): Promise<num
   });
   if (outcome.error !== undefined) {
     printError(terminal, outcome.error, envelope, debug);
-    return signalCode(host.signal) ?? exitCodeOfError(outcome.error);
+    return command.failureCode ?? signalCode(host.signal) ?? exitCodeOfError(outcome.error);
   }
   printResult(terminal, outcome.result!, envelope);
   if (outcome.result!.exitCode !== undefined) return outcome.result!.exitCode;
@@ -161,6 +161,13 @@ async function untilAborted<T>(work: Promise<T>, signal: AbortSignal, effect: Ef
     signal.removeEventListener("abort", onAbort);
     late.catch(() => undefined);
   }
+}
+
+// Of a line that could not be read: its words are all there is.
+function failureCodeOf(commands: readonly Command[], argv: readonly string[]): number | undefined {
+  const words = argv.filter((word) => !word.startsWith("-")).join(" ");
+  return commands.find(({ name, failureCode }) => failureCode !== undefined && `${words} `.startsWith(`${name} `))
+    ?.failureCode;
 }
 
 function reasonOf(signal: AbortSignal): Error {

@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** As an account without rights, where this process is root and may choose. Its own account otherwise. */
   readonly asNobody?: boolean;
+  /** As this account, where this process is root: the one a server runs as, so that both own the same files. */
+  readonly account?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /** A running `db`, as its own process group, so that everything it started can be found and ended. */
@@ -41,7 +43,7 @@ export interface Running {
 /** Starts the real binary with nothing of this machine's environment but PATH. */
 export function startDb(
   args: readonly string[],
-  { cwd, env = {}, input, timeoutMs = 120_000, asNobody = false }: RunOptions,
+  { cwd, env = {}, input, timeoutMs = 120_000, asNobody = false, account }: RunOptions,
 ): Running {
   const startedAt = performance.now();
   const child = spawn(process.execPath, [binary, ...args], {
@@ -49,6 +51,7 @@ export function startDb(
     env: { PATH: process.env["PATH"]!, HOME: cwd, INIT_CWD: cwd, ...env },
     detached: true,
     ...(asNobody && process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {}),
+    ...(account ? { uid: account.uid, gid: account.gid } : {}),
     stdio: ["pipe", "pipe", "pipe"],
   });
   let stdout = "";

@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 // archive_command = 'db-wal push %p --repo /srv/backups'; restore_command = 'db-wal fetch %f %p --repo /srv/backups'
-import { runWalCommand } from "./wal/command.ts";
-
+let answered = false;
+// To a server that recovers, 1 says "no such WAL" and ends recovery; a crash of this program must stop it instead.
+process.on("exit", () => {
+  if (!answered && process.argv[2] === "fetch") process.exitCode = 255;
+});
+const { runWalCommand } = await import("./wal/command.ts");
 const { exitCode, message } = await runWalCommand({
   arguments: process.argv.slice(2),
   environment: process.env,
@@ -9,3 +13,5 @@ const { exitCode, message } = await runWalCommand({
 });
 if (message !== "") process.stderr.write(`db-wal: ${message}\n`);
 process.exitCode = exitCode;
+answered = true;
+export {};

@@ -4,6 +4,7 @@ import { listBackups, openBackup } from "./catalog.ts";
 import {
   BackupNotFoundError,
   InvalidBackupOptionsError,
+  InvalidRecoveryTargetError,
   TargetUnreachableError,
   WrongMajorVersionError,
 } from "./errors.ts";
@@ -91,6 +92,12 @@ export async function planRestore(options: RestorePlanOptions): Promise<RestoreP
     throw new WrongMajorVersionError(
       `backup ${manifest.label} is of PostgreSQL ${major}, the server to run it is ${options.serverMajor}`,
       { hint: `Use PostgreSQL ${major}; move to another major version by dump and restore or pg_upgrade.` },
+    );
+  }
+  if (target.type === "immediate" && typeof options.timeline === "number" && options.timeline !== manifest.timeline) {
+    throw new InvalidRecoveryTargetError(
+      `the end of backup ${manifest.label} is on timeline ${manifest.timeline}, not ${options.timeline}`,
+      { hint: "Leave the timeline out, or name a target on it: latest, a time, a position." },
     );
   }
   const inventory = await inventoryWal(

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type BackupInfo,
+  BackupNotFoundError,
   type BackupReport,
   type Catalog,
   createBackup,
@@ -9,6 +10,7 @@ import {
   type ExpirationPlan,
   expireBackups,
   type ExpireReport,
+  markBackup,
   openRepository,
   planExpiration,
   planRestore,
@@ -18,6 +20,8 @@ import {
   type RestorePlan,
   type RestorePlanOptions,
   type RestoreReport,
+  rotateKey,
+  type RotateKeyReport,
   runRestoreDrill,
   verifyBackup,
   type VerifyDepth,
@@ -38,6 +42,14 @@ export interface BackupCall {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What somebody wants of a backup: `keep` it until a time, `hold` it until it is released, or nothing any more. */
+export interface BackupWish {
+  readonly kind: "keep" | "hold" | "none";
+  /** ISO 8601; only for `keep`. Default: for good. */
+  readonly until?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
 /** Backups of the configured database in the configured repository. Whatever writes is in the audit trail. */
 export interface BackupService {
   /** Where backups go, for messages. */
@@ -49,6 +61,12 @@ export interface BackupService {
   verify(
     call?: BackupCall & { readonly label?: string | undefined; readonly depth?: VerifyDepth | undefined },
   ): Promise<VerifyReport>;
+  /** One complete backup. @throws {BackupNotFoundError} */
+  show(label: string, call?: BackupCall): Promise<BackupInfo>;
+  /** Makes a backup stay, whatever the retention says, or takes that back. @throws {BackupNotFoundError} */
+  mark(label: string, mark: BackupWish, call?: BackupCall): Promise<BackupInfo>;
+  /** Gives the repository another key; the configured one must be the present one. */
+  rotateKey(newEncryptionKey: string, call?: BackupCall): Promise<RotateKeyReport>;
   planExpiration(call?: BackupCall): Promise<ExpirationPlan>;
   expire(plan: ExpirationPlan, call?: BackupCall): Promise<ExpireReport>;
   planRestore(options: Omit<RestorePlanOptions, "repository">, call?: BackupCall): Promise<RestorePlan>;
@@ -95,6 +113,29 @@ export function createBackupService(options: {
         "backup.verify",
         async () => verifyBackup({ repository: await open(call), label: call.label, depth: call.depth, ...job(call) }),
         ({ ok, depth, backups }) => ({ ok, depth, labels: backups.map(({ label }) => label) }),
+      ),
+    show: async (label, call = {}) => {
+      const repository = await open(call);
+      const found = (await readCatalog(repository, { signal: call.signal })).backups.find((b) => b.label === label);
+      if (found) return found;
+      throw new BackupNotFoundError(`no complete backup "${label}" in ${repository.location}`, {
+        hint: "List what is there: db backup list.",
+      });
+    },
+    mark: (label, { kind, until, reason }, call = {}) =>
+      audit.run(
+        "backup.mark",
+        async () => {
+          await markBackup(await open(call), label, { kind, until, reason, now: clock.now() });
+          return service.show(label, call);
+        },
+        () => ({ label, kind, until: until ?? null, reason: reason ?? "" }),
+      ),
+    rotateKey: (newEncryptionKey, call = {}) =>
+      audit.run(
+        "backup.rotateKey",
+        async () => rotateKey({ repository: await open(call), newEncryptionKey, ...job(call) }),
+        (report) => ({ ...report }),
       ),
     planExpiration: async (call = {}) => {
       const { days, hourly, daily, weekly, monthly, minVerified } = backup.retention;

@@ -6,7 +6,7 @@ export {
   type SeedReport,
 } from "./application.ts";
 export { type AuditEntry, type AuditTrail, AuditTrailBrokenError, firstBrokenEntry } from "./audit.ts";
-export type { BackupCall, BackupService } from "./backup-service.ts";
+export type { BackupCall, BackupService, BackupWish } from "./backup-service.ts";
 export {
   NotConfiguredError,
   OrchestratorClosedError,
@@ -31,9 +31,10 @@ export {
 } from "./orchestrator.ts";
 export { standingFindings } from "./standing.ts";
 export { RulesFileError, type ValidationCall, type ValidationService } from "./validation-service.ts";
+export type { WalArchiveState, WalReceiveCall, WalService } from "./wal-service.ts";
 
 // What an app shows of the features, so that it needs this package alone.
-export type { BackupInfo, BackupReport, DrillReport, RestorePlan, VerifyReport } from "@db/backup";
+export type { BackupInfo, BackupReport, DrillReport, RestorePlan, VerifyReport, WalGap } from "@db/backup";
 export { describeRestorePlan } from "@db/backup";
 export type { IndexRecommendation, IndexReport } from "@db/indexer";
 export { formatMigrationPlan, type MigrationPlan, type MigrationReport, type MigrationStatus } from "@db/migrate";

@@ -28,6 +28,7 @@ import { createMonitoring, type Monitoring } from "./monitoring.ts";
 import { poolOptionsOf } from "./pool-options.ts";
 import { scheduledJobs } from "./schedule.ts";
 import { createValidationService, type ValidationService } from "./validation-service.ts";
+import { createWalService, type WalService } from "./wal-service.ts";
 
 /** What can be started; everything else works when it is called. */
 export type ServiceName = "pool" | "monitoring" | "health" | "jobs";
@@ -73,6 +74,7 @@ export interface Orchestrator extends AsyncDisposable {
   readonly pool: Pool;
   readonly migrations: MigrationService;
   readonly backups: BackupService;
+  readonly wal: WalService;
   readonly validation: ValidationService;
   readonly indexes: IndexService;
   readonly monitor: Monitor;
@@ -146,6 +148,18 @@ class Wiring implements Orchestrator {
         clock: this.#clock,
         logger: this.#logger,
         env,
+      }),
+    );
+  }
+
+  get wal(): WalService {
+    return this.#once("wal", () =>
+      createWalService({
+        audit: this.audit,
+        backups: () => this.backups,
+        config: this.config,
+        clock: this.#clock,
+        logger: this.#logger.child({ service: "wal" }),
       }),
     );
   }

@@ -1,8 +1,10 @@
+import { basename } from "node:path";
 import { formatBytes, formatDuration } from "@db/core";
 import { type CommandResult, type Input, text } from "../command.ts";
 import type { Context } from "../context.ts";
 import { findingsText } from "../findings-text.ts";
 import { textTable } from "../text-table.ts";
+import { openWithoutDatabase } from "../without-database.ts";
 
 /** `db backup run` */
 export async function runBackup(context: Context, input: Input): Promise<CommandResult> {
@@ -30,7 +32,7 @@ export async function runBackup(context: Context, input: Input): Promise<Command
 
 /** `db backup list` */
 export async function list(context: Context, input: Input): Promise<CommandResult> {
-  const { backups } = await context.orchestrator();
+  const { backups } = await openWithoutDatabase(context);
   const catalog = await backups.catalog(call(context, input));
   const rows = catalog.backups.map((backup) => [
     backup.label,
@@ -53,10 +55,36 @@ export async function list(context: Context, input: Input): Promise<CommandResul
   };
 }
 
+/** `db backup show <label>` */
+export async function show(context: Context, input: Input): Promise<CommandResult> {
+  const { backups } = await openWithoutDatabase(context);
+  const backup = await backups.show(input.arguments["label"]!, call(context, input));
+  const { mark } = backup;
+  const rows = [
+    ["backup", `${backup.label}, ${backup.type}, ${backup.status}`],
+    ["cluster", `${backup.systemIdentifier}, PostgreSQL ${Math.floor(backup.serverVersion / 10_000)}`],
+    ["taken (UTC)", `${backup.startedAt.slice(0, 19)} to ${backup.stoppedAt.slice(0, 19)}`.replaceAll("T", " ")],
+    ["WAL", `${backup.startLsn} to ${backup.stopLsn} on timeline ${backup.timeline}`],
+    ["data", `${formatBytes(backup.bytes)} in ${backup.files.toLocaleString("en")} files`],
+    ["stored", `${formatBytes(backup.storedBytes)}, ${backup.encrypted ? "encrypted" : "not encrypted"}`],
+    ["databases", backup.databases.join(", ")],
+    ["tablespaces", backup.tablespaces.map(({ oid, location }) => `${oid} ${location}`).join(", ") || "none"],
+    ["taken from", backup.fromStandby ? "a standby" : "the primary"],
+    ["verified", backup.verifiedAt ?? "never"],
+    ["mark", mark ? `${mark.kind}${mark.until === null ? "" : ` until ${mark.until}`} ${mark.reason}`.trim() : "none"],
+  ] as const;
+  return {
+    data: backup,
+    text: rows.map(([name, value]) => `${name.padEnd(12)} ${value}`).join("\n"),
+    next: [`db backup verify ${backup.label}`, `db restore plan --label ${backup.label} --to <folder>`],
+  };
+}
+
 /** `db backup verify [label]` */
 export async function verify(context: Context, input: Input): Promise<CommandResult> {
-  const { backups } = await context.orchestrator();
-  const report = await backups.verify({ ...call(context, input), label: input.arguments["label"] });
+  const { backups } = await openWithoutDatabase(context);
+  const depth = text(input, "depth") as "listing" | "checksums" | "deep" | undefined;
+  const report = await backups.verify({ ...call(context, input), label: input.arguments["label"], depth });
   const summary = `${report.backups.length} backups, ${formatBytes(report.bytes)} read in ${formatDuration(report.durationMs)}: ${report.ok ? "all of it is as it was written" : "damaged"}`;
   return {
     data: report,
@@ -68,25 +96,40 @@ export async function verify(context: Context, input: Input): Promise<CommandRes
 
 /** `db backup expire` */
 export async function expire(context: Context, input: Input): Promise<CommandResult> {
-  const orchestrator = await context.orchestrator();
+  const orchestrator = await openWithoutDatabase(context);
   const { backups } = orchestrator;
   const plan = await backups.planExpiration(call(context, input));
   const going = [...plan.expire, ...plan.incomplete];
+  const wal = plan.wal ?? [];
+  const walFiles = wal.reduce((sum, archive) => sum + archive.expire.length, 0);
   const lines = [
     ...plan.keep.map(({ label, reasons }) => `keep    ${label}: ${reasons.join("; ")}`),
     ...going.map(({ label, reason }) => `expire  ${label}: ${reason}`),
+    ...wal.map(
+      ({ keptFiles, expire: gone, reason }) => `WAL     ${keptFiles} files stay, ${gone.length} go: ${reason}`,
+    ),
     `${going.length} to expire, ${formatBytes(plan.freedBytes)} freed, ${plan.keep.length} kept`,
   ];
-  const changes = going.map(({ label }) => ({ kind: "expire_backup", object: label, destructive: true }));
-  if (context.dryRun || going.length === 0) return { data: plan, text: lines.join("\n"), changes };
+  const changes = [
+    ...going.map(({ label }) => ({ kind: "expire_backup", object: label, destructive: true })),
+    ...wal.flatMap(({ expire: gone }) =>
+      gone.map(({ name }) => ({ kind: "expire_wal", object: name, destructive: true })),
+    ),
+  ];
+  if (context.dryRun || changes.length === 0) return { data: plan, text: lines.join("\n"), changes };
   await context.confirm({
-    name: orchestrator.config.connection!.database,
+    // Without a database it is the repository's own folder that is named.
+    name: orchestrator.config.connection?.database ?? basename(text(input, "repo") ?? backups.location),
     host: text(input, "repo") ?? backups.location,
-    losses: going.map(({ label, reason }) => `backup ${label}: ${reason}`),
+    losses: [
+      ...going.map(({ label, reason }) => `backup ${label}: ${reason}`),
+      ...(walFiles > 0 ? [`${walFiles} files of WAL that no backup needs`] : []),
+    ],
     safetyBackup: `${plan.keep.length} backups stay`,
   });
   const report = await backups.expire(plan, call(context, input));
-  return { data: report, text: lines.join("\n"), changes };
+  const skipped = report.skipped.map(({ label, reason }) => `left    ${label}: ${reason}`);
+  return { data: report, text: [...lines, ...skipped].join("\n"), changes };
 }
 
 function call(context: Context, input: Input) {

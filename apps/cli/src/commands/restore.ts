@@ -1,27 +1,35 @@
 import { resolve } from "node:path";
 import { formatBytes, formatDuration } from "@db/core";
 import { describeRestorePlan, type Orchestrator, type RestorePlan } from "@db/orchestrator";
-import { type CommandResult, type Input, text } from "../command.ts";
+import { type CommandResult, type Input, text, texts, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
+import { readFileArgument, writeFileArgument } from "../file-argument.ts";
 import { findingsText } from "../findings-text.ts";
 import { parseTarget } from "../recovery-target.ts";
+import { openWithoutDatabase } from "../without-database.ts";
+import { wholeNumber } from "./dev.ts";
 
 /** `db restore plan` */
 export async function plan(context: Context, input: Input): Promise<CommandResult> {
-  const planned = await makePlan(await open(context), context, input);
+  const planned = await makePlan(await openWithoutDatabase(context), context, input);
+  const out = text(input, "out");
+  const json = JSON.stringify(planned, null, 2);
+  if (out !== undefined) await writeFileArgument(out, json, context);
   return {
     data: planned,
-    text: describeRestorePlan(planned),
+    text: out === "-" ? json : describeRestorePlan(planned),
     findings: planned.findings,
-    next: [`db restore run --to ${planned.directory}`],
+    next: [out === undefined ? `db restore run --to ${planned.directory}` : `db restore run --plan ${out}`],
   };
 }
 
 /** `db restore run` */
 export async function runRestore(context: Context, input: Input): Promise<CommandResult> {
-  const orchestrator = await open(context);
-  const planned = await makePlan(orchestrator, context, input);
+  const orchestrator = await openWithoutDatabase(context);
+  const approved = text(input, "plan");
+  const planned =
+    approved === undefined ? await makePlan(orchestrator, context, input) : await readPlan(approved, context, input);
   const changes = [{ kind: "restore", object: planned.directory }];
   if (context.dryRun) return { data: planned, text: describeRestorePlan(planned), findings: planned.findings, changes };
   context.terminal.say(describeRestorePlan(planned));
@@ -36,7 +44,7 @@ export async function runRestore(context: Context, input: Input): Promise<Comman
 
 /** `db restore drill` */
 export async function drill(context: Context, input: Input): Promise<CommandResult> {
-  const { backups } = await open(context);
+  const { backups } = await openWithoutDatabase(context);
   if (context.dryRun) {
     const { backups: found } = await backups.catalog(call(context, input));
     const label = text(input, "label") ?? found.toSorted((a, b) => (a.stoppedAt < b.stoppedAt ? 1 : -1))[0]?.label;
@@ -52,11 +60,6 @@ export async function drill(context: Context, input: Input): Promise<CommandResu
   };
 }
 
-// A repository is read without its database: restoring is for when that is gone.
-async function open(context: Context): Promise<Orchestrator> {
-  return context.orchestrator({ config: await context.config({ requireConnection: false }) });
-}
-
 async function makePlan({ backups }: Orchestrator, context: Context, input: Input): Promise<RestorePlan> {
   const to = text(input, "to");
   if (to === undefined)
@@ -64,8 +67,56 @@ async function makePlan({ backups }: Orchestrator, context: Context, input: Inpu
       hint: "Name an empty or absent folder: --to /srv/restored",
     });
   return backups.planRestore(
-    { directory: resolve(context.cwd, to), label: text(input, "label"), target: parseTarget(text(input, "target")) },
+    {
+      directory: resolve(context.cwd, to),
+      label: text(input, "label"),
+      target: parseTarget(texts(input, "target"), toggle(input, "exclusive") === true),
+      timeline: parseTimeline(text(input, "timeline")),
+      action: text(input, "action") as RestorePlan["action"] | undefined,
+      tablespaces: parseTablespaces(texts(input, "tablespace"), context.cwd),
+      serverMajor: wholeNumber(input, "pg-version", 12, 99),
+    },
     call(context, input),
+  );
+}
+
+// What was planned is what is done: a flag that would plan something else is a contradiction.
+async function readPlan(file: string, context: Context, input: Input): Promise<RestorePlan> {
+  const others = ["to", "label", "target", "exclusive", "timeline", "action", "tablespace", "pg-version"];
+  const given = others.filter((name) => input.flags[name] !== undefined);
+  if (given.length > 0) {
+    throw new UsageError(`--plan and ${given.map((name) => `--${name}`).join(", ")} are both given`, {
+      hint: "Give the plan alone, or plan again with the flags.",
+    });
+  }
+  const hint = "Write one with: db restore plan --to <folder> --out <file>.";
+  let planned: Partial<RestorePlan>;
+  try {
+    planned = JSON.parse(await readFileArgument(file, context)) as Partial<RestorePlan>;
+  } catch (cause) {
+    throw new UsageError(`--plan ${file} is no plan`, { cause, hint });
+  }
+  if (planned.backup?.label === undefined || planned.directory === undefined)
+    throw new UsageError(`--plan ${file} is no plan of a restore`, { hint });
+  return planned as RestorePlan;
+}
+
+function parseTimeline(value: string | undefined): number | "latest" | "current" | undefined {
+  if (value === undefined || value === "latest" || value === "current") return value;
+  const number = Number(value);
+  if (Number.isInteger(number) && number > 0) return number;
+  throw new UsageError(`--timeline is "${value}"`, { hint: "Give latest, current, or a number from 1." });
+}
+
+function parseTablespaces(pairs: readonly string[], cwd: string): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [, from, to] = /^(.+)=(.+)$/.exec(pair) ?? [];
+      if (from !== undefined && to !== undefined) return [from, resolve(cwd, to)];
+      throw new UsageError(`--tablespace is "${pair}"`, {
+        hint: "Write its oid or folder on the server, and its new folder: --tablespace 16385=/srv/side",
+      });
+    }),
   );
 }
 

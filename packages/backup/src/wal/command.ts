@@ -7,23 +7,31 @@ import type { WalAnswer, WalRequest } from "./daemon.ts";
 export interface WalCommandInput {
   /** `push <path>` or `fetch <name> <path>`, with `--repo`, `--socket`, `--tails`. */
   readonly arguments: readonly string[];
+  /** `BACKUP_ENCRYPTION_KEY` or `BACKUP_ENCRYPTION_KEY_FILE`. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
 }
 
-const usage = `usage: db-wal push <file> --repo <location> [--socket <path>]
-       db-wal fetch <name> <file> --repo <location> [--socket <path>] [--tails]`;
+interface ParsedWords {
+  readonly words: readonly string[];
+  readonly repo: string | undefined;
+  readonly socket: string | undefined;
+  readonly tails: boolean;
+}
+
+const usage = `usage: push <file> --repo <location> [--socket <path>]
+       fetch <name> <file> --repo <location> [--socket <path>] [--tails]`;
 
 /**
- * The whole of `db-wal`, for archive_command and restore_command: asks the daemon when there is one, else does it
- * itself. Imports nothing of the package before it has to, because it starts once per segment.
+ * The whole of `push` and `fetch`, for archive_command and restore_command: asks the daemon when there is one, else does
+ * it itself. Imports nothing of the package before it has to, because it starts once per segment.
  * @returns never rejects; a mistaken call exits with 2 (push) or 255 (anything else), so that no WAL is dropped by it
  */
 export async function runWalCommand(input: WalCommandInput): Promise<WalAnswer> {
   const [verb, ...rest] = input.arguments;
   const failed = verb === "push" ? 2 : 255;
   const parsed = parse(rest);
-  const request = parsed && requestOf(verb, parsed.words, parsed.tails, input.workingDirectory);
+  const request = parsed && requestOf(verb, parsed, input.workingDirectory);
   if (!parsed || !request) return { exitCode: failed, message: usage };
   try {
     if (parsed.socket !== undefined) {
@@ -36,39 +44,40 @@ export async function runWalCommand(input: WalCommandInput): Promise<WalAnswer> 
       import("./daemon.ts"),
       keyFrom(input.environment),
     ]);
-    const location = parsed.repo;
-    return await answerWalRequest(await openRepository(location, { encryptionKey }), request);
+    return await answerWalRequest(await openRepository(parsed.repo, { encryptionKey }), request);
   } catch (error) {
-    return { exitCode: failed, message: error instanceof Error ? error.message : String(error) };
+    const { message, hint } = error as { readonly message?: string; readonly hint?: string };
+    return { exitCode: failed, message: `${message ?? String(error)}${hint === undefined ? "" : `\nhint: ${hint}`}` };
   }
 }
 
-function parse(
-  words: readonly string[],
-): { words: string[]; repo: string | undefined; socket: string | undefined; tails: boolean } | undefined {
-  const parsed = { words: [] as string[], repo: undefined, socket: undefined, tails: false } as {
-    words: string[];
-    repo: string | undefined;
-    socket: string | undefined;
-    tails: boolean;
-  };
+/** True for a call that needs nothing but its words and the key: a verb, its paths, a repository. */
+export function isPlainWalCall(words: readonly string[]): boolean {
+  const [verb, ...rest] = words;
+  const parsed = parse(rest);
+  return parsed?.repo !== undefined && requestOf(verb, parsed, "/") !== undefined;
+}
+
+function parse(words: readonly string[]): ParsedWords | undefined {
+  const plain: string[] = [];
+  const values: { repo?: string | undefined; socket?: string | undefined } = {};
+  let tails = false;
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!;
-    if (word === "--repo") parsed.repo = words[++at];
-    else if (word === "--socket") parsed.socket = words[++at];
-    else if (word === "--tails") parsed.tails = true;
+    const [, name, value] = /^--(repo|socket)(?:=(.*))?$/s.exec(word) ?? [];
+    if (name === "repo" || name === "socket") {
+      if (values[name] !== undefined) return undefined;
+      values[name] = value ?? words[++at];
+      if (!values[name]) return undefined;
+    } else if (word === "--tails") tails = true;
     else if (word.startsWith("-")) return undefined;
-    else parsed.words.push(word);
+    else plain.push(word);
   }
-  return parsed;
+  return { words: plain, repo: values.repo, socket: values.socket, tails };
 }
 
-function requestOf(
-  verb: string | undefined,
-  words: readonly string[],
-  tails: boolean,
-  workingDirectory: string,
-): WalRequest | undefined {
+function requestOf(verb: string | undefined, parsed: ParsedWords, workingDirectory: string): WalRequest | undefined {
+  const { words, tails } = parsed;
   const [first, second] = words;
   if (verb === "push" && words.length === 1) return { verb, path: resolve(workingDirectory, first!) };
   if (verb !== "fetch" || words.length !== 2) return undefined;
