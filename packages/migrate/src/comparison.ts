@@ -8,8 +8,8 @@ import type { FindingPolicy } from "./options.ts";
 
 /**
  * Where a migration stands, folder and history held side by side. `changed`: applied, and its file edited since.
- * `missing`: applied, without a file. `interrupted`: begun outside a transaction and not ended. `outdated`: a
- * repeatable to run again.
+ * `missing`: applied, without a file. `interrupted`: begun outside a transaction and not ended. `online`: the same of
+ * an online migration, which goes on with its next phase. `outdated`: a repeatable to run again.
  */
 export type MigrationState =
   | "applied"
@@ -19,6 +19,7 @@ export type MigrationState =
   | "out-of-order"
   | "failed"
   | "interrupted"
+  | "online"
   | "reverted"
   | "outdated";
 
@@ -121,6 +122,11 @@ export function compareHistory(
       report("warn", "MIGRATE-FAILED", file, `${file.file} failed last time: ${entry?.error ?? "no message"}`, {
         hint: "Correct the cause; it is run again from where it stopped.",
       });
+    } else if (state === "online") {
+      const done = `${entry?.statementsDone ?? 0} of ${entry?.statements ?? 0} statements`;
+      report("info", "MIGRATE-ONLINE-OPEN", file, `${file.id} is under way online: ${done} are done`, {
+        hint: "Go on with backfill or contract, or take it back with cancel.",
+      });
     } else if (state === "interrupted") {
       const done = `${entry?.statementsDone ?? 0} of ${entry?.statements ?? 0} statements`;
       report("warn", "MIGRATE-INTERRUPTED", file, `${file.file} was cut short after ${done}`, {
@@ -177,7 +183,7 @@ export function resolveMigration<T extends { readonly id: string; readonly versi
 
 function stateOf(file: MigrationFile, entry: HistoryEntry): MigrationState {
   if (entry.state === "failed") return "failed";
-  if (entry.state === "running") return "interrupted";
+  if (entry.state === "running") return file.online ? "online" : "interrupted";
   if (entry.state === "reverted") return "reverted";
   if (entry.checksum === file.checksum) return "applied";
   return file.kind === "repeatable" ? "outdated" : "changed";

@@ -1,4 +1,5 @@
 import { parseDurationMs } from "@db/core";
+import { type BackfillSettings, readBackfillSettings } from "./backfill-settings.ts";
 
 /** What a `-- migrate:up` or `-- migrate:down` line may set for its section. */
 export interface SectionSettings {
@@ -13,11 +14,13 @@ export interface SectionSettings {
   readonly tags: readonly string[];
   /** Ids that must be applied first. */
   readonly depends: readonly string[];
+  /** Only of a `-- migrate:backfill`. */
+  readonly backfill?: BackfillSettings;
 }
 
 export const sectionDefaults: SectionSettings = Object.freeze({ transaction: "auto", tags: [], depends: [] });
 
-const words = ["up", "down", "verify", "allow"] as const;
+const words = ["up", "down", "verify", "allow", "expand", "backfill", "contract", "cancel"] as const;
 const settings = ["transaction", "lock_timeout", "statement_timeout", "retries", "tags", "depends"] as const;
 
 /** A directive line, recognised but not yet read. */
@@ -37,9 +40,11 @@ export function readDirectiveLine(line: string): DirectiveLine | null {
 }
 
 /** Reads `transaction=false lock_timeout=3s …`. @throws {Error} with one sentence */
-export function readSectionSettings(rest: string): SectionSettings {
+export function readSectionSettings(rest: string, word: DirectiveLine["word"] = "up"): SectionSettings {
   const read: { -readonly [Key in keyof SectionSettings]: SectionSettings[Key] } = { ...sectionDefaults };
-  for (const part of rest.split(/\s+/).filter(Boolean)) {
+  const { own, others } = word === "backfill" ? readBackfillSettings(rest) : { own: undefined, others: rest };
+  if (own) read.backfill = own;
+  for (const part of others.split(/\s+/).filter(Boolean)) {
     const match = /^([^=:]+)[=:](.*)$/.exec(part);
     const name = settings.find((candidate) => candidate === match?.[1]);
     const value = match?.[2] ?? "";

@@ -1,7 +1,12 @@
-import type { MigrationSection } from "./migration-file.ts";
+import type { MigrationFile, MigrationSection } from "./migration-file.ts";
 
-/** A down section as the history keeps it: readable as a migration file again. */
-export function downSqlOf(section: MigrationSection | null): string | null {
+/** The down section, and the cancel section of an online migration, as the history keeps them: readable as a migration file again. */
+export function downSqlOf(file: Pick<MigrationFile, "down" | "cancel">): string | null {
+  const parts = [sectionSql("cancel", file.cancel), sectionSql("down", file.down)].filter((part) => part !== null);
+  return parts.length === 0 ? null : parts.join("");
+}
+
+function sectionSql(word: "cancel" | "down", section: MigrationSection | null): string | null {
   if (!section) return null;
   const { transaction, lockTimeoutMs, statementTimeoutMs, retries } = section.settings;
   const timeout = (ms: number | null): string => (ms === null ? "off" : `${ms}ms`);
@@ -15,5 +20,5 @@ export function downSqlOf(section: MigrationSection | null): string | null {
     .map((piece) => piece.sql.replaceAll("\r\n", "\n"))
     .join("\n")
     .trim();
-  return `-- migrate:down${settings}\n${sql}\n`;
+  return `-- migrate:${word}${settings}\n${sql}\n`;
 }

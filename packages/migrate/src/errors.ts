@@ -105,3 +105,13 @@ export class MigrationFailedError extends DbError {
     this.report = report;
   }
 }
+
+/** A backfill was paused by somebody else; what is done stays done, and the next run goes on from there. */
+export class BackfillPausedError extends DbError {
+  override readonly code = "MIGRATE_BACKFILL_PAUSED";
+}
+
+/** A backfill cannot walk over its table: no such table, or no unique index on its key. */
+export class BackfillError extends DbError {
+  override readonly code = "MIGRATE_BACKFILL";
+}

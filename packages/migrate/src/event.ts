@@ -11,5 +11,16 @@ export type MigrationEvent =
       readonly rows: number | null;
     }
   | { readonly type: "lock-retry"; readonly migration: string; readonly attempt: number; readonly pauseMs: number }
+  | {
+      readonly type: "backfill-batch";
+      readonly migration: string;
+      readonly table: string;
+      /** So far, and by the planner's estimate. */
+      readonly rows: number;
+      readonly estimatedRows: number | null;
+      readonly batchRows: number;
+      readonly batchMs: number;
+    }
+  | { readonly type: "backfill-waiting"; readonly migration: string; readonly replicaLagMs: number }
   | { readonly type: "migration-finished"; readonly migration: string; readonly durationMs: number }
   | { readonly type: "migration-failed"; readonly migration: string; readonly message: string };

@@ -122,6 +122,8 @@ class FileReader {
       up,
       down: sections.down ?? this.#readDownFile(`${id}.down.sql`),
       verify: sections.verify,
+      cancel: sections.cancel,
+      online: sections.online,
       allowances: sections.allowances,
       drizzle: drizzleWhen === null ? null : { hash: sha256(bytes), when: drizzleWhen },
     };

@@ -13,9 +13,18 @@ export {
   type SqlType,
 } from "./catalog.ts";
 export { type CatalogDifference, diffCatalogs, formatCatalogDifferences } from "./catalog-diff.ts";
+export {
+  type ColumnChange,
+  type ColumnChangeOptions,
+  createColumnChange,
+  type CreatedColumnChange,
+} from "./column-change.ts";
+export type { BackfillSettings } from "./backfill-settings.ts";
 export type { MigrationState } from "./comparison.ts";
 export type { StatementEffects } from "./effect-collector.ts";
 export {
+  BackfillError,
+  BackfillPausedError,
   CatalogBusyError,
   HistoryError,
   MigrationFailedError,
@@ -36,9 +45,12 @@ export type { MigrationFinding } from "./finding.ts";
 export type { HistoryEntry, HistoryState } from "./history.ts";
 export { formatLintAnnotations, formatLintSarif } from "./lint-output.ts";
 export { type LintOptions, lintMigrations, type LintReport } from "./linting.ts";
+export type { OnlinePhase } from "./migration-file.ts";
+export { pauseBackfill } from "./backfill-pause.ts";
 export { type CreatedMigration, createMigrationFile, type CreateMigrationOptions } from "./migration-template.ts";
 export {
   type ApplyOptions,
+  type CancelOptions,
   type FindingPolicy,
   historyDefaults,
   type HistoryOptions,
@@ -58,6 +70,7 @@ export {
   type ReversalReport,
   type ShadowDatabase,
 } from "./reversal-proof.ts";
-export { planRollback } from "./rollback.ts";
+export { planCancel, planRollback } from "./rollback.ts";
 export { migrationStatus, type MigrationStatus, type MigrationStatusEntry } from "./status.ts";
 export { type LockMode, lockModes, type TableLock } from "./table-lock.ts";
+export { switchVersion, type VersionSwitch } from "./version-switch.ts";

@@ -1,3 +1,4 @@
+import type { BackfillSettings } from "./backfill-settings.ts";
 import { checksumOf } from "./checksum.ts";
 import {
   type Allowance,
@@ -13,7 +14,16 @@ import { excerptOf, type FileProblem, placeOf } from "./file-problem.ts";
 export interface SqlPiece {
   readonly sql: string;
   readonly offset: number;
+  /** Of an online migration. */
+  readonly phase?: OnlinePhase;
+  readonly backfill?: BackfillSettings;
 }
+
+/** The three steps of a migration that old and new application versions live through together. */
+export type OnlinePhase = (typeof onlinePhases)[number];
+
+/** In their order. */
+export const onlinePhases = ["expand", "backfill", "contract"] as const;
 
 /** The up, down or verify part of a migration. */
 export interface MigrationSection {
@@ -48,6 +58,10 @@ export interface MigrationFile {
   readonly up: MigrationSection;
   readonly down: MigrationSection | null;
   readonly verify: MigrationSection | null;
+  /** Takes back an online migration that is not contracted yet; null for all others. */
+  readonly cancel: MigrationSection | null;
+  /** Whether `up` is made of expand, backfill and contract sections. */
+  readonly online: boolean;
   readonly allowances: readonly PlacedAllowance[];
   /** What drizzle's journal and history know this file by; null in a folder of plain SQL. */
   readonly drizzle: { readonly hash: string; readonly when: number } | null;
@@ -58,12 +72,14 @@ export interface FileSections {
   readonly up: MigrationSection;
   readonly down: MigrationSection | null;
   readonly verify: MigrationSection | null;
+  readonly cancel: MigrationSection | null;
+  readonly online: boolean;
   readonly allowances: readonly PlacedAllowance[];
   readonly problems: readonly FileProblem[];
 }
 
 interface Marker {
-  readonly word: "up" | "down" | "verify";
+  readonly word: "up" | "down" | "verify" | "cancel" | OnlinePhase;
   readonly settings: SectionSettings;
   readonly lineStart: number;
   readonly bodyStart: number;
@@ -81,12 +97,14 @@ export function readSections(file: string, text: string): FileSections {
         const directive = readDirectiveLine(line);
         if (directive?.word === "allow") {
           const { line: lineNumber } = placeOf(text, start);
-          const beforeSection = markers.length === 0 && /^[ \t]*--[ \t]*migrate:[ \t]*up\b/m.test(text);
+          const beforeSection = markers.length === 0 && /^[ \t]*--[ \t]*migrate:[ \t]*(up|expand)\b/m.test(text);
           allowances.push({ ...readAllowance(directive.rest), index: start, line: lineNumber, beforeSection });
         } else if (directive) {
           const { word } = directive;
-          if (markers.some((marker) => marker.word === word)) throw new Error(`a second "migrate:${word}" section`);
-          const settings = readSectionSettings(directive.rest);
+          if (word !== "backfill" && markers.some((marker) => marker.word === word)) {
+            throw new Error(`a second "migrate:${word}" section`);
+          }
+          const settings = readSectionSettings(directive.rest, word);
           markers.push({ word, settings, lineStart: start, bodyStart: end });
         }
       } catch (error) {
@@ -94,20 +112,53 @@ export function readSections(file: string, text: string): FileSections {
       }
     }
   }
-  const hasUp = markers.some((marker) => marker.word === "up");
-  if (markers.length > 0 && !hasUp && problems.length === 0) {
-    problems.push(directiveProblem(file, text, markers[0]?.lineStart ?? 0, 'a section without "migrate:up" before it'));
-  }
+  const phases = markers.filter(({ word }) => isPhase(word));
+  const misplaced = problems.length === 0 ? misplacedSection(markers, phases) : null;
+  if (misplaced) problems.push(directiveProblem(file, text, markers[0]?.lineStart ?? 0, misplaced));
   const section = (word: Marker["word"]): MigrationSection | null => {
     const index = markers.findIndex((marker) => marker.word === word);
     const marker = markers[index];
     if (!marker) return null;
-    const end = markers[index + 1]?.lineStart ?? text.length;
-    const pieces = [{ sql: text.slice(marker.bodyStart, end), offset: marker.bodyStart }];
-    return { settings: marker.settings, pieces, file, text };
+    return { settings: marker.settings, pieces: [pieceOf(marker)], file, text };
   };
+  const pieceOf = (marker: Marker): SqlPiece => {
+    const end = markers[markers.indexOf(marker) + 1]?.lineStart ?? text.length;
+    return { sql: text.slice(marker.bodyStart, end), offset: marker.bodyStart };
+  };
+  if (phases.length > 0) {
+    const up: MigrationSection = {
+      settings: { ...(phases[0]?.settings ?? sectionDefaults), transaction: "never" },
+      pieces: phases.map((marker) => ({
+        ...pieceOf(marker),
+        phase: marker.word as OnlinePhase,
+        ...(marker.settings.backfill ? { backfill: marker.settings.backfill } : {}),
+      })),
+      file,
+      text,
+    };
+    const [down, verify, cancel] = [section("down"), section("verify"), section("cancel")];
+    return { up, down, verify, cancel, online: true, allowances, problems };
+  }
   const whole: MigrationSection = { settings: sectionDefaults, pieces: [{ sql: text, offset: 0 }], file, text };
-  return { up: section("up") ?? whole, down: section("down"), verify: section("verify"), allowances, problems };
+  const [down, verify, cancel] = [section("down"), section("verify"), section("cancel")];
+  return { up: section("up") ?? whole, down, verify, cancel, online: false, allowances, problems };
+}
+
+function isPhase(word: Marker["word"]): boolean {
+  return (onlinePhases as readonly string[]).includes(word);
+}
+
+function misplacedSection(markers: readonly Marker[], phases: readonly Marker[]): string | null {
+  if (markers.length === 0) return null;
+  const hasUp = markers.some(({ word }) => word === "up");
+  if (phases.length === 0) return hasUp ? null : 'a section without "migrate:up" before it';
+  if (hasUp) return 'a migration has either "migrate:up" or "migrate:expand", not both';
+  const order = phases.map(({ word }) => (onlinePhases as readonly string[]).indexOf(word));
+  if (order[0] !== 0) return `"migrate:${phases[0]?.word}" without "migrate:expand" before it`;
+  if (order.some((place, index) => index > 0 && place < (order[index - 1] ?? 0))) {
+    return "the sections come in the order expand, backfill, contract";
+  }
+  return null;
 }
 
 /** Splits a section at drizzle's `--> statement-breakpoint` marks. */

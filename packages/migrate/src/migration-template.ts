@@ -37,7 +37,18 @@ const template = `-- migrate:up
  */
 export async function createMigrationFile(options: CreateMigrationOptions): Promise<CreatedMigration> {
   const { directory, dryRun = false, clock = systemClock } = options;
-  const slug = options.name
+  const id = await nextMigrationId(directory, options.name, clock);
+  const file = join(directory, `${id}.sql`);
+  if (!dryRun) {
+    await mkdir(directory, { recursive: true });
+    await writeFile(file, template, { flag: "wx" });
+  }
+  return { id, file, content: template, written: !dryRun };
+}
+
+/** The id of the next migration of a folder. @throws {MigrationOptionsError} as `createMigrationFile` */
+export async function nextMigrationId(directory: string, name: string, clock: Clock = systemClock): Promise<string> {
+  const slug = name
     .normalize("NFKD")
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "_")
@@ -54,14 +65,10 @@ export async function createMigrationFile(options: CreateMigrationOptions): Prom
       hint: "Use drizzle-kit generate --custom, so that its journal knows the file.",
     });
   }
-  const versions = names.flatMap((name) => /^(\d+)[_-].*\.sql$/.exec(name)?.[1] ?? []).sort(compareVersions);
-  const id = `${nextVersion(versions.at(-1), clock.now())}_${slug}`;
-  const file = join(directory, `${id}.sql`);
-  if (!dryRun) {
-    await mkdir(directory, { recursive: true });
-    await writeFile(file, template, { flag: "wx" });
-  }
-  return { id, file, content: template, written: !dryRun };
+  const versions = names
+    .flatMap((name) => /^(\d+)[_-].*\.(sql|ts|mts|js|mjs)$/.exec(name)?.[1] ?? [])
+    .sort(compareVersions);
+  return `${nextVersion(versions.at(-1), clock.now())}_${slug}`;
 }
 
 const longestCounter = 6;

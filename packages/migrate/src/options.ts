@@ -2,6 +2,7 @@ import type { Clock, Logger, Metrics, OnProgress } from "@db/core";
 import { noLogger, noMetrics, noProgress, systemClock } from "@db/core";
 import { MigrationOptionsError } from "./errors.ts";
 import type { MigrationEvent } from "./event.ts";
+import type { OnlinePhase } from "./migration-file.ts";
 import type { MigrationPlan } from "./plan.ts";
 
 /** What to do about something found: block the plan, tell, or let pass unsaid. */
@@ -25,6 +26,10 @@ export interface MigrationOptions extends HistoryOptions {
 export interface PlanOptions extends MigrationOptions {
   /** Last migration to apply: id, file or version. Default: all of them. */
   readonly to?: string;
+  /** Plans only this phase of one online migration, and not what else is pending. Default: none. */
+  readonly phase?: OnlinePhase;
+  /** Which online migration `phase` speaks of: id, file or version. Default: the oldest that is not finished. */
+  readonly migration?: string;
   /** A pending migration older than the newest applied one. Default `error`. */
   readonly outOfOrder?: FindingPolicy;
   /** A file edited after it ran. Default `error`. */
@@ -49,6 +54,15 @@ export interface RollbackOptions extends MigrationOptions {
   readonly steps?: number;
   /** Let a down that drops a table or column holding rows through. Default false. */
   readonly allowDataLoss?: boolean;
+  readonly lockTimeoutMs?: number;
+  readonly statementTimeoutMs?: number;
+  readonly lockRetries?: number;
+}
+
+/** Which online migration is taken back. */
+export interface CancelOptions extends MigrationOptions {
+  /** Id, file or version. Default: the newest under way. */
+  readonly migration?: string;
   readonly lockTimeoutMs?: number;
   readonly statementTimeoutMs?: number;
   readonly lockRetries?: number;
@@ -90,7 +104,9 @@ export interface ResolvedApplyOptions extends Required<Omit<ApplyOptions, "signa
 
 export const historyDefaults: Required<HistoryOptions> = Object.freeze({ schema: "db_migrate", table: "history" });
 
-export const planDefaults: Required<Omit<PlanOptions, "directory" | "to" | keyof HistoryOptions>> = Object.freeze({
+export const planDefaults: Required<
+  Omit<PlanOptions, "directory" | "to" | "phase" | "migration" | keyof HistoryOptions>
+> = Object.freeze({
   outOfOrder: "error",
   changed: "error",
   missing: "warn",

@@ -1,6 +1,8 @@
+import type { BackfillSettings } from "./backfill-settings.ts";
 import type { StatementEffects } from "./effect-collector.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { HistoryState } from "./history.ts";
+import type { OnlinePhase } from "./migration-file.ts";
 
 /** One statement of a plan, with what it is expected to do to tables that exist already. */
 export interface PlannedStatement {
@@ -17,6 +19,10 @@ export interface PlannedStatement {
   readonly transactionNeed: "inside" | "own" | "outside";
   /** The index a CREATE INDEX CONCURRENTLY makes or a DROP INDEX CONCURRENTLY removes, as SQL names it. */
   readonly index: { readonly name: string; readonly table: string | null; readonly action: "create" | "drop" } | null;
+  /** Which part of an online migration it belongs to; null in all others. */
+  readonly phase: OnlinePhase | null;
+  /** How it walks over its table, batch by batch; null when it runs as a whole. */
+  readonly backfill: BackfillSettings | null;
 }
 
 /** One migration of a plan. */
@@ -30,6 +36,8 @@ export interface PlannedMigration {
   readonly chain: string | null;
   /** Its state before the plan; null when the history does not know it. */
   readonly previousState: HistoryState | null;
+  /** Statements an earlier run had done. */
+  readonly previousDone: number;
   readonly transactional: boolean;
   /** Why it does not run in one transaction; null when it does. */
   readonly transactionReason: string | null;
@@ -78,6 +86,8 @@ export interface KnownMigration {
 export interface MigrationPlan {
   readonly format: 1;
   readonly direction: "up" | "down" | "baseline";
+  /** Online migrations stop after this phase; null goes to the end. */
+  readonly phase: OnlinePhase | null;
   /** ISO 8601. */
   readonly createdAt: string;
   readonly directory: string;

@@ -31,8 +31,12 @@ export function parseMigration(
   const outside = statements.find((one) => transactionNeed(one.node, serverVersion) === "outside");
   const { transaction } = section.settings;
   const transactional = transaction === "always" || (transaction === "auto" && !outside);
-  const reason =
-    transaction === "never" ? "the section says transaction=false" : `${outside?.kind} cannot run in a transaction`;
+  const online = section.pieces.some(({ phase }) => phase !== undefined);
+  const reason = online
+    ? "expand, backfill and contract are separate steps"
+    : transaction === "never"
+      ? "the section says transaction=false"
+      : `${outside?.kind} cannot run in a transaction`;
   return {
     statements,
     verify: verify ? parseSection(parser, verify, problems) : [],
@@ -52,10 +56,11 @@ export function plannedMigration(
     readonly serverVersion: number;
     readonly chain: string | null;
     readonly previousState: HistoryState | null;
+    readonly previousDone: number;
     readonly downSql: string | null;
   },
 ): PlannedMigration {
-  const { settings, limits, serverVersion, chain, previousState, downSql } = context;
+  const { settings, limits, serverVersion, chain, previousState, previousDone, downSql } = context;
   const none: StatementEffects = { locks: [], rewrites: [], scans: [], indexBuilds: [], opaque: false };
   return {
     id: file.id,
@@ -66,6 +71,7 @@ export function plannedMigration(
     checksum: file.checksum,
     chain,
     previousState,
+    previousDone,
     transactional: parsed.transactional,
     transactionReason: parsed.transactionReason,
     lockTimeoutMs: settings.lockTimeoutMs === undefined ? limits.lockTimeoutMs : settings.lockTimeoutMs,
@@ -95,6 +101,8 @@ function plannedStatement(
     effects,
     transactionNeed: transactionNeed(statement.node, serverVersion),
     index: concurrentIndexOf(statement),
+    phase: statement.phase,
+    backfill: statement.backfill,
   };
 }
 

@@ -1,7 +1,7 @@
 import { compareFindings, type DatabaseLike, type Queryable, toDatabase } from "@db/core";
 import { type Catalog, collectCatalog, fingerprintCatalog } from "./catalog.ts";
 import { chainOf } from "./checksum.ts";
-import { type ComparedMigration, compareHistory, type Comparison, resolveMigration } from "./comparison.ts";
+import { compareHistory, type Comparison, resolveMigration } from "./comparison.ts";
 import { downSqlOf } from "./down-section.ts";
 import { type DrizzleHistory, readDrizzleHistory } from "./drizzle-history.ts";
 import { MigrationFilesError, MigrationOptionsError } from "./errors.ts";
@@ -10,7 +10,8 @@ import type { MigrationFinding } from "./finding.ts";
 import { type MigrationFolder, readMigrationFolder } from "./folder.ts";
 import { History, type HistoryEntry } from "./history.ts";
 import type { LintMigration } from "./lint/lint.ts";
-import type { MigrationFile } from "./migration-file.ts";
+import type { MigrationFile, OnlinePhase } from "./migration-file.ts";
+import { type Pending, phaseFindings, selectPhase } from "./online-plan.ts";
 import { planDefaults, type PlanOptions, resolveLimits } from "./options.ts";
 import type { AdoptedMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
 import type { ParsedMigration } from "./planned-migration.ts";
@@ -38,14 +39,17 @@ export async function planMigrations(db: DatabaseLike, options: PlanOptions): Pr
   return toDatabase(db).withSession(async (session) => {
     const inputs = await readInputs(session, folder, options);
     const comparison = compareHistory(folder, inputs.entries ?? [], inputs.drizzle, policy);
-    const pending = selectPending(comparison, folder, options.to);
+    const due = selectPending(comparison, folder, options.to);
+    const { pending, findings: onlineFindings } = selectPhase(due, options);
     const adopt = adoptionsOf(comparison, inputs.entries ?? []);
-    const findings = [...comparison.findings, ...dependencyFindings(pending, comparison)];
+    const findings = [...comparison.findings, ...onlineFindings, ...dependencyFindings(pending, comparison)];
     const catalog = pending.length > 0 ? await collectCatalog(session, inputs.history.schema) : null;
     const { migrations, findings: lintFindings } = catalog
       ? await planPending(pending, lastChain(inputs.entries ?? [], adopt), catalog, limits, policy.lintBlocks)
       : { migrations: [], findings: [] };
-    return assemblePlan("up", inputs, { catalog, adopt, migrations, findings: [...findings, ...lintFindings] });
+    const phase = options.phase ?? null;
+    const judged = [...findings, ...lintFindings, ...(catalog ? phaseFindings(migrations, catalog, phase) : [])];
+    return assemblePlan("up", inputs, { catalog, adopt, migrations, findings: judged, phase });
   });
 }
 
@@ -101,6 +105,7 @@ export function assemblePlan(
     readonly adopt: readonly AdoptedMigration[];
     readonly migrations: readonly PlannedMigration[];
     readonly findings: readonly MigrationFinding[];
+    readonly phase?: OnlinePhase | null;
   },
 ): MigrationPlan {
   const { folder, server, history, entries, drizzle } = inputs;
@@ -108,6 +113,7 @@ export function assemblePlan(
   return {
     format: 1,
     direction,
+    phase: parts.phase ?? null,
     createdAt: new Date().toISOString(),
     directory: folder.directory,
     folderFormat: folder.format,
@@ -127,12 +133,7 @@ export function assemblePlan(
   };
 }
 
-interface Pending {
-  readonly file: MigrationFile;
-  readonly compared: ComparedMigration;
-}
-
-const runnable = new Set(["pending", "out-of-order", "failed", "interrupted", "reverted", "outdated"]);
+const runnable = new Set(["pending", "out-of-order", "failed", "interrupted", "online", "reverted", "outdated"]);
 
 function selectPending(comparison: Comparison, folder: MigrationFolder, to: string | undefined): Pending[] {
   const last = to === undefined ? folder.migrations.at(-1) : resolveMigration(to, folder.migrations);
@@ -181,7 +182,8 @@ async function planPending(
       serverVersion: catalog.serverVersion,
       chain,
       previousState: compared.entry?.state ?? null,
-      downSql: downSqlOf(file.down),
+      previousDone: compared.entry?.statementsDone ?? 0,
+      downSql: downSqlOf(file),
     });
   });
   return { migrations, findings: judged.findings };
@@ -215,7 +217,7 @@ function adopted(
   appliedAt: string | null,
 ): AdoptedMigration {
   const { id, version, name, kind, checksum } = file;
-  return { id, version, name, kind, checksum, chain, statements: 0, downSql: downSqlOf(file.down), source, appliedAt };
+  return { id, version, name, kind, checksum, chain, statements: 0, downSql: downSqlOf(file), source, appliedAt };
 }
 
 function lastChain(entries: readonly HistoryEntry[], adopt: readonly AdoptedMigration[]): string | null {

@@ -51,7 +51,15 @@ export async function rehearse(context: RunContext, migrations: readonly Planned
       }
       await runVerify(session, migration.verify);
       const durationMs = round(performance.now() - began);
-      runs.push({ id: migration.id, transactional: true, durationMs, attempts: 1, resumedAt: 0, statements });
+      runs.push({
+        id: migration.id,
+        transactional: true,
+        durationMs,
+        attempts: 1,
+        resumedAt: 0,
+        phase: null,
+        statements,
+      });
     }
   } finally {
     await session.query("rollback").catch(() => undefined);

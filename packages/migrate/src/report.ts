@@ -1,3 +1,4 @@
+import type { OnlinePhase } from "./migration-file.ts";
 import type { TableLock } from "./table-lock.ts";
 
 /** One statement as it ran. */
@@ -21,6 +22,8 @@ export interface MigrationRun {
   readonly durationMs: number;
   /** 1 unless a lock time-out or deadlock made it start over. */
   readonly attempts: number;
+  /** The phase an online migration came to the end of; null for all others. */
+  readonly phase: OnlinePhase | null;
   /** Statements an earlier, interrupted run had done. */
   readonly resumedAt: number;
   readonly statements: readonly StatementReport[];

@@ -9,7 +9,7 @@ import { readMigrationFolder } from "./folder.ts";
 import type { HistoryEntry } from "./history.ts";
 import { lint } from "./lint/lint.ts";
 import { type MigrationFile, type MigrationSection, readSections } from "./migration-file.ts";
-import { resolveLimits, type RollbackOptions } from "./options.ts";
+import { type CancelOptions, resolveLimits, type RollbackOptions } from "./options.ts";
 import { loadParser } from "./parser.ts";
 import type { MigrationPlan } from "./plan.ts";
 import { assemblePlan, readInputs } from "./planning.ts";
@@ -18,7 +18,27 @@ import type { MigrationStatement } from "./statement.ts";
 import { relationOf, WorkingCatalog } from "./working-catalog.ts";
 
 /** What `planRollback` does. */
-export async function makeRollbackPlan(db: DatabaseLike, options: RollbackOptions): Promise<MigrationPlan> {
+export function makeRollbackPlan(db: DatabaseLike, options: RollbackOptions): Promise<MigrationPlan> {
+  return undoPlan(db, options, (entries) => {
+    const applied = entries.filter((entry) => entry.state === "applied" && entry.kind === "versioned");
+    return { word: "down", entries: chooseEntries(applied, options.to, options.steps ?? 1) };
+  });
+}
+
+/** What `planCancel` does. */
+export function makeCancelPlan(db: DatabaseLike, options: CancelOptions): Promise<MigrationPlan> {
+  return undoPlan(db, options, (entries) => {
+    const begun = entries.filter((entry) => !entry.transactional && /^(running|failed)$/.test(entry.state));
+    const chosen = options.migration === undefined ? begun.at(-1) : resolveMigration(options.migration, begun);
+    return { word: "cancel", entries: chosen ? [chosen] : [] };
+  });
+}
+
+async function undoPlan(
+  db: DatabaseLike,
+  options: RollbackOptions,
+  choose: (entries: readonly HistoryEntry[]) => { word: "down" | "cancel"; entries: readonly HistoryEntry[] },
+): Promise<MigrationPlan> {
   const limits = resolveLimits(options);
   const steps = options.steps ?? 1;
   if (!Number.isInteger(steps) || steps < 1)
@@ -26,8 +46,7 @@ export async function makeRollbackPlan(db: DatabaseLike, options: RollbackOption
   const folder = await readMigrationFolder(options.directory);
   return toDatabase(db).withSession(async (session) => {
     const inputs = await readInputs(session, folder, options);
-    const applied = (inputs.entries ?? []).filter((entry) => entry.state === "applied" && entry.kind === "versioned");
-    const chosen = chooseEntries(applied, options.to, steps);
+    const { word, entries: chosen } = choose(inputs.entries ?? []);
     const findings: MigrationFinding[] = [];
     const problems: FileProblem[] = [];
     const catalog = chosen.length > 0 ? await collectCatalog(session, inputs.history.schema) : null;
@@ -35,11 +54,11 @@ export async function makeRollbackPlan(db: DatabaseLike, options: RollbackOption
     const parser = await loadParser();
     const downs = chosen.flatMap((entry) => {
       const file = folder.migrations.find((one) => one.id === entry.id) ?? null;
-      const section = downSection(entry, file);
+      const section = undoSection(word, entry, file);
       if (!section) {
         findings.push(
-          finding("MIGRATE-NO-DOWN", entry, `${entry.id} has no down section, in its file or in the history`, {
-            hint: 'Write a "-- migrate:down" section into its file.',
+          finding("MIGRATE-NO-DOWN", entry, `${entry.id} has no ${word} section, in its file or in the history`, {
+            hint: `Write a "-- migrate:${word}" section into its file.`,
           }),
         );
         return [];
@@ -54,7 +73,8 @@ export async function makeRollbackPlan(db: DatabaseLike, options: RollbackOption
       allowances: [],
     }));
     const judged = lint(subjects, catalog, { blocks: "never", exempt: "plan" });
-    if (!options.allowDataLoss) {
+    // What a cancel takes away, the migration itself had made.
+    if (!options.allowDataLoss && word === "down") {
       for (const { entry, parsed } of downs) findings.push(...lossFindings(entry, parsed.statements, catalog));
     }
     const migrations = downs.map(({ entry, file, section, parsed }) =>
@@ -76,6 +96,7 @@ export async function makeRollbackPlan(db: DatabaseLike, options: RollbackOption
           serverVersion: catalog.serverVersion,
           chain: entry.chain,
           previousState: entry.state,
+          previousDone: 0,
           downSql: entry.downSql,
         },
       ),
@@ -92,12 +113,17 @@ function chooseEntries(applied: readonly HistoryEntry[], to: string | undefined,
   return applied.slice(applied.indexOf(stays) + 1).toReversed();
 }
 
-/** The file's down when the file is still what was applied, else the history's. */
-function downSection(entry: HistoryEntry, file: MigrationFile | null): MigrationSection | null {
-  if (file?.down && file.checksum === entry.checksum) return file.down;
-  if (entry.downSql === null) return file?.down ?? null;
-  const name = `${entry.id} (down section in the history)`;
-  return readSections(name, `-- migrate:up\n${entry.downSql}`).down;
+/** The file's section when the file is still what was applied, else the history's. */
+function undoSection(
+  word: "down" | "cancel",
+  entry: HistoryEntry,
+  file: MigrationFile | null,
+): MigrationSection | null {
+  const own = file?.[word] ?? null;
+  if (own && file?.checksum === entry.checksum) return own;
+  if (entry.downSql === null) return own;
+  const name = `${entry.id} (${word} section in the history)`;
+  return readSections(name, `-- migrate:up\n${entry.downSql}`)[word];
 }
 
 function lossFindings(

@@ -1,5 +1,5 @@
 import type { DatabaseLike } from "@db/core";
-import type { RollbackOptions } from "./options.ts";
+import type { CancelOptions, RollbackOptions } from "./options.ts";
 import type { MigrationPlan } from "./plan.ts";
 
 /**
@@ -11,4 +11,13 @@ export async function planRollback(db: DatabaseLike, options: RollbackOptions): 
   // Undoing is rare and brings the parser with it.
   const { makeRollbackPlan } = await import("./rollback-plan.ts");
   return makeRollbackPlan(db, options);
+}
+
+/**
+ * Plans to take back an online migration that is not contracted yet, by its cancel section.
+ * @throws {UnknownMigrationError} when `migration` is not under way; otherwise as `planMigrations`
+ */
+export async function planCancel(db: DatabaseLike, options: CancelOptions): Promise<MigrationPlan> {
+  const { makeCancelPlan } = await import("./rollback-plan.ts");
+  return makeCancelPlan(db, options);
 }

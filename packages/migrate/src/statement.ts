@@ -1,5 +1,7 @@
+import { type BackfillSettings, batchMark, withoutBatchMarks } from "./backfill-settings.ts";
+import { sha256 } from "./checksum.ts";
 import { excerptOf, type FileProblem, placeOf } from "./file-problem.ts";
-import type { MigrationSection } from "./migration-file.ts";
+import type { MigrationSection, OnlinePhase } from "./migration-file.ts";
 import { type Node, type ParsedStatement, type SqlParser, SqlSyntaxError, syntaxProblem } from "./parser.ts";
 
 /** A statement of a migration file. */
@@ -12,6 +14,10 @@ export interface MigrationStatement extends ParsedStatement {
   readonly kind: string;
   /** UTF-16 index of its end in the file. */
   readonly fileEnd: number;
+  /** Null outside an online migration. */
+  readonly phase: OnlinePhase | null;
+  /** Null unless it runs batch by batch. */
+  readonly backfill: BackfillSettings | null;
 }
 
 /** Parses a section; what it cannot use goes to `problems` and the rest is still returned. */
@@ -24,7 +30,7 @@ export function parseSection(
   for (const piece of section.pieces) {
     let parsed: ParsedStatement[];
     try {
-      parsed = parser.parse(piece.sql);
+      parsed = piece.backfill ? parseBackfill(parser, piece.sql) : parser.parse(piece.sql);
     } catch (error) {
       if (!(error instanceof SqlSyntaxError)) throw error;
       problems.push(syntaxProblem(error, section.file, section.text, piece.offset));
@@ -33,16 +39,34 @@ export function parseSection(
     for (const statement of parsed) {
       const index = piece.offset + statement.start;
       const place = placeOf(section.text, index);
-      const refused = refusalOf(statement.node);
+      const refused = refusalOf(statement.node) ?? (piece.backfill ? backfillRefusalOf(statement) : null);
       if (refused) {
         const excerpt = excerptOf(section.text, place);
         problems.push({ code: "MIGRATE-STATEMENT", file: section.file, ...place, excerpt, ...refused });
       }
       const kind = kindOf(statement);
-      statements.push({ ...statement, file: section.file, ...place, kind, fileEnd: index + statement.sql.length });
+      const fileEnd = index + statement.sql.length;
+      const { phase = null, backfill = null } = piece;
+      statements.push({ ...statement, file: section.file, ...place, kind, fileEnd, phase, backfill });
     }
   }
   return statements;
+}
+
+function parseBackfill(parser: SqlParser, sql: string): ParsedStatement[] {
+  return parser.parse(withoutBatchMarks(sql)).map((statement) => {
+    const text = sql.slice(statement.start, statement.end);
+    return { ...statement, sql: text, hash: sha256(text) };
+  });
+}
+
+function backfillRefusalOf({ node, sql }: ParsedStatement): { message: string; hint: string } | null {
+  const writes = "UpdateStmt" in node || "InsertStmt" in node || "DeleteStmt" in node;
+  if (writes && sql.includes(batchMark)) return null;
+  return {
+    message: writes ? "the statement of a backfill has no :batch" : "a backfill is an UPDATE, INSERT or DELETE",
+    hint: 'Put :batch into its WHERE, such as "where :batch and email_lower is null": it stands for the keys of a batch.',
+  };
 }
 
 function refusalOf(node: Node): { message: string; hint: string } | null {

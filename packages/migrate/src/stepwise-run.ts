@@ -1,10 +1,12 @@
 import { sqlStateOf } from "@db/core";
+import { forgetBackfills, runBackfill } from "./backfill-run.ts";
 import { transactionPoolerError } from "./advisory-lock.ts";
 import { dropInvalidIndex, isIndexSettled } from "./concurrent-index.ts";
 import { deleteDrizzleRow, writeDrizzleRow } from "./drizzle-history.ts";
 import { HistoryError, UncertainStatementError } from "./errors.ts";
 import type { JournalEntry } from "./history.ts";
 import type { PlannedMigration, PlannedStatement } from "./plan.ts";
+import { endOfPhase } from "./online-plan.ts";
 import type { MigrationRun, StatementReport } from "./report.ts";
 import { withLockRetries } from "./retry.ts";
 import { announceStatement, historyRecord, journalRecord, type RunContext } from "./run-context.ts";
@@ -38,6 +40,8 @@ export async function runStepwise(context: RunContext, migration: PlannedMigrati
     if (pid !== context.pid) throw transactionPoolerError();
   }
   const statements: StatementReport[] = [];
+  const end = plan.phase === null ? migration.statements.length : endOfPhase(migration, plan.phase);
+  const isWhole = end === migration.statements.length;
   let attempts = 1;
   const before = await readSettings(session, ["lock_timeout", "statement_timeout", ...migration.settings]);
   try {
@@ -45,6 +49,7 @@ export async function runStepwise(context: RunContext, migration: PlannedMigrati
     await writeSettings(session, timeoutSettings(lockTimeoutMs, statementTimeoutMs), "session");
     for (const [index, statement] of migration.statements.entries()) {
       if (index < resumedAt) continue;
+      if (index >= end) break;
       // The journal of an applied repeatable was cleared above; what is left is from the run cut short.
       const unsettled = index === resumedAt && journal.some((one) => one.position === index && one.state === "running");
       if (unsettled && (await isSettled(context, migration, statement))) {
@@ -63,13 +68,14 @@ export async function runStepwise(context: RunContext, migration: PlannedMigrati
       statements.push(report);
       announceStatement(context, migration, report);
     }
-    await runVerify(session, migration.verify);
+    if (isWhole) await runVerify(session, migration.verify);
   } finally {
     await writeSettings(session, before, "session").catch(() => undefined);
   }
   const durationMs = round(performance.now() - began);
-  await finish(context, migration, startedAt, durationMs);
-  return { id: migration.id, transactional: false, durationMs, attempts, resumedAt, statements };
+  if (isWhole) await finish(context, migration, startedAt, durationMs);
+  const phase = migration.statements[end - 1]?.phase ?? null;
+  return { id: migration.id, transactional: false, durationMs, attempts, resumedAt, phase, statements };
 }
 
 async function finish(
@@ -86,6 +92,7 @@ async function finish(
       await history.markReverted(session, migration.id, context.runId);
       await history.clearJournal(session, migration.id, "up");
       await history.clearJournal(session, migration.id, "down");
+      await forgetBackfills(session, history, migration.id);
       if (schema !== null && migration.drizzle) await deleteDrizzleRow(session, schema, migration.drizzle);
     } else {
       const done = migration.statements.length;
@@ -135,6 +142,8 @@ async function isSettled(
   migration: PlannedMigration,
   statement: PlannedStatement,
 ): Promise<boolean> {
+  // Its own checkpoint knows how far it came.
+  if (statement.backfill) return false;
   if (statement.index) return isIndexSettled(session, statement.index);
   if (repeatable.test(statement.kind) || options.uncertain === "rerun") return false;
   if (options.uncertain === "skip") return true;
@@ -150,6 +159,7 @@ async function runStep(
   statement: PlannedStatement,
   index: number,
 ): Promise<StatementReport> {
+  if (statement.backfill) return runBackfill(context, migration, statement, index);
   if (statement.transactionNeed !== "outside") {
     try {
       return await runAtomically(context, migration, statement, index);

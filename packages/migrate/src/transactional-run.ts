@@ -1,5 +1,6 @@
 import { isConnectionError, sqlStateOf } from "@db/core";
 import { transactionPoolerError } from "./advisory-lock.ts";
+import { forgetBackfills } from "./backfill-run.ts";
 import { deleteDrizzleRow, writeDrizzleRow } from "./drizzle-history.ts";
 import type { JournalRecord } from "./history.ts";
 import type { PlannedMigration } from "./plan.ts";
@@ -45,7 +46,7 @@ export async function runTransactional(context: RunContext, migration: PlannedMi
     if (!scripted) await commit(context);
     const durationMs = round(performance.now() - began);
     if (context.plan.direction === "up") await context.journal.add(journalOf(context, migration, statements));
-    return { id: migration.id, transactional: true, durationMs, attempts, resumedAt: 0, statements };
+    return { id: migration.id, transactional: true, durationMs, attempts, resumedAt: 0, phase: null, statements };
   });
 }
 
@@ -76,6 +77,7 @@ async function record(
   if (plan.direction === "down") {
     await history.markReverted(session, migration.id, context.runId);
     await history.clearJournal(session, migration.id, "up");
+    await forgetBackfills(session, history, migration.id);
     if (plan.history.drizzleSchema !== null && migration.drizzle) {
       await deleteDrizzleRow(session, plan.history.drizzleSchema, migration.drizzle);
     }
