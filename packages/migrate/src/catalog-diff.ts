@@ -40,17 +40,18 @@ export function formatCatalogDifferences(differences: readonly CatalogDifference
 function objectsOf(catalog: Catalog): Map<string, string> {
   const objects = new Map<string, string>();
   for (const table of catalog.tables) addTable(objects, table);
-  for (const { schema, name, kind, base, constrained, labels } of catalog.types) {
-    const parts = [kind, base ? typeText(base) : "", constrained ? "constrained" : "", labels.join(", ")];
+  for (const { schema, name, kind, base, labels, details } of catalog.types) {
+    const parts = [kind, base ? typeText(base) : "", labels.join(", "), details.join(", ")];
     objects.set(`type ${schema}.${name}`, parts.filter(Boolean).join(" "));
   }
-  const overloads = new Map<string, string[]>();
-  for (const { schema, name, volatile, hash } of catalog.functions) {
-    const key = `function ${schema}.${name}`;
-    overloads.set(key, [...(overloads.get(key) ?? []), `${volatile ? "volatile" : "steady"} ${hash.slice(0, 12)}`]);
+  for (const { schema, name, arguments: list, hash, privileges } of catalog.functions) {
+    objects.set(`function ${schema}.${name}(${list})`, `body ${hash.slice(0, 12)}`);
+    addPrivileges(objects, `function ${schema}.${name}(${list})`, privileges);
   }
-  for (const [key, texts] of overloads) objects.set(key, texts.toSorted().join("; "));
-  for (const name of catalog.sequences) objects.set(`sequence ${name}`, "");
+  for (const { name, definition } of catalog.sequences) objects.set(`sequence ${name}`, definition);
+  for (const name of catalog.schemas) objects.set(`schema ${name}`, "");
+  for (const { name, definition } of catalog.extensions) objects.set(`extension ${name}`, definition);
+  for (const { name, definition } of catalog.comments) objects.set(`comment on ${name}`, quoted(definition));
   return objects;
 }
 
@@ -58,7 +59,11 @@ function addTable(objects: Map<string, string>, table: CatalogTable): void {
   const name = `${table.schema}.${table.name}`;
   objects.set(`${table.kind} ${name}`, "");
   objects.set(`order of columns in ${name}`, table.columns.map((column) => column.name).join(", "));
-  objects.set(`triggers, policies and definition of ${name}`, table.extra.slice(0, 12));
+  if (table.definition !== null) objects.set(`definition of ${name}`, table.definition.replace(/\s+/g, " ").trim());
+  for (const { name: trigger, definition } of table.triggers) objects.set(`trigger ${trigger} on ${name}`, definition);
+  for (const { name: policy, definition } of table.policies) objects.set(`policy ${policy} on ${name}`, definition);
+  for (const property of table.properties) objects.set(`property of ${name}: ${property}`, "");
+  addPrivileges(objects, name, table.privileges);
   for (const column of table.columns) objects.set(`column ${name}.${column.name}`, columnText(column));
   for (const { name: constraint, type, definition, validated } of table.constraints) {
     // A NOT NULL is told of with its column; only from version 18 on it is a constraint too.
@@ -69,6 +74,14 @@ function addTable(objects: Map<string, string>, table: CatalogTable): void {
   for (const { name: index, definition, valid } of table.indexes) {
     objects.set(`index ${index} on ${name}`, `${definition}${valid ? "" : " (invalid)"}`);
   }
+}
+
+function addPrivileges(objects: Map<string, string>, name: string, privileges: readonly string[]): void {
+  for (const privilege of privileges) objects.set(`privilege on ${name}: ${privilege}`, "");
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''").replaceAll("\n", " ")}'`;
 }
 
 function columnText({ type, notNull, default: value, generated, identity }: CatalogColumn): string {
@@ -90,7 +103,7 @@ function typeText({ name, mods, array }: SqlType): string {
 function withoutEchoes(differences: readonly CatalogDifference[]): CatalogDifference[] {
   const moved = differences.filter(({ object, change }) => object.startsWith("column ") && change !== "changed");
   const isEcho = ({ object, change }: CatalogDifference): boolean => {
-    if (object.startsWith("triggers, policies")) return change !== "changed";
+    if (object.startsWith("definition of ")) return change !== "changed";
     const table = /^order of columns in (.*)$/.exec(object)?.[1];
     if (table === undefined) return false;
     return change !== "changed" || moved.some((one) => one.object.startsWith(`column ${table}.`));

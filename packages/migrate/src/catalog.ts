@@ -1,4 +1,5 @@
 import { type Queryable, sqlStateOf } from "@db/core";
+import { catalogSql } from "./catalog-sql.ts";
 import { sha256 } from "./checksum.ts";
 import { CatalogBusyError } from "./errors.ts";
 
@@ -44,6 +45,12 @@ export interface CatalogIndex {
   readonly definition: string;
 }
 
+/** An object known by its name and what the server prints of it. */
+export interface CatalogObject {
+  readonly name: string;
+  readonly definition: string;
+}
+
 export interface CatalogTable {
   readonly schema: string;
   readonly name: string;
@@ -53,8 +60,14 @@ export interface CatalogTable {
   readonly columns: readonly CatalogColumn[];
   readonly constraints: readonly CatalogConstraint[];
   readonly indexes: readonly CatalogIndex[];
-  /** A hash of what has no place above: view definition, triggers, policies, partition bound. */
-  readonly extra: string;
+  /** The query of a view; null for other relations. */
+  readonly definition: string | null;
+  readonly triggers: readonly CatalogObject[];
+  readonly policies: readonly CatalogObject[];
+  /** Everything else a migration may set: row security, persistence, storage parameters, partitioning, parents. */
+  readonly properties: readonly string[];
+  /** Rights of others than the owner, `reader SELECT`; empty by default. */
+  readonly privileges: readonly string[];
 }
 
 export interface CatalogType {
@@ -67,14 +80,19 @@ export interface CatalogType {
   readonly constrained: boolean;
   /** An enum's values in order. */
   readonly labels: readonly string[];
+  /** A domain's constraints and default, a composite type's columns. */
+  readonly details: readonly string[];
 }
 
 export interface CatalogFunction {
   readonly schema: string;
   readonly name: string;
+  /** As `pg_get_function_identity_arguments` prints them: tells overloads apart. */
+  readonly arguments: string;
   readonly volatile: boolean;
-  /** Hash of arguments, result and body. */
+  /** Hash of arguments, result, body and settings. */
   readonly hash: string;
+  readonly privileges: readonly string[];
 }
 
 /** What a plan knows of a database: user schemas only, without the history's own. */
@@ -86,7 +104,14 @@ export interface Catalog {
   readonly tables: readonly CatalogTable[];
   readonly types: readonly CatalogType[];
   readonly functions: readonly CatalogFunction[];
-  readonly sequences: readonly string[];
+  /** By qualified name: type, start, increment, bounds and owner, never the value it has reached. */
+  readonly sequences: readonly CatalogObject[];
+  /** `public` is always there and not told of. */
+  readonly schemas: readonly string[];
+  /** With their versions. */
+  readonly extensions: readonly CatalogObject[];
+  /** By object, as `pg_identify_object` calls it. */
+  readonly comments: readonly CatalogObject[];
 }
 
 /** A database with nothing in it, for linting without one. Sizes unknown, PostgreSQL 18. */
@@ -98,174 +123,33 @@ export const emptyCatalog: Catalog = Object.freeze({
   types: [],
   functions: [],
   sequences: [],
+  schemas: [],
+  extensions: [],
+  comments: [],
 });
 
-// Definitions of views take a share lock on their tables, which behind a stuck ALTER TABLE would wait for ever.
-// Printed names are qualified by the search path, so it is pinned for the fingerprint to be the same in every session.
-const prepareSql = /* sql */ `
-  select array_to_json(current_schemas(false))::text as path,
-         set_config('search_path', 'pg_catalog', true),
-         set_config('lock_timeout', '2s', true)`;
-
-// One round trip. Extension members are left out except types, which columns use. Sizes come from pg_class where
-// the table was ever vacuumed or analysed; the others, usually new and few, are measured.
-const catalogSql = /* sql */ `
-  with spaces as (
-    select n.oid, n.nspname
-      from pg_catalog.pg_namespace n
-     where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and n.nspname <> $1
-  ), members as (
-    select d.classid, d.objid from pg_catalog.pg_depend d where d.deptype = 'e'
-  ), relations as (
-    select c.*, s.nspname
-      from pg_catalog.pg_class c join spaces s on s.oid = c.relnamespace
-     where c.relkind in ('r', 'p', 'v', 'm', 'f')
-       and not exists (select from members m where m.classid = 'pg_class'::regclass and m.objid = c.oid)
-  ), columns as (
-    select a.attrelid,
-           json_agg(json_build_object(
-             'name', a.attname,
-             'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-             'base', case when n.nspname = 'pg_catalog' then t.typname else n.nspname || '.' || t.typname end,
-             'array', e.oid is not null,
-             'notNull', a.attnotnull,
-             'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid),
-             'generated', a.attgenerated,
-             'identity', a.attidentity <> ''
-           ) order by a.attnum) as list
-      from pg_catalog.pg_attribute a
-      join relations r on r.oid = a.attrelid
-      left join pg_catalog.pg_type e on e.typarray = a.atttypid
-      join pg_catalog.pg_type t on t.oid = coalesce(e.oid, a.atttypid)
-      join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-     where a.attnum > 0 and not a.attisdropped
-     group by a.attrelid
-  ), constraints as (
-    select c.conrelid,
-           json_agg(json_build_object(
-             'name', c.conname,
-             'type', c.contype,
-             'columns', (select coalesce(json_agg(a.attname order by k.position), '[]')
-                           from unnest(c.conkey) with ordinality as k(attnum, position)
-                           join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum),
-             'validated', c.convalidated,
-             'definition', pg_catalog.pg_get_constraintdef(c.oid),
-             'references', (select fn.nspname || '.' || f.relname
-                              from pg_catalog.pg_class f join pg_catalog.pg_namespace fn on fn.oid = f.relnamespace
-                             where f.oid = c.confrelid)
-           ) order by c.conname) as list
-      from pg_catalog.pg_constraint c join relations r on r.oid = c.conrelid
-     group by c.conrelid
-  ), indexes as (
-    select i.indrelid,
-           json_agg(json_build_object(
-             'name', c.relname,
-             'columns', (select coalesce(json_agg(a.attname order by k.position), '[]')
-                           from unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality as k(attnum, position)
-                           left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-                                                              and k.attnum > 0),
-             'unique', i.indisunique,
-             'valid', i.indisvalid,
-             'constraint', exists (select from pg_catalog.pg_constraint o where o.conindid = i.indexrelid
-                                      and o.contype in ('p', 'u', 'x')),
-             'method', m.amname,
-             'partial', i.indpred is not null,
-             'definition', pg_catalog.pg_get_indexdef(i.indexrelid)
-           ) order by c.relname) as list
-      from pg_catalog.pg_index i
-      join relations r on r.oid = i.indrelid
-      join pg_catalog.pg_class c on c.oid = i.indexrelid
-      join pg_catalog.pg_am m on m.oid = c.relam
-     group by i.indrelid
-  ), triggers as (
-    select g.tgrelid, string_agg(pg_catalog.pg_get_triggerdef(g.oid) || g.tgenabled::text, ';' order by g.tgname) as text
-      from pg_catalog.pg_trigger g join relations r on r.oid = g.tgrelid
-     where not g.tgisinternal
-     group by g.tgrelid
-  ), policies as (
-    select p.polrelid,
-           string_agg(concat_ws(' ', p.polname, p.polcmd, p.polpermissive, p.polroles::text,
-             pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)),
-             ';' order by p.polname) as text
-      from pg_catalog.pg_policy p join relations r on r.oid = p.polrelid
-     group by p.polrelid
-  )
-  select json_build_object(
-    'serverVersion', current_setting('server_version_num')::int,
-    'timeZone', current_setting('TimeZone'),
-    'tables', (
-      select coalesce(json_agg(json_build_object(
-               'schema', r.nspname, 'name', r.relname, 'kind', r.relkind, 'rows', r.reltuples,
-               'bytes', case when r.reltuples < 0 and r.relkind in ('r', 'm') then pg_catalog.pg_relation_size(r.oid) end,
-               'columns', coalesce(c.list, '[]'), 'constraints', coalesce(k.list, '[]'),
-               'indexes', coalesce(i.list, '[]'),
-               'extra', md5(concat_ws('|', r.relrowsecurity, r.relforcerowsecurity, r.relpersistence, r.reloptions::text,
-                 pg_catalog.pg_get_expr(r.relpartbound, r.oid), pg_catalog.pg_get_partkeydef(r.oid), t.text, p.text,
-                 case when r.relkind in ('v', 'm') then pg_catalog.pg_get_viewdef(r.oid) end))
-             ) order by r.nspname, r.relname), '[]')
-        from relations r
-        left join columns c on c.attrelid = r.oid
-        left join constraints k on k.conrelid = r.oid
-        left join indexes i on i.indrelid = r.oid
-        left join triggers t on t.tgrelid = r.oid
-        left join policies p on p.polrelid = r.oid),
-    'types', (
-      select coalesce(json_agg(json_build_object(
-               'schema', s.nspname, 'name', t.typname, 'kind', t.typtype,
-               'base', pg_catalog.format_type(t.typbasetype, t.typtypmod),
-               'baseName', case when bn.nspname = 'pg_catalog' then b.typname else bn.nspname || '.' || b.typname end,
-               'constrained', t.typnotnull or exists (select from pg_catalog.pg_constraint o where o.contypid = t.oid),
-               'labels', (select coalesce(json_agg(l.enumlabel order by l.enumsortorder), '[]')
-                            from pg_catalog.pg_enum l where l.enumtypid = t.oid)
-             ) order by s.nspname, t.typname), '[]')
-        from pg_catalog.pg_type t
-        join spaces s on s.oid = t.typnamespace
-        left join pg_catalog.pg_type b on b.oid = t.typbasetype
-        left join pg_catalog.pg_namespace bn on bn.oid = b.typnamespace
-       where t.typcategory <> 'A'
-         and (t.typrelid = 0 or exists (select from pg_catalog.pg_class c where c.oid = t.typrelid and c.relkind = 'c'))),
-    'functions', (
-      select coalesce(json_agg(json_build_object(
-               'schema', s.nspname, 'name', f.proname, 'volatile', f.provolatile = 'v',
-               'hash', md5(concat_ws('|', pg_catalog.pg_get_function_identity_arguments(f.oid),
-                 pg_catalog.pg_get_function_result(f.oid), f.prosrc, f.provolatile, f.prosecdef, f.proconfig::text)))
-             order by s.nspname, f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)), '[]')
-        from pg_catalog.pg_proc f join spaces s on s.oid = f.pronamespace),
-    'sequences', (
-      select coalesce(json_agg(s.nspname || '.' || c.relname order by s.nspname, c.relname), '[]')
-        from pg_catalog.pg_class c join spaces s on s.oid = c.relnamespace
-       where c.relkind = 'S'
-         and not exists (select from members m where m.classid = 'pg_class'::regclass and m.objid = c.oid))
-  )::text as catalog`;
-
 /**
- * Reads the catalog. Runs in the caller's session, in a transaction of its own.
+ * Reads the catalog in one round trip.
  * @throws {CatalogBusyError} when a table stays locked exclusively for two seconds
  */
 export async function collectCatalog(session: Queryable, historySchema: string): Promise<Catalog> {
-  await session.query("begin transaction read only");
   try {
-    const path = await session.query<{ path: string }>(prepareSql);
     const { rows } = await session.query<{ catalog: string }>(catalogSql, [historySchema]);
-    const raw = JSON.parse(rows[0]?.catalog ?? "{}") as Omit<RawCatalog, "searchPath">;
-    return readCatalog({ ...raw, searchPath: JSON.parse(path.rows[0]?.path ?? "[]") as string[] });
+    return readCatalog(JSON.parse(rows[0]?.catalog ?? "{}") as RawCatalog);
   } catch (error) {
     if (sqlStateOf(error) !== "55P03") throw error;
     throw new CatalogBusyError("the catalog could not be read within 2 s: a table is locked exclusively", {
       cause: error,
       hint: "Find the session that holds the lock in pg_locks, wait for it or end it, then try again.",
     });
-  } finally {
-    // Ends a read-only transaction: whichever way, nothing changes.
-    await session.query("rollback").catch(() => undefined);
   }
 }
 
 /** SHA-256 over everything a migration could change, sizes and settings left out. */
 export function fingerprintCatalog(catalog: Catalog): string {
-  const { tables, types, functions, sequences } = catalog;
-  return sha256(JSON.stringify([tables.map(({ rows: _rows, ...table }) => table), types, functions, sequences]));
+  const { tables, types, functions, sequences, schemas, extensions, comments } = catalog;
+  const sized = tables.map(({ rows: _rows, ...table }) => table);
+  return sha256(JSON.stringify([sized, types, functions, sequences, schemas, extensions, comments]));
 }
 
 interface RawCatalog extends Omit<Catalog, "tables" | "types"> {

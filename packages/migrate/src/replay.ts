@@ -52,8 +52,10 @@ export function replay(node: Node, catalog: WorkingCatalog): void {
     catalog.functions.set(`${schema}.${name}`, {
       schema,
       name,
+      arguments: "",
       volatile: (declared[0] ?? "volatile") === "volatile",
       hash: "",
+      privileges: [],
     });
   } else if ("VariableSetStmt" in node) set(node.VariableSetStmt, catalog);
 }
@@ -293,5 +295,5 @@ function addType(
   const schema = parts.at(-2) ?? catalog.searchPath[0] ?? "public";
   const name = parts.at(-1) ?? "";
   const { kind, labels = [], base = null, constrained = false } = shape;
-  catalog.types.set(`${schema}.${name}`, { schema, name, kind, labels, base, constrained });
+  catalog.types.set(`${schema}.${name}`, { schema, name, kind, labels, base, constrained, details: [] });
 }
