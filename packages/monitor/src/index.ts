@@ -36,8 +36,12 @@ export type {
 } from "./facts.ts";
 export type { HistogramSample, MetricFamily } from "./family.ts";
 export { recommend } from "./findings.ts";
+export type { Point } from "./forecast/buckets.ts";
+export { type CapacityForecast, forecastCapacity } from "./forecast/capacity.ts";
+export { forecast, type Forecast, type ForecastOptions } from "./forecast/forecast.ts";
 export { buildGrafanaDashboard } from "./grafana/dashboard.ts";
 export { createLocalHost, type HostFilesystem, type HostStats, type HostStatsSource } from "./host.ts";
+export { type KeySeries, keySeries } from "./key-series.ts";
 export { hasMetric, type MetricDefinition, type MetricType, type ServerScope, type Tier } from "./metric.ts";
 export { type CollectOptions, createMonitor, type Monitor } from "./monitor.ts";
 export { monitorDefaults, type MonitorOptions, type MonitorTarget } from "./options.ts";
@@ -62,7 +66,7 @@ export {
   type ReportTable,
 } from "./report/report.ts";
 export { renderReportText } from "./report/text.ts";
-export { type KeySeries, keySeries, type Series, type SeriesQuery } from "./series.ts";
+export type { Series, SeriesQuery } from "./series.ts";
 export {
   type Block,
   type MetricRow,

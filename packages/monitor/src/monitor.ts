@@ -13,12 +13,15 @@ import type { Alert, AlertEvent } from "./alerts/event.ts";
 import { UnsupportedServerError } from "./errors.ts";
 import { copyFamilies, type MetricFamily } from "./family.ts";
 import { recommend, toFinding } from "./findings.ts";
+import { capacityFindings, type CapacityForecast, forecastCapacity } from "./forecast/capacity.ts";
 import { type HostStats, type HostStatsSource, hostTables } from "./host.ts";
 import { type MonitorOptions, type ResolvedMonitorOptions, resolveMonitorOptions } from "./options.ts";
 import { copyPoolStats, type PoolStats, poolTables } from "./pool-stats.ts";
 import { type Series, type SeriesQuery, SeriesStore } from "./series.ts";
 import type { Block, Snapshot } from "./snapshot.ts";
 import { Target } from "./target.ts";
+
+const forecastAgeMs = 60_000;
 
 export interface CollectOptions {
   /** Ends the caller's wait; the collection itself goes on for whoever else waits. */
@@ -48,6 +51,8 @@ export interface Monitor extends Service {
   alertHistory(): readonly AlertEvent[];
   /** A chart's lines, by the name in `keySeries`. */
   series(name: string, query: SeriesQuery): readonly Series[];
+  /** When storage, connections, sequences and ids are used up, soonest first, from all that `series` knows. */
+  forecasts(): readonly CapacityForecast[];
 }
 
 /** Makes a monitor. It does nothing until `collect` or `start`. @throws {InvalidMonitorOptionsError} */
@@ -68,6 +73,7 @@ class LiveMonitor implements Monitor {
   #host: HostStats | undefined;
   #pool: PoolStats | undefined;
   #families: readonly MetricFamily[] = [];
+  #foreseen: { readonly at: number; readonly told: readonly CapacityForecast[] } | undefined;
 
   constructor(options: ResolvedMonitorOptions) {
     this.#options = options;
@@ -142,7 +148,9 @@ class LiveMonitor implements Monitor {
   findings(): readonly Finding[] {
     const ids = new Map(this.#options.rules.map(({ name, finding }) => [name, finding]));
     const fromAlerts = this.#engine.alerts().map((alert) => toFinding(alert, ids.get(alert.rule) ?? alert.rule));
-    return [...fromAlerts, ...recommend(this.snapshot())].toSorted(compareFindings);
+    return [...fromAlerts, ...capacityFindings(this.forecasts()), ...recommend(this.snapshot())].toSorted(
+      compareFindings,
+    );
   }
 
   alerts(): readonly Alert[] {
@@ -155,6 +163,17 @@ class LiveMonitor implements Monitor {
 
   series(name: string, query: SeriesQuery): readonly Series[] {
     return this.#series.query(name, query);
+  }
+
+  forecasts(): readonly CapacityForecast[] {
+    const collectedAt = this.#collectedAt;
+    if (collectedAt === undefined) return [];
+    // A course changes slowly: what was worked out a minute ago still holds.
+    if (!this.#foreseen || collectedAt - this.#foreseen.at >= forecastAgeMs) {
+      const told = forecastCapacity((name) => this.#series.all(name), this.snapshot());
+      this.#foreseen = { at: collectedAt, told };
+    }
+    return this.#foreseen.told;
   }
 
   health(): ServiceHealth {

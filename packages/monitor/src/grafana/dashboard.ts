@@ -1,6 +1,6 @@
 import type { Expression } from "../alerts/expression.ts";
 import { toPromql } from "../prometheus/promql.ts";
-import { type KeySeries, keySeries } from "../series.ts";
+import { type KeySeries, keySeries } from "../key-series.ts";
 
 const units: Readonly<Record<KeySeries["unit"], string>> = {
   connections: "short",
