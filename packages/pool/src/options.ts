@@ -136,7 +136,10 @@ export interface PoolOptions {
 export interface PoolConfig
   extends
     Omit<pg.PoolConfig, "pipeline">,
-    Partial<Omit<PoolOptions, "max" | "min" | "maxUses" | "ssl" | "password" | "allowExitOnIdle">> {}
+    Partial<Omit<PoolOptions, "max" | "min" | "maxUses" | "ssl" | "password" | "allowExitOnIdle" | "pipeline">> {
+  /** As in `PoolOptions`; with `undefined` for the default, as every option of pg has it. */
+  readonly pipeline?: PipelineOptions | boolean | undefined;
+}
 
 /** Every default in one place. */
 export const poolDefaults: Readonly<
