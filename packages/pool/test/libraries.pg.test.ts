@@ -117,7 +117,7 @@ describe("graphile-worker", () => {
     await runOnce({
       pgPool: pool,
       taskList: {
-        greet: async (payload, { query }) => void greeted.push(payload, (await query("select 1 as one")).rows),
+        greet: async (payload, helpers) => void greeted.push(payload, (await helpers.query("select 1 as one")).rows),
       },
     });
     await utils.release();
