@@ -21,7 +21,7 @@ const measured = new WeakMap<object, Set<Measured>>();
  * @returns to be disposed when the pool is gone for good
  */
 export function registerPoolMetrics(
-  registry: Registry | Registry<never>,
+  registry: Pick<Registry, "registerMetric" | "removeSingleMetric">,
   pool: { stats(): PoolStats },
   { name = "default" }: { readonly name?: string } = {},
 ): Disposable {
