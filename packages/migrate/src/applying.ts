@@ -21,6 +21,7 @@ import type { MigrationFailure, MigrationReport, MigrationRun } from "./report.t
 import { historyRecord, newRunId, type RunContext } from "./run-context.ts";
 import { readServer, requireWritable } from "./server.ts";
 import { CommitUnknownError, withPreparedHistory } from "./scripted-run.ts";
+import { writeSnapshot } from "./snapshot.ts";
 import { round, serverMessage, StatementError } from "./statement-run.ts";
 import { runStepwise } from "./stepwise-run.ts";
 import { toolVersion } from "./tool-version.ts";
@@ -104,7 +105,7 @@ async function runAll(
   migrations: readonly PlannedMigration[],
   report: ReportBuilder,
 ): Promise<void> {
-  const { options, session, history } = context;
+  const { options } = context;
   const total = migrations.length;
   for (const [position, migration] of migrations.entries()) {
     options.onProgress({ phase: "migrate", current: position, total, unit: "steps", message: migration.id });
@@ -128,12 +129,18 @@ async function runAll(
   }
   await context.journal.flush();
   options.onProgress({ phase: "migrate", current: total, total, unit: "steps" });
+  if (report.applied.length > 0 || report.adopted.length > 0) await keepSnapshot(context, report);
+}
+
+/** What drift is told from: the catalog as this run leaves it. */
+async function keepSnapshot({ session, history, plan }: RunContext, report: ReportBuilder): Promise<void> {
+  const catalog = await collectCatalog(session, history.schema);
   const last = report.applied.at(-1);
-  if (last && context.plan.direction === "up") {
-    const fingerprint = fingerprintCatalog(await collectCatalog(session, history.schema));
-    await history.setFingerprint(session, last.id, fingerprint);
-    report.catalogFingerprint = fingerprint;
+  if (last && plan.direction === "up") {
+    report.catalogFingerprint = fingerprintCatalog(catalog);
+    await history.setFingerprint(session, last.id, report.catalogFingerprint);
   }
+  await writeSnapshot(session, history, { migration: await history.newest(session), catalog });
 }
 
 /** One begun step by step goes on that way, even if what is left of it could be a transaction. */

@@ -32,6 +32,11 @@ export class UnknownMigrationError extends DbError {
   override readonly code = "MIGRATE_UNKNOWN_MIGRATION";
 }
 
+/** There is nothing to hold the catalog against. */
+export class DriftBaselineError extends DbError {
+  override readonly code = "MIGRATE_NO_SNAPSHOT";
+}
+
 /** The server is one this package does not run against: older than PostgreSQL 12, or unable to write. */
 export class UnsupportedServerError extends DbError {
   override readonly code = "MIGRATE_UNSUPPORTED_SERVER";

@@ -168,6 +168,14 @@ export class History {
     );
   }
 
+  /** The versioned migration applied last; null when none is. */
+  async newest(session: Queryable): Promise<string | null> {
+    const { rows } = await session.query<{ id: string }>(
+      `select id from ${this.#history} where state = 'applied' and kind = 'versioned' order by sequence desc limit 1`,
+    );
+    return rows[0]?.id ?? null;
+  }
+
   async setFingerprint(session: Queryable, id: string, fingerprint: string): Promise<void> {
     await session.query(`update ${this.#history} set catalog_fingerprint = $2 where id = $1`, [id, fingerprint]);
   }

@@ -23,11 +23,13 @@ export {
 } from "./column-change.ts";
 export type { BackfillSettings } from "./backfill-settings.ts";
 export type { MigrationState } from "./comparison.ts";
+export { detectDrift, type DriftOptions, type DriftReport } from "./drift.ts";
 export type { StatementEffects } from "./effect-collector.ts";
 export {
   BackfillError,
   BackfillPausedError,
   CatalogBusyError,
+  DriftBaselineError,
   HistoryError,
   MigrationFailedError,
   MigrationFilesError,
@@ -73,6 +75,9 @@ export {
   type ShadowDatabase,
 } from "./reversal-proof.ts";
 export { planCancel, planRollback } from "./rollback.ts";
+export { buildCatalog, type BuildCatalogOptions } from "./shadow-catalog.ts";
+export { type CatalogSnapshot, readSnapshot } from "./snapshot.ts";
 export { migrationStatus, type MigrationStatus, type MigrationStatusEntry } from "./status.ts";
 export { type LockMode, lockModes, type TableLock } from "./table-lock.ts";
+export { type Verification, verifyMigrations, type VerifyOptions, type VerifyReport } from "./verification.ts";
 export { switchVersion, type VersionSwitch } from "./version-switch.ts";
