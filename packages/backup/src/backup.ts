@@ -1,8 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { AbortedError, type Finding, formatLsn, messageOf, parseLsn, walSegmentName } from "@db/core";
+import { ArchiveCollector } from "./archive-collector.ts";
 import { manifestMacKey, readCatalog } from "./catalog.ts";
-import { ManifestMismatchError, ReplicationProtocolError, WalGapError } from "./errors.ts";
-import { FileCollector } from "./file-collector.ts";
+import {
+  ManifestMismatchError,
+  ReplicationProtocolError,
+  ReplicationServerError,
+  UnsupportedServerError,
+  WalGapError,
+} from "./errors.ts";
+import { type Collector, type CollectorEvents, FileCollector } from "./file-collector.ts";
 import {
   type BackupInfo,
   backupInfo,
@@ -12,7 +19,12 @@ import {
   type ManifestObject,
 } from "./manifest.ts";
 import { type BackupOptions, resolveBackupOptions, type ResolvedBackupOptions } from "./options.ts";
-import { type BaseBackupEnd, runBaseBackup, type WalPosition } from "./replication/base-backup.ts";
+import {
+  type BaseBackupEnd,
+  runBaseBackup,
+  type ServerCompression,
+  type WalPosition,
+} from "./replication/base-backup.ts";
 import { lockBackups, readServerConfiguration, readServerFacts, type ServerFacts } from "./replication/server.ts";
 import { ReplicationSession } from "./replication/session.ts";
 import { WalStream } from "./replication/wal-stream.ts";
@@ -84,6 +96,11 @@ async function takeBackup(options: ResolvedBackupOptions): Promise<BackupReport>
   const connect = (): Promise<ReplicationSession> => ReplicationSession.connect({ ...options, signal });
   await using session = await connect();
   const facts = await readServerFacts(session);
+  if (options.serverCompression && facts.version < 150_000) {
+    throw new UnsupportedServerError(`server version ${facts.version} cannot compress a backup`, {
+      hint: "Servers compress from PostgreSQL 15 on: compress here (compression.by client).",
+    });
+  }
   await lockBackups(session);
   await repository.initialise(new Date(startedAt).toISOString());
   const label = await freeLabel(options, facts.systemIdentifier, startedAt);
@@ -102,6 +119,8 @@ async function takeBackup(options: ResolvedBackupOptions): Promise<BackupReport>
     throw error;
   }
 }
+
+const plain: Compression = { algorithm: "none", level: 0 };
 
 /** One backup under way. */
 class BackupRun {
@@ -133,7 +152,9 @@ class BackupRun {
     this.#storage = options.repository.storage;
     this.#prefix = backupPrefix(facts.systemIdentifier, label);
     this.#sealing = { dataKey: dataKey?.bytes, compression: options.compression, signal };
-    this.#packs = new PackWriter(this.#storage, this.#prefix, this.#sealing);
+    // What the server compressed does not become smaller here.
+    const packed = options.serverCompression ? plain : options.compression;
+    this.#packs = new PackWriter(this.#storage, this.#prefix, { ...this.#sealing, compression: packed });
     this.#wal = new WalCollector(this.#storage, this.#prefix, facts.walSegmentBytes, this.#sealing);
   }
 
@@ -150,7 +171,7 @@ class BackupRun {
     let received = 0;
     let total = 0;
     const walFailed = new AbortController();
-    const collector = new FileCollector(this.#packs, {
+    const events: CollectorEvents = {
       begin: async (position, listed) => {
         start = position;
         total = listed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -169,11 +190,16 @@ class BackupRun {
         const progress = { phase: "copy", current: received, unit: "bytes" } as const;
         this.#options.onProgress(total > 0 ? { ...progress, total: Math.max(total, received) } : progress);
       },
-    });
-    const { checkpoint, maxRateBytes } = this.#options;
+    };
+    const { checkpoint, maxRateBytes, serverCompression: compression } = this.#options;
+    const collector: Collector = compression
+      ? new ArchiveCollector(this.#packs, compression.algorithm, events)
+      : new FileCollector(this.#packs, events);
     const major = Math.floor(this.#facts.version / 10_000);
-    const request = { major, label: `db ${this.#label}`.slice(0, 32), checkpoint, maxRateBytes };
-    const end = await runBaseBackup(session, request, collector);
+    const request = { major, label: `db ${this.#label}`.slice(0, 32), checkpoint, maxRateBytes, compression };
+    const end = await runBaseBackup(session, request, collector).catch((error: unknown) => {
+      throw explainCompression(error, compression);
+    });
     const stoppedAt = clock.now();
     if (!start || !wal) throw new ReplicationProtocolError("the server never began the backup");
     this.#checkTimeline(start, end);
@@ -204,7 +230,7 @@ class BackupRun {
       timeline: start.timeline,
       fromStandby: this.#facts.inRecovery,
       files: collector.entries.filter(({ type }) => type === "file").length,
-      bytes: this.#packs.position,
+      bytes: collector.bytes,
       storedBytes: [...packs, ...objects].reduce((sum, { storedBytes }) => sum + storedBytes, 0),
       tablespaces,
       databases: this.#facts.databases,
@@ -215,6 +241,7 @@ class BackupRun {
       compression: this.#options.compression,
       packBytes,
       packs,
+      archives: collector.archives,
       objects,
       wal: this.#wal.segments,
     };
@@ -326,6 +353,16 @@ async function freeLabel(options: ResolvedBackupOptions, systemIdentifier: strin
     const label = `${text.slice(0, 8)}-${text.slice(9, 15)}F`;
     if (!taken.has(label)) return label;
   }
+}
+
+/** A server built without an algorithm says so only when it is asked for it. */
+function explainCompression(error: unknown, compression: ServerCompression | undefined): unknown {
+  if (!compression || !(error instanceof ReplicationServerError)) return error;
+  if (!/build does not support|not supported by this build/.test(error.message)) return error;
+  return new UnsupportedServerError(`the server cannot compress with ${compression.algorithm}`, {
+    cause: error,
+    hint: "Compress here (compression.by client), or with gzip.",
+  });
 }
 
 function reportOf(manifest: BackupManifest, durationMs: number): BackupReport {

@@ -12,3 +12,21 @@ test("is written as the server writes it, lowest byte first", () => {
   expect(crc32cHex(0xe3069283)).toBe("839206e3");
   expect(crc32cHex(0)).toBe("00000000");
 });
+
+test("is the same in lanes, in words and byte by byte", () => {
+  const bytes = Buffer.from(Array.from({ length: 200_003 }, (_, n) => (n * 2_654_435_761) >>> 24));
+  for (const length of [1, 7, 8, 9, 6_143, 6_144, 6_145, 12_295, 98_304, 98_305, 200_000]) {
+    const part = bytes.subarray(3, 3 + length);
+    expect([length, crc32c(part, 77)]).toEqual([length, bitwise(part, 77)]);
+  }
+});
+
+/** The definition itself. */
+function bitwise(data: Uint8Array, previous: number): number {
+  let crc = ~previous;
+  for (const byte of data) {
+    crc ^= byte;
+    for (let k = 0; k < 8; k++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}

@@ -26,6 +26,14 @@ export interface ManifestObject {
   readonly sha256: string;
 }
 
+/** One archive as the server compressed it. */
+export interface StoredArchive {
+  /** How many packs it takes. */
+  readonly packs: number;
+  /** Its length, unpacked. */
+  readonly plainBytes: number;
+}
+
 /** One WAL segment stored with its backup. */
 export interface ManifestWalSegment {
   readonly segment: string;
@@ -90,6 +98,11 @@ export interface BackupManifest extends Omit<BackupInfo, "encrypted" | "verified
   readonly compression: Compression;
   readonly packBytes: number;
   readonly packs: readonly ManifestObject[];
+  /**
+   * The server's archives, where it compressed them itself: the packs hold one compressed stream each, and the places
+   * of the file index are those in the archives, unpacked, one after the other. Empty where the packs hold the files.
+   */
+  readonly archives: readonly StoredArchive[];
   /** The file index, the server's own manifest (13 and newer), the configuration, the WAL. */
   readonly objects: readonly ManifestObject[];
   readonly wal: readonly ManifestWalSegment[];

@@ -4,7 +4,7 @@ import { readSealed } from "./repository/sealed-object.ts";
 import type { OpenedBackup } from "./catalog.ts";
 import { crc32c, crc32cHex } from "./crc32c.ts";
 import { CorruptObjectError } from "./errors.ts";
-import type { FileEntry } from "./manifest.ts";
+import type { BackupManifest, FileEntry } from "./manifest.ts";
 import { safeRelativePath } from "./safe-path.ts";
 
 /** Reads one of a backup's sealed objects whole: an index, settings, never data. @throws {CorruptObjectError} */
@@ -84,27 +84,42 @@ export async function readStoredFiles(
   };
   const packs = { dataKey: backup.dataKey?.bytes, signal: options.signal };
   try {
-    for await (const chunk of readPacks(repository.storage, prefix, manifest.packs, packs)) {
+    for await (const chunk of readPacks(repository.storage, prefix, manifest, packs)) {
       let at = 0;
+      let given = 0;
       while (at < chunk.length) {
         await openAt();
-        if (!current) throw new CorruptObjectError(key, "holds bytes that belong to no file");
+        if (!current) {
+          // Between the files of an archive lie its headers, between packed files nothing.
+          if (manifest.archives.length === 0) throw new CorruptObjectError(key, "holds bytes that belong to no file");
+          const skipped = Math.min(chunk.length - at, (queue[next]?.position ?? Infinity) - position);
+          if (!(skipped > 0)) throw new CorruptObjectError(key, "holds files that overlap");
+          position += skipped;
+          at += skipped;
+          continue;
+        }
         const part = chunk.subarray(at, at + Math.min(current.left, chunk.length - at));
         current.crc = crc32c(part, current.crc);
         await current.sink.write(part);
         current.left -= part.length;
         position += part.length;
+        given += part.length;
         at += part.length;
         if (current.left === 0) await finish();
       }
-      options.onBytes?.(chunk.length);
+      options.onBytes?.(given);
     }
   } catch (error) {
     await current?.sink.abort();
     throw error;
   }
   await openAt();
-  if (current || next < queue.length || position !== manifest.bytes) {
+  if (current || next < queue.length || position !== runBytes(manifest)) {
     throw new CorruptObjectError(key, "ends before its last file");
   }
+}
+
+/** The length of the run of packed bytes. */
+function runBytes({ archives, bytes }: BackupManifest): number {
+  return archives.length === 0 ? bytes : archives.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
 }

@@ -33,6 +33,8 @@ export class TarReader {
   readonly #name: string;
   #header: Buffer = Buffer.alloc(block);
   #headerLength = 0;
+  #position = 0;
+  #inFile = false;
   #fileLeft = 0;
   #paddingLeft = 0;
   #zeroBlocks = 0;
@@ -42,17 +44,29 @@ export class TarReader {
     this.#sink = sink;
   }
 
-  /** @throws {ReplicationProtocolError} when a header is not one; @throws {UnsafePathError} */
-  async write(chunk: Buffer): Promise<void> {
-    let at = 0;
+  /** Bytes of the archive read so far. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /**
+   * Takes the next bytes; a returned promise asks to wait, and the chunk must stay as it is until then.
+   * @throws {ReplicationProtocolError} when a header is not one; @throws {UnsafePathError}
+   */
+  write(chunk: Buffer): Promise<void> | undefined {
+    return this.#take(chunk, 0);
+  }
+
+  #take(chunk: Buffer, from: number): Promise<void> | undefined {
+    let at = from;
     while (at < chunk.length) {
+      const begin = at;
+      let held: void | Promise<void> = undefined;
       if (this.#fileLeft > 0) {
         const length = Math.min(this.#fileLeft, chunk.length - at);
-        const held = this.#sink.data(chunk.subarray(at, at + length));
-        if (held) await held;
+        held = this.#sink.data(chunk.subarray(at, at + length));
         at += length;
         this.#fileLeft -= length;
-        if (this.#fileLeft === 0) this.#sink.endEntry();
       } else if (this.#paddingLeft > 0) {
         const length = Math.min(this.#paddingLeft, chunk.length - at);
         at += length;
@@ -62,9 +76,26 @@ export class TarReader {
         chunk.copy(this.#header, this.#headerLength, at, at + length);
         at += length;
         this.#headerLength += length;
-        if (this.#headerLength === block) this.#takeHeader();
       }
+      this.#position += at - begin;
+      if (held) return held.then(() => this.#goOn(chunk, at));
+      this.#settle();
     }
+    return undefined;
+  }
+
+  #goOn(chunk: Buffer, at: number): Promise<void> | undefined {
+    this.#settle();
+    return this.#take(chunk, at);
+  }
+
+  /** Ends what is complete now: an entry, or a header. */
+  #settle(): void {
+    if (this.#inFile && this.#fileLeft === 0) {
+      this.#inFile = false;
+      this.#sink.endEntry();
+    }
+    if (this.#headerLength === block) this.#takeHeader();
   }
 
   /** @throws {ReplicationProtocolError} when the archive stops inside an entry */
@@ -85,7 +116,8 @@ export class TarReader {
     this.#sink.entry(entry);
     this.#fileLeft = entry.sizeBytes;
     this.#paddingLeft = (block - (entry.sizeBytes % block)) % block;
-    if (entry.sizeBytes === 0) this.#sink.endEntry();
+    this.#inFile = entry.sizeBytes > 0;
+    if (!this.#inFile) this.#sink.endEntry();
   }
 }
 

@@ -11,6 +11,16 @@ export interface BaseBackupRequest {
   readonly checkpoint: "fast" | "spread";
   /** Most bytes per second the server sends; undefined for no limit. */
   readonly maxRateBytes?: number | undefined;
+  /** Compression by the server, 15 and newer. */
+  readonly compression?: ServerCompression | undefined;
+}
+
+/** How the server compresses its archives before it sends them. */
+export interface ServerCompression {
+  readonly algorithm: "zstd" | "gzip";
+  readonly level: number;
+  /** Threads beside the one that reads; zstd alone knows them. 0: none. */
+  readonly workers: number;
 }
 
 /**
@@ -30,6 +40,7 @@ export function baseBackupCommand(request: BaseBackupRequest): string {
       ...(rate === undefined ? [] : [`MAX_RATE ${rate}`]),
       "MANIFEST 'yes'",
       "MANIFEST_CHECKSUMS 'CRC32C'",
+      ...(request.compression ? compressionOptions(request.compression) : []),
     ];
     return `BASE_BACKUP (${options.join(", ")})`;
   }
@@ -41,6 +52,11 @@ export function baseBackupCommand(request: BaseBackupRequest): string {
     ...(request.major >= 13 ? ["MANIFEST 'yes' MANIFEST_CHECKSUMS 'CRC32C'"] : []),
   ];
   return words.join(" ");
+}
+
+function compressionOptions({ algorithm, level, workers }: ServerCompression): string[] {
+  const detail = workers > 0 ? `level=${level},workers=${workers}` : `level=${level}`;
+  return [`COMPRESSION '${algorithm}'`, `COMPRESSION_DETAIL '${detail}'`];
 }
 
 /** A position the server names. */
@@ -63,8 +79,8 @@ export interface BaseBackupSink {
   begin(start: WalPosition, tablespaces: readonly ListedTablespace[]): Promise<void>;
   /** The archive of one tablespace begins; undefined for the data directory. */
   beginArchive(tablespaceOid: string | undefined): void;
-  archiveData(chunk: Buffer): Promise<void>;
-  endArchive(): void;
+  archiveData(chunk: Buffer): Promise<void> | undefined;
+  endArchive(): Promise<void>;
   manifestData(chunk: Buffer): void;
 }
 
@@ -88,16 +104,18 @@ export async function runBaseBackup(
   sink: BaseBackupSink,
 ): Promise<BaseBackupEnd> {
   session.sendQuery(baseBackupCommand(request));
-  const stream = request.major >= 15 ? new TaggedStream(sink) : new PlainStreams(sink);
+  const stream = request.major >= 15 ? new TaggedStream(sink, request.compression?.algorithm) : new PlainStreams(sink);
   const results: (string | null)[][][] = [];
   const checksumErrors: string[] = [];
   let failure: ReplicationServerError | undefined;
   let completed = false;
   for (;;) {
     const { type, body } = await session.next();
-    if (type === "d") await stream.data(body);
-    else if (type === "H") stream.begin();
-    else if (type === "c") stream.end();
+    if (type === "d") {
+      const held = stream.data(body);
+      if (held) await held;
+    } else if (type === "H") stream.begin();
+    else if (type === "c") await stream.end();
     else if (type === "T") results.push([]);
     else if (type === "D") results.at(-1)?.push(parseDataRow(body));
     else if (type === "C") {
@@ -122,43 +140,54 @@ export async function runBaseBackup(
 /** 15 and newer: one copy, every message tagged with what it holds. */
 class TaggedStream {
   readonly #sink: BaseBackupSink;
+  readonly #suffix: string;
   tablespaces: readonly ListedTablespace[] = [];
   #part: "none" | "archive" | "manifest" = "none";
 
-  constructor(sink: BaseBackupSink) {
+  constructor(sink: BaseBackupSink, compression: ServerCompression["algorithm"] | undefined) {
     this.#sink = sink;
+    this.#suffix = compression === undefined ? "" : { zstd: ".zst", gzip: ".gz" }[compression];
   }
 
   begin(): void {
     this.#part = "none";
   }
 
-  async data(body: Buffer): Promise<void> {
-    const tag = String.fromCharCode(body[0] ?? 0);
-    if (tag === "d") {
+  data(body: Buffer): Promise<void> | undefined {
+    const tag = body[0];
+    if (tag === 0x64) {
       const chunk = body.subarray(1);
-      if (this.#part === "archive") await this.#sink.archiveData(chunk);
-      else if (this.#part === "manifest") this.#sink.manifestData(chunk);
-      else throw new ReplicationProtocolError("the server sent data outside an archive");
-    } else if (tag === "n") {
-      this.#closeArchive();
+      if (this.#part === "archive") return this.#sink.archiveData(chunk);
+      if (this.#part !== "manifest") throw new ReplicationProtocolError("the server sent data outside an archive");
+      this.#sink.manifestData(chunk);
+      return undefined;
+    }
+    // How far the server is: the bytes that arrived say it better.
+    if (tag === 0x70) return undefined;
+    return this.#beginPart(Buffer.from(body));
+  }
+
+  end(): Promise<void> {
+    return this.#closeArchive();
+  }
+
+  async #beginPart(body: Buffer): Promise<void> {
+    await this.#closeArchive();
+    const tag = String.fromCharCode(body[0] ?? 0);
+    if (tag === "m") this.#part = "manifest";
+    else if (tag === "n") {
       const name = body.toString("utf8", 1, body.indexOf(0, 1));
-      const oid = /^(\d+)\.tar$/.exec(name)?.[1];
-      if (oid === undefined && name !== "base.tar") throw new ReplicationProtocolError("unexpected archive name");
+      const oid = /^(\d+)\.tar/.exec(name)?.[1];
+      if (name !== `${oid ?? "base"}.tar${this.#suffix}`) {
+        throw new ReplicationProtocolError(`unexpected archive "${name}"`);
+      }
       this.#sink.beginArchive(oid);
       this.#part = "archive";
-    } else if (tag === "m") {
-      this.#closeArchive();
-      this.#part = "manifest";
-    } else if (tag !== "p") throw new ReplicationProtocolError(`unknown part "${tag}" in a backup`);
+    } else throw new ReplicationProtocolError(`unknown part "${tag}" in a backup`);
   }
 
-  end(): void {
-    this.#closeArchive();
-  }
-
-  #closeArchive(): void {
-    if (this.#part === "archive") this.#sink.endArchive();
+  async #closeArchive(): Promise<void> {
+    if (this.#part === "archive") await this.#sink.endArchive();
     this.#part = "none";
   }
 }
@@ -180,13 +209,14 @@ class PlainStreams {
     else if (this.#index > this.tablespaces.length) throw new ReplicationProtocolError("one archive too many");
   }
 
-  async data(body: Buffer): Promise<void> {
-    if (this.#index < this.tablespaces.length) await this.#sink.archiveData(body);
-    else this.#sink.manifestData(body);
+  data(body: Buffer): Promise<void> | undefined {
+    if (this.#index < this.tablespaces.length) return this.#sink.archiveData(body);
+    this.#sink.manifestData(body);
+    return undefined;
   }
 
-  end(): void {
-    if (this.#index < this.tablespaces.length) this.#sink.endArchive();
+  async end(): Promise<void> {
+    if (this.#index < this.tablespaces.length) await this.#sink.endArchive();
   }
 }
 

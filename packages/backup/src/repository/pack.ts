@@ -1,3 +1,6 @@
+import { CorruptObjectError } from "../errors.ts";
+import type { BackupManifest, ManifestObject } from "../manifest.ts";
+import { decompressStream } from "./decompressor.ts";
 import { packName } from "./layout.ts";
 import { type Compression, readSealed, type SealedSummary, SealedWriter } from "./sealed-object.ts";
 import type { Storage } from "./storage.ts";
@@ -54,6 +57,12 @@ export class PackWriter {
     return this.#current!.write(chunk);
   }
 
+  /** Ends the current pack, so that what follows begins in one of its own. @returns how many packs there are */
+  async cut(): Promise<number> {
+    await this.#closePack();
+    return this.#packs.length;
+  }
+
   async finish(): Promise<readonly PackSummary[]> {
     await this.#closePack();
     return this.#packs;
@@ -88,12 +97,33 @@ export class PackWriter {
   }
 }
 
-/** Reads the run of bytes back from its first pack to its last. @throws {CorruptObjectError} */
+/**
+ * Reads the run of bytes back from its first pack to its last: the files' bytes, or the archives they lie in, unpacked.
+ * @throws {CorruptObjectError}
+ */
 export async function* readPacks(
   storage: Storage,
   prefix: string,
-  packs: readonly { readonly name: string; readonly sha256: string }[],
+  manifest: Pick<BackupManifest, "packs" | "archives" | "compression">,
   options: { readonly dataKey: Uint8Array | undefined; readonly signal?: AbortSignal | undefined },
 ): AsyncGenerator<Buffer> {
-  for (const pack of packs) yield* readSealed(storage, prefix + pack.name, { ...options, expectedSha256: pack.sha256 });
+  const { packs, archives, compression } = manifest;
+  const read = async function* (some: readonly ManifestObject[]): AsyncGenerator<Buffer> {
+    for (const { name, sha256 } of some) {
+      yield* readSealed(storage, prefix + name, { ...options, expectedSha256: sha256 });
+    }
+  };
+  if (archives.length === 0) yield* read(packs);
+  let first = 0;
+  for (const archive of archives) {
+    const own = packs.slice(first, first + archive.packs);
+    first += archive.packs;
+    const key = `${prefix}data`;
+    let length = 0;
+    for await (const chunk of decompressStream(read(own), compression.algorithm === "gzip" ? "gzip" : "zstd", key)) {
+      length += chunk.length;
+      yield chunk;
+    }
+    if (length !== archive.plainBytes) throw new CorruptObjectError(key, "holds an archive of another size");
+  }
 }

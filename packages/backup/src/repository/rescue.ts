@@ -14,7 +14,8 @@ What is here (format db-backup/1):
     repository.json                         identity; "id" is the salt of a passphrase
     <cluster>/keys/<id>.json                data keys, wrapped by the repository's key
     <cluster>/backups/<label>/manifest.json record of a complete backup, written last; without it there is none
-    <cluster>/backups/<label>/data/*        the contents of all files, one after the other, cut into packs
+    <cluster>/backups/<label>/data/*        the contents of all files, one after the other, cut into packs; or, where
+                                            manifest.json lists archives, the server's tar archives, compressed
     <cluster>/backups/<label>/files.sealed  one JSON line per file: path, size, position in the packs, CRC-32C
     <cluster>/backups/<label>/wal/*         the WAL segments the backup needs
     <cluster>/wal/<timeline>/<id>/*.json    one record per archived WAL segment: "object" beside it is the segment,
@@ -39,7 +40,8 @@ import { createDecipheriv, createHash, createHmac, hkdfSync, scryptSync } from "
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync } from "node:fs";
 import { renameSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { Readable } from "node:stream";
+import { createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from "node:zlib";
 
 const root = import.meta.dirname;
 const [command, label, target] = process.argv.slice(2);
@@ -127,8 +129,15 @@ function place(path) {
   return oid && spaces.has(oid) ? join(spaces.get(oid), rest) : join(target, path);
 }
 
-function* content() {
-  for (const { name } of manifest.packs) yield* frames(name);
+async function* content() {
+  let first = 0;
+  const plain = manifest.archives.length === 0;
+  for (const { packs } of plain ? [{ packs: manifest.packs.length }] : manifest.archives) {
+    const pieces = manifest.packs.slice(first, first += packs).values().flatMap(({ name }) => frames(name));
+    // The server's own archives, as it compressed them: the files lie in them, headers between.
+    const unpack = manifest.compression.algorithm === "gzip" ? createGunzip : createZstdDecompress;
+    yield* plain ? pieces : Readable.from(pieces).pipe(unpack());
+  }
 }
 
 const spaces = new Map(manifest.tablespaces.filter(({ location }) => location.startsWith("/"))
@@ -143,18 +152,24 @@ for (const { path, type } of lines) {
 const control = join(target, "global/pg_control");
 const source = content();
 let rest = Buffer.alloc(0);
-for (const { path, sizeBytes, crc32c: expected } of lines.filter(({ type }) => type === "file")) {
+let at = 0;
+async function take(most) {
+  if (rest.length === 0) rest = (await source.next()).value ?? fail("the packs end too early");
+  const part = rest.subarray(0, most);
+  rest = rest.subarray(part.length);
+  at += part.length;
+  return part;
+}
+for (const { path, sizeBytes, position, crc32c: expected } of lines.filter(({ type }) => type === "file")) {
   const file = path === "global/pg_control" ? control + ".unfinished" : place(path);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const handle = openSync(file, "wx", 0o600);
   let crc = 0;
-  for (let left = sizeBytes; left > 0;) {
-    if (rest.length === 0) rest = source.next().value ?? fail("the packs end too early");
-    const part = rest.subarray(0, left);
+  while (sizeBytes > 0 && at < position) await take(position - at);
+  while (sizeBytes > 0 && at < position + sizeBytes) {
+    const part = await take(position + sizeBytes - at);
     writeSync(handle, part);
     crc = crc32c(part, crc);
-    left -= part.length;
-    rest = rest.subarray(part.length);
   }
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(crc);

@@ -1,16 +1,10 @@
 import { createCipheriv, createDecipheriv, createHash, type Hash, randomBytes } from "node:crypto";
-import { promisify } from "node:util";
-import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from "node:zlib";
 import { CorruptObjectError } from "../errors.ts";
+import { algorithms, compress, type Compression, decompress } from "./compression.ts";
 import { deriveKey } from "./key.ts";
 import type { ObjectWriter, Storage } from "./storage.ts";
 
-/** How frames are made smaller before they are encrypted. */
-export interface Compression {
-  readonly algorithm: "zstd" | "gzip" | "none";
-  /** zstd 1-19, gzip 1-9; ignored for none. */
-  readonly level: number;
-}
+export { type Compression, zstdAvailable } from "./compression.ts";
 
 /** What a sealed object turned out to be, once written. */
 export interface SealedSummary {
@@ -33,14 +27,15 @@ const digestBytes = 32;
 const tagBytes = 16;
 const lastMark = 0x8000_0000;
 const framesInFlight = 3;
-const algorithms = ["none", "zstd", "gzip"] as const;
+const cipherPieceBytes = 16 * 1024;
+const stretchBytes = 512 * 1024;
 
 /** Plain bytes per frame. */
-export const frameBytes: number = 1024 * 1024;
+export const frameBytes: number = 2 * 1024 * 1024;
 
 // Frames are filled again and again: a fresh buffer for each would grow memory until the collector comes round.
 const spareBuffers: Buffer[] = [];
-const mostSpareBuffers = 16;
+const mostSpareBuffers = 8;
 
 function takeBuffer(): Buffer {
   return spareBuffers.pop() ?? Buffer.allocUnsafeSlow(frameBytes);
@@ -60,6 +55,10 @@ export class SealedWriter {
   readonly #pending: { readonly frame: Promise<Buffer>; readonly buffer: Buffer }[] = [];
   #buffer: Buffer = takeBuffer();
   #used = 0;
+  #stretch: Buffer = Buffer.allocUnsafeSlow(stretchBytes);
+  #otherStretch: Buffer | undefined;
+  #stretchUsed = 0;
+  #writing: Promise<void> = Promise.resolve();
   #frames = 0;
   #plainBytes = 0;
   #storedBytes = 0;
@@ -122,6 +121,8 @@ export class SealedWriter {
     await this.#drain(1);
     await this.#emitFirst(true);
     giveBuffer(this.#buffer);
+    await this.#flush();
+    await this.#writing;
     const digest = this.#hash.digest();
     await this.#writer.write(digest);
     await this.#writer.commit();
@@ -130,7 +131,7 @@ export class SealedWriter {
   }
 
   async abort(): Promise<void> {
-    await Promise.allSettled(this.#pending.map(({ frame }) => frame));
+    await Promise.allSettled([...this.#pending.map(({ frame }) => frame), this.#writing]);
     await this.#writer.abort();
   }
 
@@ -155,17 +156,47 @@ export class SealedWriter {
   }
 
   async #emit(frame: Buffer, last: boolean): Promise<void> {
-    const body = this.#cipher ? this.#cipher.seal(frame, this.#frames, last) : [frame];
     const length = Buffer.alloc(4);
-    length.writeUInt32LE((body.reduce((sum, part) => sum + part.length, 0) | (last ? lastMark : 0)) >>> 0);
+    const bodyBytes = frame.length + (this.#cipher ? tagBytes : 0);
+    length.writeUInt32LE((bodyBytes | (last ? lastMark : 0)) >>> 0);
+    await this.#store(length);
+    const body = this.#cipher ? this.#cipher.seal(frame, this.#frames, last) : [frame];
     this.#frames++;
-    for (const part of [length, ...body]) if (part.length > 0) await this.#store(part);
+    for (const part of body) {
+      const held = this.#store(part);
+      if (held) await held;
+    }
   }
 
-  async #store(bytes: Buffer): Promise<void> {
-    this.#hash.update(bytes);
+  /** Copies bytes to be stored; a returned promise asks to wait. One stretch is written while the next is gathered. */
+  #store(bytes: Uint8Array): Promise<void> | undefined {
     this.#storedBytes += bytes.length;
-    await this.#writer.write(bytes);
+    let at = 0;
+    const take = (): boolean => {
+      const length = Math.min(bytes.length - at, this.#stretch.length - this.#stretchUsed);
+      this.#stretch.set(bytes.subarray(at, at + length), this.#stretchUsed);
+      this.#stretchUsed += length;
+      at += length;
+      return this.#stretchUsed === this.#stretch.length;
+    };
+    if (!take()) return undefined;
+    return (async () => {
+      do await this.#flush();
+      while (take());
+    })();
+  }
+
+  /** Hands the gathered stretch to the storage once the one before is there. */
+  async #flush(): Promise<void> {
+    await this.#writing;
+    const stretch = this.#stretch.subarray(0, this.#stretchUsed);
+    this.#hash.update(stretch);
+    const written = this.#writer.write(stretch);
+    // A failure is taken by whoever waits next; until then it must not count as unhandled.
+    written.catch(() => undefined);
+    this.#writing = written;
+    [this.#stretch, this.#otherStretch] = [this.#otherStretch ?? Buffer.allocUnsafeSlow(stretchBytes), this.#stretch];
+    this.#stretchUsed = 0;
   }
 }
 
@@ -256,7 +287,12 @@ class FrameCipher {
   seal(frame: Buffer, index: number, last: boolean): Buffer[] {
     const { nonce, aad } = this.#parameters(index, last);
     const cipher = createCipheriv("aes-256-gcm", this.#key, nonce).setAAD(aad);
-    return [cipher.update(frame), cipher.final(), cipher.getAuthTag()];
+    // Small pieces: a large result is fresh memory from the system each time, which costs more than the encryption.
+    const sealed: Buffer[] = [];
+    for (let at = 0; at < frame.length; at += cipherPieceBytes) {
+      sealed.push(cipher.update(frame.subarray(at, at + cipherPieceBytes)));
+    }
+    return [...sealed, cipher.final(), cipher.getAuthTag()];
   }
 
   open(body: Buffer, index: number, last: boolean, key: string): Buffer {
@@ -347,43 +383,4 @@ function parseHeader(
     throw new CorruptObjectError(key, "is not an object of this format");
   }
   return { compression, encrypted: header[6] === 1, frameSize };
-}
-
-const zstdCompressAsync = typeof zstdCompress === "function" ? promisify(zstdCompress) : undefined;
-const zstdDecompressAsync = typeof zstdDecompress === "function" ? promisify(zstdDecompress) : undefined;
-const gzipAsync = promisify(gzip);
-const gunzipAsync = promisify(gunzip);
-
-/** True where this Node (22.15 and newer) has zstd. */
-export const zstdAvailable: boolean = zstdCompressAsync !== undefined;
-
-// By default the output comes in pieces of 16 KiB that are put together afterwards: twice the memory.
-const compressedChunkBytes = 256 * 1024;
-
-async function compress(frame: Buffer, { algorithm, level }: Compression): Promise<Buffer> {
-  if (algorithm === "none" || frame.length === 0) return frame;
-  if (algorithm === "gzip") return gzipAsync(frame, { level, chunkSize: compressedChunkBytes });
-  const params = { [constants.ZSTD_c_compressionLevel]: level };
-  return zstdCompressAsync!(frame, { params, chunkSize: compressedChunkBytes });
-}
-
-async function decompress(
-  frame: Buffer,
-  algorithm: (typeof algorithms)[number],
-  limit: number,
-  key: string,
-): Promise<Buffer> {
-  if (algorithm === "none" || frame.length === 0) return frame;
-  if (algorithm === "zstd" && !zstdDecompressAsync) {
-    throw new CorruptObjectError(key, "is compressed with zstd, which this Node does not have", {
-      hint: "Restore with Node 22.15 or newer.",
-    });
-  }
-  try {
-    // The limit keeps a forged frame from filling memory.
-    const options = { maxOutputLength: limit, chunkSize: Math.min(limit, frameBytes) };
-    return await (algorithm === "gzip" ? gunzipAsync : zstdDecompressAsync!)(frame, options);
-  } catch (cause) {
-    throw new CorruptObjectError(key, "a frame does not decompress", { cause });
-  }
 }
