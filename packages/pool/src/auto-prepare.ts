@@ -17,39 +17,40 @@ type Config = pg.QueryConfig<unknown[]>;
 /** After this many stale plans something between us and the server forgets or mixes up statements. */
 const mostRevisions = 3;
 
-/** The same statement under a name of its own, so that the server parses and plans it once per connection. */
-export function prepared(
-  statement: Statement,
+/** The name the pool gives a statement, so that the server parses and plans it once per connection. */
+export function ownName(
+  { config }: Statement,
   profile: StatementProfile,
   { after }: Required<PrepareOptions>,
-): Statement | undefined {
+): string | undefined {
   if (profile.uses < after || !profile.single || profile.unpreparable) return undefined;
-  const { config, values } = statement;
   if (typeof config === "object" && (config.name !== undefined || hasUnknownKeys(config))) return undefined;
-  profile.preparedName ??= nameOf(profile);
-  const named: Config =
-    typeof config === "string"
-      ? { text: config, name: profile.preparedName }
-      : { ...(config as Config), name: profile.preparedName };
-  return { ...statement, config: named, values };
+  return (profile.preparedName ??= nameOf(profile));
+}
+
+/** The same statement under a name. */
+export function named(statement: Statement, name: string): Statement {
+  const { config } = statement;
+  return {
+    ...statement,
+    config: typeof config === "string" ? { text: config, name } : { ...(config as Config), name },
+  };
 }
 
 /**
- * Notes that a connection is about to run a prepared statement, and makes room for it. What is closed here is closed
- * together with the statement's own messages, without a round trip.
+ * Notes that a connection is about to run a statement prepared by the pool, and makes room for it. What is closed here
+ * is closed together with the statement's own messages, without a round trip.
  */
-export function makeRoom(connection: Connection, name: string, maxPerConnection: number): void {
-  const { preparedNames } = connection;
-  preparedNames.delete(name);
-  preparedNames.add(name);
-  if (preparedNames.size <= maxPerConnection) return;
-  const oldest = preparedNames.values().next().value!;
-  preparedNames.delete(oldest);
-  connection.closePrepared(oldest);
+export function makeRoom(connection: Connection, name: string, text: string, maxPerConnection: number): void {
+  const { statements } = connection;
+  statements.use(name, text, true);
+  for (const surplus of statements.takeSurplus(maxPerConnection)) connection.closePrepared(surplus.name);
 }
 
 /** Gives a statement whose plan went stale a new name, or none any more when that keeps happening. */
-export function revise(profile: StatementProfile): void {
+export function revise(profile: StatementProfile, staleName: string): void {
+  // Several may have been under way when the first of them found out.
+  if (profile.preparedName !== staleName) return;
   profile.revision += 1;
   profile.preparedName = undefined;
   if (profile.revision >= mostRevisions) profile.unpreparable = true;

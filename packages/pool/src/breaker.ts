@@ -16,6 +16,8 @@ export class Breaker {
   readonly #server: string;
   readonly #circuit: CircuitBreaker<[Operation]> | undefined;
   #lastFailure: unknown;
+  /** Operations that passed while the circuit was closed and opossum has not been told of. */
+  #passed = 0;
 
   constructor(
     server: string,
@@ -31,9 +33,9 @@ export class Breaker {
       errorThresholdPercentage: options.errorThresholdPercentage,
       volumeThreshold: options.volumeThreshold,
       resetTimeout: options.resetMs,
-      errorFilter: (error) =>
-        (error instanceof StatementFailure && error.secondary) || !isInfrastructureError(unwrapFailure(error)),
+      errorFilter: (error) => !countsAgainst(error),
     });
+    this.#circuit.status.on("snapshot", () => this.#tell());
     this.#circuit.on("failure", (error) => (this.#lastFailure = unwrapFailure(error)));
     this.#circuit.on("open", () => changed("open"));
     this.#circuit.on("halfOpen", () => changed("half-open"));
@@ -43,6 +45,26 @@ export class Breaker {
   get state(): BreakerState {
     const circuit = this.#circuit;
     return !circuit ? "off" : circuit.opened ? "open" : circuit.halfOpen ? "half-open" : "closed";
+  }
+
+  /**
+   * Lets an operation begin without ado, which is what the closed circuit of a server in good health costs. It is
+   * taken for a success unless `failed` is told otherwise.
+   * @returns false when the operation is to go through `run`
+   */
+  pass(): boolean {
+    if (this.#circuit?.closed === false) return false;
+    this.#passed += 1;
+    return true;
+  }
+
+  /** An operation that was let pass failed. */
+  failed(cause: unknown): void {
+    const circuit = this.#circuit;
+    if (!circuit || circuit.isShutdown || !countsAgainst(cause)) return;
+    this.#passed -= 1;
+    this.#tell();
+    if (circuit.closed) void circuit.fire(() => Promise.reject(cause as Error)).catch(() => undefined);
   }
 
   /** Runs the operation, or throws {@link CircuitOpenError} without running it. */
@@ -73,4 +95,17 @@ export class Breaker {
   shutdown(): void {
     this.#circuit?.shutdown();
   }
+
+  /** opossum counts one at a time, and keeps a duration of each; here only the numbers matter. */
+  #tell(): void {
+    const current = this.#circuit?.status.window[0];
+    if (!current || this.#passed <= 0) return;
+    current.fires += this.#passed;
+    current.successes += this.#passed;
+    this.#passed = 0;
+  }
+}
+
+function countsAgainst(error: unknown): boolean {
+  return !(error instanceof StatementFailure && error.secondary) && isInfrastructureError(unwrapFailure(error));
 }

@@ -2,6 +2,7 @@ import type pg from "pg";
 import { Connection } from "./connection.ts";
 import { ConnectTimeoutError } from "./errors.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
+import { Wire } from "./wire.ts";
 import type { ClientConstructor, ServerSpec } from "./server-spec.ts";
 
 /** What is needed to open a connection. */
@@ -26,7 +27,10 @@ export function openConnection(of: OpenOptions): { client: pg.Client; opened: Pr
 async function finish(client: pg.Client, { server, options, generation }: OpenOptions): Promise<Connection> {
   // Without a listener, an error on a connection nobody holds would end the process.
   client.on("error", () => undefined);
-  await connected(client, server, options.connectTimeoutMs);
+  const connecting = connected(client, server, options.connectTimeoutMs);
+  const shared = options.pipeline !== false && options.pg.Client === undefined;
+  const wire = shared ? Wire.attach(client) : undefined;
+  await connecting;
   try {
     await options.pg.onConnect?.(client);
   } catch (error) {
@@ -36,7 +40,13 @@ async function finish(client: pg.Client, { server, options, generation }: OpenOp
   const { maxLifetimeMs, maxLifetimeJitter } = options;
   const createdAt = performance.now();
   const lifetime = maxLifetimeMs === false ? Infinity : maxLifetimeMs * (1 - Math.random() * maxLifetimeJitter);
-  const connection = new Connection(client, { server, generation, createdAt, expiresAt: createdAt + lifetime });
+  const connection = new Connection(client, {
+    server,
+    generation,
+    createdAt,
+    expiresAt: createdAt + lifetime,
+    wire: wire?.(),
+  });
   await verified(connection, options);
   return connection;
 }

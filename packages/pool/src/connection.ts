@@ -1,15 +1,15 @@
 import type pg from "pg";
 import type { StatementPhase } from "./errors.ts";
+import { type PgRecord, PreparedStatements } from "./prepared-statements.ts";
+import type { Wire } from "./wire.ts";
 
 /** Parts of pg's client the pool reads; a client class of another make may lack them. */
 interface ClientInternals {
-  readonly connection?: {
-    readonly stream?: { destroy(): void; readonly destroyed?: boolean; cork?(): void; uncork?(): void };
-    readonly parsedStatements?: Record<string, string>;
+  readonly connection?: PgRecord & {
+    readonly stream?: { destroy(): void; readonly destroyed?: boolean };
     on?: OnMessage;
     close?(of: { type: "S"; name: string }): void;
   };
-  pipeline?: boolean;
   readonly _queryable?: boolean;
   readonly _ending?: boolean;
   readonly _ended?: boolean;
@@ -51,17 +51,23 @@ export class Connection {
   idleTimer: NodeJS.Timeout | undefined;
   lifetimeTimer: NodeJS.Timeout | undefined;
   closing = false;
-  /** Names of the statements the pool prepared on it by itself, least recently used first. */
-  readonly preparedNames: Set<string> = new Set<string>();
+  readonly statements: PreparedStatements;
+  /** Its socket, where lanes may use it. */
+  readonly wire: Wire | undefined;
   /** Why the pool or the network broke it, where known better than by the driver. */
   brokenBy: Error | undefined;
 
-  constructor(client: pg.Client, of: { server: string; generation: number; createdAt: number; expiresAt: number }) {
+  constructor(
+    client: pg.Client,
+    of: { server: string; generation: number; createdAt: number; expiresAt: number; wire?: Wire | undefined },
+  ) {
     this.client = client as pg.PoolClient;
     this.server = of.server;
     this.generation = of.generation;
     this.createdAt = of.createdAt;
     this.expiresAt = of.expiresAt;
+    this.wire = of.wire;
+    this.statements = new PreparedStatements(this.#internals.connection ?? {});
     const on = this.#internals.connection?.on?.bind(this.#internals.connection);
     const started = (): void => void (this.phase = "started");
     on?.("bindComplete", started);
@@ -104,36 +110,9 @@ export class Connection {
       : undefined;
   }
 
-  /**
-   * Whether statements are sent without waiting for the answers to those before them. To be changed only while none is
-   * in flight.
-   */
-  set pipelined(on: boolean) {
-    this.#internals.pipeline = on;
-  }
-
-  /** Holds back what is written until `uncork`, to write it at once. */
-  cork(): void {
-    this.#internals.connection?.stream?.cork?.();
-  }
-
-  uncork(): void {
-    this.#internals.connection?.stream?.uncork?.();
-  }
-
   /** Tells the server to forget a prepared statement, with the next statement that is sent. */
   closePrepared(name: string): void {
-    const { connection } = this.#internals;
-    if (!connection?.parsedStatements?.[name]) return;
-    delete connection.parsedStatements[name];
-    connection.close?.({ type: "S", name });
-  }
-
-  /** Makes pg prepare named statements again, after the server was told to forget them. */
-  forgetPrepared(): void {
-    const { connection } = this.#internals;
-    if (connection) Object.assign(connection, { parsedStatements: {}, submittedNamedStatements: {} });
-    this.preparedNames.clear();
+    this.#internals.connection?.close?.({ type: "S", name });
   }
 
   /** Closes the socket at once; whatever runs on it fails. */

@@ -122,8 +122,8 @@ export class Connections {
   }
 
   /** True when it may go on being used: it is whole, not too old, and the pool is not closing. */
-  mayServe(connection: Connection): boolean {
-    return !this.#closing && !this.#mustRetire(connection);
+  mayServe(connection: Connection, now: number): boolean {
+    return !this.#closing && !this.#mustRetire(connection, now);
   }
 
   /** Gives a connection back. With an error, or `true`, it is closed instead of being lent again. */
@@ -280,13 +280,13 @@ export class Connections {
     this.destroy(connection);
   }
 
-  #mustRetire(connection: Connection): boolean {
+  #mustRetire(connection: Connection, now: number = performance.now()): boolean {
     if (!connection.usable || connection.generation !== this.#generation) return true;
     if (connection.uses >= this.#options.maxUses) {
       this.#options.pg.log?.("remove expended client");
       return true;
     }
-    return connection.expiresAt <= performance.now();
+    return connection.expiresAt <= now;
   }
 
   /** A statement is still running: the connection is free when it has ended. */

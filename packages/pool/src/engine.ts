@@ -39,6 +39,8 @@ export interface JobExtras {
   readonly afterward?: (connection: Connection, server: Server) => Promise<void>;
 }
 
+const noOptions: QueryOptions = Object.freeze({});
+
 /** Everything behind the pool's face: servers, routing, sessions and transactions. */
 export class Engine {
   readonly options: ResolvedPoolOptions;
@@ -77,7 +79,7 @@ export class Engine {
   query(
     config: StatementInput,
     values: readonly unknown[] | undefined,
-    options: QueryOptions,
+    options: QueryOptions = noOptions,
   ): Promise<pg.QueryResult> {
     this.#startProbing();
     const { target = "primary", idempotent = false, signal, timeoutMs = this.options.queryTimeoutMs } = options;
@@ -231,7 +233,7 @@ export class Engine {
         await connection.client.query("rollback");
       }
       await connection.client.query("discard all");
-      connection.forgetPrepared();
+      connection.statements.forgetAll();
       await this.options.pg.onConnect?.(connection.client);
       server.connections.release(connection);
     } catch (error) {

@@ -1,12 +1,13 @@
 import type pg from "pg";
-import { hasUnknownKeys, makeRoom, prepared, revise } from "./auto-prepare.ts";
+import { hasUnknownKeys, makeRoom, named, ownName, revise } from "./auto-prepare.ts";
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
-import { ExclusiveExecutor, type Executor } from "./executor.ts";
-import { StatementFailure } from "./failure.ts";
-import { Lane } from "./lane.ts";
+import { ExclusiveExecutor, type Executor, type ExecutorHooks } from "./executor.ts";
+import { StatementFailure, unwrapFailure } from "./failure.ts";
+import { Lane, type LaneOwner } from "./lane.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { type StatementProfile, StatementProfiles } from "./statement-profile.ts";
+import { type AcquireRequest } from "./wait-queue.ts";
 import { classifyStatementError, type Statement, type StatementHost } from "./statement.ts";
 
 /** How statements share connections. */
@@ -19,6 +20,7 @@ export interface PipelineOptions {
 
 /** A statement that takes longer on average has a connection to itself. */
 const slowMs = 20;
+const forStatements: AcquireRequest = Object.freeze({ borrowed: false });
 /** A lane this deep is joined by another, while there may be one. */
 const crowded = 4;
 
@@ -32,25 +34,31 @@ const crowded = 4;
 export class LaneExecutor implements Executor {
   readonly #connections: Connections;
   readonly #options: ResolvedPoolOptions;
-  readonly #host: StatementHost;
   readonly #exclusive: ExclusiveExecutor;
   readonly #profiles = new StatementProfiles();
   readonly #lanes: Lane[] = [];
   readonly #mostLanes: number;
   readonly #maxDepth: number;
   readonly #maxPrepared: number;
-  #opening: Promise<Lane> | undefined;
+  /** A connection becomes a lane again and again. */
+  readonly #laneOf = new WeakMap<Connection, Lane>();
+  readonly #owner: LaneOwner;
+  #opening: Promise<Lane | undefined> | undefined;
 
   constructor(connections: Connections, options: ResolvedPoolOptions, host: StatementHost) {
     this.#connections = connections;
     this.#options = options;
-    this.#host = host;
     this.#exclusive = new ExclusiveExecutor(connections, host);
     const { pipeline, prepare, max, maxUses, pg: own } = options;
     const shared = pipeline !== false && maxUses === Infinity && own.Client === undefined;
     this.#mostLanes = shared ? Math.min(pipeline.lanes, Math.floor(max / 2)) : 0;
     this.#maxDepth = pipeline === false ? 0 : pipeline.maxDepth;
     this.#maxPrepared = prepare === false ? Infinity : prepare.maxPerConnection;
+    this.#owner = {
+      host,
+      mostPrepared: this.#maxPrepared,
+      emptied: (lane, broken) => this.#emptied(lane, broken),
+    };
   }
 
   /** Statements in flight beyond one for each connection. */
@@ -58,45 +66,66 @@ export class LaneExecutor implements Executor {
     return this.#lanes.reduce((sum, { depth }) => sum + Math.max(0, depth - 1), 0);
   }
 
-  async execute(statement: Statement, afterward?: (connection: Connection) => Promise<void>): Promise<pg.QueryResult> {
+  execute(statement: Statement, afterward?: (connection: Connection) => Promise<void>): Promise<pg.QueryResult> {
     const { config } = statement;
-    const profile = this.#profiles.of(typeof config === "string" ? config : config.text);
+    const profile = this.#profiles.of(statementText(config));
     profile.uses += 1;
     const { prepare } = this.#options;
-    const named = prepare === false ? undefined : prepared(statement, profile, prepare);
+    const own = prepare === false ? undefined : ownName(statement, profile, prepare);
+    if (afterward === undefined && this.#mayShare(statement, profile)) {
+      const now = performance.now();
+      const lane = this.#lane(now);
+      if (lane instanceof Lane) {
+        const name = own ?? (typeof config === "string" ? undefined : config.name);
+        return lane
+          .run(statement, { profile, name, now })
+          .catch((error: unknown) => this.#afterLane(error, statement, profile, own));
+      }
+      if (lane) return this.#opened(lane, statement, profile, own);
+    }
+    return this.#alone(statement, profile, own, afterward);
+  }
+
+  /** Runs it on a connection of its own. */
+  async #alone(
+    statement: Statement,
+    profile: StatementProfile,
+    own: string | undefined,
+    afterward?: (connection: Connection) => Promise<void>,
+  ): Promise<pg.QueryResult> {
+    const hooks: ExecutorHooks = {
+      taken: (connection) => own !== undefined && makeRoom(connection, own, profile.text, this.#maxPrepared),
+      served: (durationMs) => profile.took(durationMs),
+      renews: own !== undefined,
+    };
     try {
-      return await this.#send(named ?? statement, profile, afterward);
+      return await this.#exclusive.execute(own === undefined ? statement : named(statement, own), afterward, hooks);
     } catch (error) {
-      if (!named || !(error instanceof StatementFailure) || error.verdict.kind !== "stale-plan") throw error;
+      if (own === undefined || !isStalePlan(error)) throw error;
       // It never began, so it is sent again, whatever it does.
-      revise(profile);
-      return await this.#send(statement, profile, afterward);
+      revise(profile, own);
+      return await this.#alone(statement, profile, undefined, afterward);
     }
   }
 
-  async #send(
+  async #afterLane(
+    error: unknown,
     statement: Statement,
     profile: StatementProfile,
-    afterward: ((connection: Connection) => Promise<void>) | undefined,
+    own: string | undefined,
   ): Promise<pg.QueryResult> {
-    const name = typeof statement.config === "object" ? statement.config.name : undefined;
-    const renews = name !== undefined && name === profile.preparedName;
-    const served = (durationMs: number): void => profile.took(durationMs);
-    const taken = (connection: Connection): void => {
-      if (renews) makeRoom(connection, name, this.#maxPrepared);
-    };
-    const found = afterward === undefined && this.#mayShare(statement, profile) ? this.#lane() : undefined;
-    const lane = found instanceof Lane ? found : found && (await this.#opened(found, statement));
-    if (lane) {
-      taken(lane.connection);
-      try {
-        return await lane.run(statement, { served, renews });
-      } catch (error) {
-        // Behind the one the server answered with the end of the session: it never began, and has a retry for free.
-        if (!(error instanceof StatementFailure && error.secondary && error.verdict.retry === "always")) throw error;
-      }
+    if (own !== undefined && isStalePlan(error)) {
+      revise(profile, own);
+      return await this.#alone(statement, profile, undefined);
     }
-    return await this.#exclusive.execute(statement, afterward, { taken, served, renews });
+    // Behind the one the server answered with the end of the session: it never began, and has a retry for free.
+    if (!(error instanceof StatementFailure && error.secondary && error.verdict.retry === "always")) {
+      // As pg does for its promises: the stack of the caller says more than that of the socket.
+      const inner = unwrapFailure(error);
+      if (inner instanceof Error) Error.captureStackTrace(inner);
+      throw error;
+    }
+    return await this.#alone(statement, profile, own);
   }
 
   #mayShare({ config, values, signal, timeoutMs }: Statement, profile: StatementProfile): boolean {
@@ -107,58 +136,83 @@ export class LaneExecutor implements Executor {
   }
 
   /** The emptiest lane, or a new one where they are crowded; none when all are full or held up. */
-  #lane(): Lane | Promise<Lane> | undefined {
-    const now = performance.now();
+  #lane(now: number): Lane | Promise<Lane | undefined> | undefined {
     let best: Lane | undefined;
     for (const lane of this.#lanes) {
-      if (lane.depth >= this.#maxDepth || lane.headMs(now) > slowMs || !this.#mayUse(lane)) continue;
+      if (lane.depth >= this.#maxDepth || lane.headMs(now) > slowMs) continue;
+      if (!lane.usable || !this.#connections.mayServe(lane.connection, now)) continue;
       if (!best || lane.depth < best.depth) best = lane;
     }
     if (best && best.depth < crowded) return best;
     if (this.#opening) return best ?? this.#opening;
     if (this.#lanes.length >= this.#mostLanes) return best;
-    const free = this.#connections.acquireNow({ borrowed: false });
-    if (free) return this.#add(free);
+    const free = this.#connections.acquireNow(forStatements);
+    if (free) return this.#add(free) ?? best;
     // While one has room, another connection is not worth waiting for, nor opening.
     return best ?? this.#open();
   }
 
-  #mayUse(lane: Lane): boolean {
-    return lane.usable && this.#connections.mayServe(lane.connection);
-  }
-
-  #open(): Promise<Lane> {
+  #open(): Promise<Lane | undefined> {
     this.#opening = this.#connections
-      .acquire({ borrowed: false })
+      .acquire(forStatements)
       .then((connection) => this.#add(connection))
       .finally(() => (this.#opening = undefined));
     return this.#opening;
   }
 
-  /** Undefined when the lane filled or broke before this statement's turn. */
-  async #opened(opening: Promise<Lane>, statement: Statement): Promise<Lane | undefined> {
-    let lane: Lane;
+  /** Waits for a lane that is being opened; by this statement's turn it may be full or broken. */
+  async #opened(
+    opening: Promise<Lane | undefined>,
+    statement: Statement,
+    profile: StatementProfile,
+    own: string | undefined,
+  ): Promise<pg.QueryResult> {
+    let lane: Lane | undefined;
     try {
       lane = await opening;
     } catch (error) {
       throw new StatementFailure(error, classifyStatementError(error, undefined, statement));
     }
-    if (this.#lanes.includes(lane) && lane.depth < this.#maxDepth && lane.usable) return lane;
-    lane.closeEmpty();
-    return undefined;
+    if (!lane || !this.#lanes.includes(lane) || lane.depth >= this.#maxDepth || !lane.usable) {
+      lane?.closeEmpty();
+      return await this.#alone(statement, profile, own);
+    }
+    const { config } = statement;
+    const name = own ?? (typeof config === "string" ? undefined : config.name);
+    try {
+      return await lane.run(statement, { profile, name, now: performance.now() });
+    } catch (error) {
+      return await this.#afterLane(error, statement, profile, own);
+    }
   }
 
-  #add(connection: Connection): Lane {
-    const lane = new Lane(connection, {
-      host: this.#host,
-      emptied: (empty, broken) => {
-        const index = this.#lanes.indexOf(empty);
-        if (index < 0) return;
-        this.#lanes.splice(index, 1);
-        this.#connections.release(empty.connection, broken);
-      },
-    });
+  /** Makes a connection a lane; gives it back when something else is under way on it. */
+  #add(connection: Connection): Lane | undefined {
+    const lane =
+      connection.wire && (this.#laneOf.get(connection) ?? new Lane(connection, connection.wire, this.#owner));
+    if (!lane?.open()) {
+      this.#connections.release(connection);
+      return undefined;
+    }
+    this.#laneOf.set(connection, lane);
     this.#lanes.push(lane);
     return lane;
   }
+
+  #emptied(lane: Lane, broken: Error | undefined): void {
+    const index = this.#lanes.indexOf(lane);
+    if (index < 0) return;
+    this.#lanes.splice(index, 1);
+    this.#connections.release(lane.connection, broken);
+  }
+}
+
+/** What is no text is for pg to refuse. */
+function statementText(config: Statement["config"]): string {
+  const text: unknown = typeof config === "string" ? config : config.text;
+  return typeof text === "string" ? text : "";
+}
+
+function isStalePlan(error: unknown): boolean {
+  return error instanceof StatementFailure && error.verdict.kind === "stale-plan";
 }

@@ -2,52 +2,113 @@ import { sqlStateOf } from "@db/core";
 import type pg from "pg";
 import type { Connection } from "./connection.ts";
 import type { StatementPhase } from "./errors.ts";
-import { StatementFailure, unwrapFailure } from "./failure.ts";
+import { StatementFailure } from "./failure.ts";
+import { InFlight } from "./in-flight.ts";
+import type { PreparedStatement } from "./prepared-statements.ts";
+import { readTag, type TypeParsers } from "./row-shape.ts";
+import type { StatementProfile } from "./statement-profile.ts";
+import { StatementWriter } from "./statement-writer.ts";
 import { classifyStatementError, explain, type Statement, type StatementHost } from "./statement.ts";
+import type { MessageReader, Wire } from "./wire.ts";
 
-/** What a lane is told with a statement. */
-export interface LaneRun {
-  /** True when a stale plan costs the statement its name, not the connection. */
-  readonly renews: boolean;
-  /** How long the server was busy with it. */
-  served(durationMs: number): void;
+/** What a lane asks of those who opened it. */
+export interface LaneOwner {
+  readonly host: StatementHost;
+  /** Most statements of the pool's own that are kept prepared on one connection. */
+  readonly mostPrepared: number;
+  /** Everything is answered, or the connection broke: it can be given back. */
+  emptied(lane: Lane, broken: Error | undefined): void;
 }
 
-interface InFlight {
-  readonly statement: Statement;
-  readonly of: LaneRun;
-  phase: StatementPhase;
+/** What pg's client tells whoever runs its statement; a lane stands in for it. */
+interface ActiveQuery {
+  handleError(error: Error): void;
+  handleRowDescription(message: { readonly fields: pg.FieldDef[] }): void;
+  handleReadyForQuery(): void;
 }
+
+/** The fields of pg's client that say what it is doing. */
+interface ClientState {
+  _activeQuery: ActiveQuery | null;
+  readyForQuery: boolean;
+  hasExecuted: boolean;
+  _txStatus: string | null;
+  readonly _types: TypeParsers;
+}
+
+const message = {
+  parseComplete: 0x31,
+  bindComplete: 0x32,
+  closeComplete: 0x33,
+  commandComplete: 0x43,
+  dataRow: 0x44,
+  emptyQuery: 0x49,
+  readyForQuery: 0x5a,
+  noData: 0x6e,
+} as const;
+
+/** "I": outside of any transaction. */
+const idleStatus = 0x49;
 
 /**
  * A connection shared by several statements: each is sent without waiting for the answers to those before it, and what
  * is sent in one tick goes out in one write. Answers come in the order of the statements, and each is a transaction of
  * its own, so one that fails costs the others nothing.
+ *
+ * It writes and reads the protocol itself; errors, notices and whatever else is rare it leaves to pg's own parser.
  */
-export class Lane {
+export class Lane implements MessageReader {
   readonly connection: Connection;
-  readonly #host: StatementHost;
-  readonly #emptied: (lane: Lane, broken: Error | undefined) => void;
+  readonly #owner: LaneOwner;
+  readonly #wire: Wire;
+  readonly #client: ClientState;
+  readonly #writer = new StatementWriter();
   readonly #queue: InFlight[] = [];
+  /** How many statements were handed over, and how many of them reached the socket. */
+  #taken = 0;
+  #written = 0;
+  /** How far the server is with the first in the queue, once it was written. */
+  #headPhase: StatementPhase = "sent";
   /** When the first in the queue began to have the server for itself. */
   #headSince = 0;
-  #corked = false;
+  #flushing = false;
   /** The server ended the session in answer to one statement, so it began none of those behind it. */
   #ended = false;
   #broken: Error | undefined;
-  #closed = false;
+  #open = false;
+  /** True while pg reads a message that came for the first in the queue. */
+  #handing = false;
+  readonly #standIn: ActiveQuery = {
+    handleError: (error) => this.#told(error),
+    handleRowDescription: ({ fields }) => this.#queue[0]?.described(fields),
+    handleReadyForQuery: () => undefined,
+  };
 
-  constructor(
-    connection: Connection,
-    of: {
-      readonly host: StatementHost;
-      readonly emptied: (lane: Lane, broken: Error | undefined) => void;
-    },
-  ) {
+  constructor(connection: Connection, wire: Wire, owner: LaneOwner) {
     this.connection = connection;
-    this.#host = of.host;
-    this.#emptied = of.emptied;
-    connection.pipelined = true;
+    this.#wire = wire;
+    this.#owner = owner;
+    this.#client = connection.client as unknown as ClientState;
+  }
+
+  /**
+   * Begins to take statements: the connection is the lane's until it is emptied.
+   * @returns false when it cannot, because something else is under way on the connection
+   */
+  open(): boolean {
+    if (this.connection.busy || !this.#wire.free) return false;
+    this.#open = true;
+    this.#wire.reader = this;
+    const client = this.#client;
+    client._activeQuery = this.#standIn;
+    client.readyForQuery = false;
+    client.hasExecuted = true;
+    return true;
+  }
+
+  /** Gives up a lane that nothing was sent on. */
+  closeEmpty(): void {
+    if (this.#queue.length === 0) this.#close();
   }
 
   get depth(): number {
@@ -55,7 +116,11 @@ export class Lane {
   }
 
   get usable(): boolean {
-    return !this.#closed && !this.#broken && this.connection.usable;
+    return this.#open && !this.#broken && !this.#wire.congested && this.connection.usable;
+  }
+
+  get awaits(): boolean {
+    return this.#queue.length > 0;
   }
 
   /** How long the statement it works on has had the server. */
@@ -64,94 +129,208 @@ export class Lane {
   }
 
   /**
-   * Sends a statement.
+   * Sends a statement, prepared under `name` where there is one.
    * @throws {StatementFailure}
    */
-  async run(statement: Statement, of: LaneRun): Promise<pg.QueryResult> {
-    const { connection } = this;
-    const { config, values } = statement;
-    const since = performance.now();
-    const place: InFlight = { statement, of, phase: "sent" };
-    if (this.#queue.length === 0) {
-      this.#headSince = since;
-      connection.phase = "sent";
+  run(
+    statement: Statement,
+    of: { readonly profile: StatementProfile; readonly name: string | undefined; readonly now: number },
+  ): Promise<pg.QueryResult> {
+    return new Promise((resolve, reject) => {
+      try {
+        this.#take(statement, of, resolve, reject);
+      } catch (error) {
+        // A value that cannot be sent, or a name that is another statement's.
+        reject(new StatementFailure(error, classifyStatementError(error, { phase: "unsent" }, statement)));
+      }
+    });
+  }
+
+  /** One of the server's messages, which are about the first in the queue. */
+  message(type: number, bytes: Buffer, start: number, end: number): void {
+    const head = this.#queue[0]!;
+    switch (type) {
+      case message.dataRow:
+        head.row(bytes, start);
+        return;
+      case message.bindComplete:
+        this.#headPhase = "started";
+        return;
+      case message.commandComplete:
+        this.#headPhase = "completed";
+        head.tag = readTag(bytes, start, end);
+        return;
+      case message.readyForQuery:
+        this.#answered(head, bytes[start]!);
+        return;
+      case message.parseComplete:
+        head.parsing = false;
+        if (head.prepared) this.connection.statements.parsed(head.prepared);
+        return;
+      case message.noData:
+        head.described(undefined);
+        return;
+      case message.closeComplete:
+      case message.emptyQuery:
+        return;
+      default:
+        this.#handing = true;
+        this.#wire.toPg(bytes.subarray(start - 5, end));
+        this.#handing = false;
     }
-    this.#queue.push(place);
-    this.#cork();
-    const text = typeof config === "string" ? config : config.text;
-    connection.lastStatement = text;
-    let failed = true;
+  }
+
+  desynchronized(): void {
+    this.connection.brokenBy ??= new Error("received what is no message of PostgreSQL's");
+    this.connection.destroySocket();
+  }
+
+  #take(
+    statement: Statement,
+    { profile, name, now }: Parameters<Lane["run"]>[1],
+    resolve: InFlight["resolve"],
+    reject: InFlight["reject"],
+  ): void {
+    const { config } = statement;
+    const plain = typeof config === "string";
+    const text = plain ? config : config.text;
+    const prepared = name === undefined ? undefined : this.#prepared(name, text, name === profile.preparedName);
+    const types = this.#client._types;
+    const place = new InFlight({
+      statement,
+      profile,
+      prepared,
+      number: this.#taken,
+      since: now,
+      types,
+      resolve,
+      reject,
+    });
+    this.#write(place, text, statement.values ?? (plain ? undefined : config.values) ?? []);
+    this.#taken += 1;
+    this.connection.lastStatement = text;
+    if (this.#queue.push(place) === 1) this.#nextHead(now);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    process.nextTick(this.#flush);
+  }
+
+  /** Finds what the connection has prepared under a name, and makes room for what it has not. */
+  #prepared(name: string, text: string, own: boolean): PreparedStatement {
+    const { statements } = this.connection;
+    const prepared = statements.use(name, text, own);
+    if (!prepared) throw new Error(`Prepared statements must be unique - '${name}' was used for a different statement`);
+    if (own && !prepared.sent) {
+      for (const surplus of statements.takeSurplus(this.#owner.mostPrepared)) this.#writer.close(surplus.name);
+    }
+    return prepared;
+  }
+
+  #write(place: InFlight, text: string, values: readonly unknown[]): void {
+    const writer = this.#writer;
+    const { prepared } = place;
+    const { mark } = writer;
+    const name = prepared?.name ?? "";
     try {
-      const result = await new Promise<pg.QueryResult>((resolve, reject) => {
-        connection.client.query(config as string, values as unknown[], (error, answer) => {
-          const failure = this.#answered(place, error);
-          if (failure) reject(failure);
-          else resolve(answer);
-        });
-      });
-      failed = false;
-      return result;
+      if (!prepared?.sent) writer.parse(name, text);
+      writer.bind(name, values);
+      if (!place.shape) writer.describe();
+      writer.execute();
     } catch (error) {
-      // As pg does for its promises: the stack of the caller says more than that of the socket.
-      const inner = unwrapFailure(error);
-      if (inner instanceof Error) Error.captureStackTrace(inner);
+      // Nothing of it is sent.
+      writer.mark = mark;
       throw error;
-    } finally {
-      this.#host.finished({ text, durationMs: performance.now() - since, server: connection.server, failed });
     }
+    place.parsing = !prepared?.sent;
+    if (prepared) prepared.sent = true;
   }
 
-  /** Gives up a lane that nothing was sent on. */
-  closeEmpty(): void {
+  /** Sends what was gathered in this tick. */
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    const bytes = this.#writer.take();
+    if (!this.#wire.writable) return;
+    this.#written = this.#taken;
+    this.#wire.write(bytes);
+  };
+
+  #answered(head: InFlight, status: number): void {
+    this.#queue.shift();
+    const now = performance.now();
+    head.profile.took(now - this.#headSince);
+    this.#nextHead(now);
+    // Single statements leave no transaction open; should one, the pool is to find it.
+    if (status !== idleStatus) this.#client._txStatus = String.fromCharCode(status);
+    if (!head.settled) {
+      if (head.misread === undefined) this.#succeed(head, now);
+      else this.#fail(head, head.misread, "completed");
+    }
     if (this.#queue.length === 0) this.#close();
   }
 
-  /** Comes in the order of the statements: the connection's phase is about the first in the queue. */
-  #answered(place: InFlight, error: Error | null | undefined): StatementFailure | undefined {
-    const index = this.#queue.indexOf(place);
-    // pg answers twice for values it could not send.
-    if (index < 0) return undefined;
-    this.#queue.splice(index, 1);
-    if (this.#ended) place.phase = "unsent";
-    else if (index === 0) place.phase = this.connection.phase;
-    if (index === 0) {
-      const now = performance.now();
-      place.of.served(now - this.#headSince);
-      this.#headSince = now;
-      this.connection.phase = "sent";
-    }
-    const failure = error ? this.#failed(place, error) : undefined;
-    if (this.#queue.length === 0) this.#close();
-    return failure;
+  #nextHead(now: number): void {
+    this.#headPhase = "sent";
+    this.#headSince = now;
   }
 
-  #failed({ statement, of, phase }: InFlight, error: Error): StatementFailure {
-    const { server, brokenBy } = this.connection;
+  #succeed(place: InFlight, now: number): void {
+    place.settled = true;
+    this.#finished(place, now, false);
+    place.resolve(place.result());
+  }
+
+  /** What pg has to tell: the server's error about the first in the queue, or the end of the connection. */
+  #told(error: Error): void {
+    if (!this.#open) return;
+    // pg takes a statement that failed for ended.
+    this.#client._activeQuery = this.#standIn;
+    const head = this.#queue[0];
+    if (this.#handing && head) {
+      if (!head.settled) this.#fail(head, error, this.#headPhase);
+      return;
+    }
+    for (const [index, place] of this.#queue.splice(0).entries()) {
+      const unsent = this.#ended || place.number >= this.#written;
+      if (!place.settled) this.#fail(place, error, unsent ? "unsent" : index === 0 ? this.#headPhase : "sent");
+    }
+    this.#close();
+  }
+
+  #fail(place: InFlight, error: unknown, phase: StatementPhase): void {
+    place.settled = true;
+    const { server, brokenBy, statements, usable } = this.connection;
     const explained = explain(error, { server, phase, brokenBy });
-    const verdict = classifyStatementError(explained, { phase }, statement);
+    const verdict = classifyStatementError(explained, { phase, extended: true }, place.statement);
     const secondary = this.#broken !== undefined;
-    if (sqlStateOf(error)?.startsWith("57P")) this.#ended = true;
-    const keeps = verdict.kind === "stale-plan" && of.renews;
-    if ((verdict.evict && !keeps) || !this.connection.usable) this.#broken ??= error;
-    return new StatementFailure(explained, verdict, secondary);
+    if (endsSession(error)) this.#ended = true;
+    if (place.prepared && (place.parsing || verdict.kind === "stale-plan")) {
+      statements.forget(place.prepared);
+      if (!place.parsing) this.#writer.close(place.prepared.name);
+    }
+    // A stale plan costs the statement its name, not the connection.
+    if ((verdict.evict && verdict.kind !== "stale-plan") || !usable) {
+      this.#broken ??= error instanceof Error ? error : new Error("connection lost", { cause: error });
+    }
+    this.#finished(place, performance.now(), true);
+    place.reject(new StatementFailure(explained, verdict, secondary));
+  }
+
+  #finished({ statement: { config }, since }: InFlight, now: number, failed: boolean): void {
+    const text = typeof config === "string" ? config : config.text;
+    this.#owner.host.finished({ text, durationMs: now - since, server: this.connection.server, failed });
   }
 
   #close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.connection.pipelined = false;
-    this.#emptied(this, this.#broken);
+    if (!this.#open) return;
+    this.#open = false;
+    this.#client._activeQuery = null;
+    this.#client.readyForQuery = true;
+    const broken = this.#broken ?? (this.connection.usable ? undefined : this.connection.brokenBy);
+    this.#owner.emptied(this, broken);
   }
+}
 
-  /** Gathers what is sent in this tick. */
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    const { connection } = this;
-    connection.cork();
-    process.nextTick(() => {
-      this.#corked = false;
-      connection.uncork();
-    });
-  }
+/** The severity is in English only where `lc_messages` is; these states always come with it. */
+function endsSession(error: unknown): boolean {
+  return sqlStateOf(error)?.startsWith("57P") === true || (error as { severity?: unknown }).severity === "FATAL";
 }

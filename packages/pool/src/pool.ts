@@ -102,6 +102,9 @@ export class Pool extends PgPool implements Database, Service {
   ): void;
   override query(first: any, second?: any, third?: any): any {
     /* oxlint-enable typescript/no-explicit-any */
+    if (typeof first === "string" && typeof second !== "function" && typeof third !== "function") {
+      return this.#engine.query(first, second, third);
+    }
     const callback = [first, second, third].find((each) => typeof each === "function") as QueryCallback | undefined;
     const result = this.#query(first, typeof second === "function" ? undefined : second, callback ? undefined : third);
     if (!callback) return result;

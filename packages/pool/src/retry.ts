@@ -52,17 +52,21 @@ export interface RetryPlan {
   retried(error: unknown, attempt: number): void;
 }
 
-/**
- * Runs `work` until it succeeds or the plan says no; throws the last error. The first attempt costs nothing: retrying
- * begins only once something failed.
- */
+/** Runs `work` until it succeeds or the plan says no; throws the last error. */
 export async function withRetries<T>(work: (attempt: number) => Promise<T>, plan: RetryPlan): Promise<T> {
-  let first: unknown;
   try {
     return await work(1);
   } catch (error) {
-    first = error;
+    return await retryAfter(error, work, plan);
   }
+}
+
+/** Goes on after the first attempt failed. */
+export async function retryAfter<T>(
+  first: unknown,
+  work: (attempt: number) => Promise<T>,
+  plan: RetryPlan,
+): Promise<T> {
   // Most failures are final: they need not pay for the machinery of another attempt.
   let early: RetryDecision | undefined = await plan.decide(first, 1);
   if (early === "no") throw first;

@@ -3,8 +3,8 @@ import { classifyError, type ErrorClass } from "./classify.ts";
 import { NoPrimaryError, NoReplicaError, type ServerEvidence } from "./errors.ts";
 import { StatementFailure, unwrapFailure } from "./failure.ts";
 import { describeView } from "./observation.ts";
-import type { ResolvedPoolOptions } from "./options.ts";
-import { RetryBudget, type RetryDecision, withRetries } from "./retry.ts";
+import type { ResolvedPoolOptions, RetryOptions } from "./options.ts";
+import { retryAfter, RetryBudget, type RetryDecision, type RetryPlan, withRetries } from "./retry.ts";
 import { chooseReplica, leastBusy, type Target, unfitness } from "./routing.ts";
 import type { Server } from "./server.ts";
 import type { Topology } from "./topology.ts";
@@ -51,28 +51,43 @@ export class Runner {
   }
 
   /** @throws what the last attempt threw, without the package's own wrapping */
-  async run<T>(job: Job<T>): Promise<T> {
-    const { retry } = this.#options;
+  run<T>(job: Job<T>): Promise<T> {
+    this.#budget?.earn();
     const trail: Trail = { tried: new Set(), server: undefined, since: this.#clock.now(), waitedFor: undefined };
+    // What nearly always happens: the server is known and well, and the first attempt succeeds.
+    const server = this.#topology.only ?? (job.target === "primary" ? this.#topology.settledPrimary : undefined);
+    if (!server?.breaker.pass()) return this.#attempts(job, trail);
+    trail.server = server;
+    return job.work(server, 1).catch((error: unknown) => {
+      server.breaker.failed(error);
+      return this.#attempts(job, trail, { error });
+    });
+  }
+
+  /** Runs all attempts, or those after a first one that failed. */
+  async #attempts<T>(job: Job<T>, trail: Trail, first?: { readonly error: unknown }): Promise<T> {
+    const { retry } = this.#options;
     const attempt = async (number: number): Promise<T> => {
-      const only = this.#topology.only;
-      const server = only ?? (await this.#route(job, trail));
+      const server = this.#topology.only ?? (await this.#route(job, trail));
       trail.server = server;
       return await server.breaker.run(() => job.work(server, number));
     };
+    const plan = (options: Required<RetryOptions>): RetryPlan => ({
+      options: { ...options, retries: job.retries ?? options.retries },
+      clock: this.#clock,
+      signal: job.signal,
+      decide: (error, number) => this.#decide(error, number, job, trail),
+      retried: (error, number) => {
+        const { kind, sqlState } = verdictOf(error);
+        this.#listener.retried({ server: trail.server?.name, attempt: number, kind, sqlState });
+      },
+    });
     try {
-      if (!retry) return await attempt(1);
-      this.#budget?.earn();
-      return await withRetries(attempt, {
-        options: { ...retry, retries: job.retries ?? retry.retries },
-        clock: this.#clock,
-        signal: job.signal,
-        decide: (error, number) => this.#decide(error, number, job, trail),
-        retried: (error, number) => {
-          const { kind, sqlState } = verdictOf(error);
-          this.#listener.retried({ server: trail.server?.name, attempt: number, kind, sqlState });
-        },
-      });
+      if (!retry) {
+        if (first) throw first.error;
+        return await attempt(1);
+      }
+      return await (first ? retryAfter(first.error, attempt, plan(retry)) : withRetries(attempt, plan(retry)));
     } catch (error) {
       throw unwrapFailure(error);
     }

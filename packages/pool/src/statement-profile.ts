@@ -37,10 +37,14 @@ function onlyReads(text: string): boolean {
   return reading.test(text) && !notShared.test(text);
 }
 
-/** Profiles of the statements used last, the least recently used one forgotten first. */
+/**
+ * Profiles of the statements used last. Two generations stand in for an exact order of use: what was not used since the
+ * younger one was begun is forgotten with the older one, and finding a profile moves nothing.
+ */
 export class StatementProfiles {
   readonly #most: number;
-  readonly #byText = new Map<string, StatementProfile>();
+  #young = new Map<string, StatementProfile>();
+  #old = new Map<string, StatementProfile>();
   #last: StatementProfile | undefined;
 
   constructor(most = 1_000) {
@@ -49,13 +53,15 @@ export class StatementProfiles {
 
   of(text: string): StatementProfile {
     if (this.#last?.text === text) return this.#last;
-    let profile = this.#byText.get(text);
-    if (profile) this.#byText.delete(text);
-    else {
-      profile = new StatementProfile(text);
-      if (this.#byText.size >= this.#most) this.#byText.delete(this.#byText.keys().next().value!);
+    let profile = this.#young.get(text);
+    if (!profile) {
+      profile = this.#old.get(text) ?? new StatementProfile(text);
+      if (this.#young.size >= this.#most / 2) {
+        this.#old = this.#young;
+        this.#young = new Map();
+      }
+      this.#young.set(text, profile);
     }
-    this.#byText.set(text, profile);
     this.#last = profile;
     return profile;
   }

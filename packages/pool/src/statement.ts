@@ -57,12 +57,13 @@ export async function runStatement(
 /** How an error of this statement on this connection is to be treated. */
 export function classifyStatementError(
   error: unknown,
-  connection: Pick<Connection, "phase"> | undefined,
+  connection: (Pick<Connection, "phase"> & { readonly extended?: boolean }) | undefined,
   statement: Statement,
 ): ReturnType<typeof classifyError> {
   const { config, values } = statement;
   const text = typeof config === "string" ? config : config.text;
-  const extended = (values?.length ?? (typeof config === "string" ? 0 : (config.values?.length ?? 0))) > 0;
+  const parameters = values?.length ?? (typeof config === "string" ? 0 : (config.values?.length ?? 0));
+  const extended = connection?.extended ?? parameters > 0;
   const phase = connection?.phase ?? "connect";
   // In the extended protocol, an end of the session that comes before BindComplete proves that nothing ran.
   const ended = extended && phase === "sent" && sqlStateOf(error) !== "57P02" && sqlStateOf(error) !== undefined;

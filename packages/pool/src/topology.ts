@@ -58,6 +58,11 @@ export class Topology {
     return this.only ?? this.#primary;
   }
 
+  /** The primary once every server was asked: until then it is not for sure. */
+  get settledPrimary(): Server | undefined {
+    return this.#asked ? this.#primary : undefined;
+  }
+
   get election(): Election {
     return this.#election;
   }

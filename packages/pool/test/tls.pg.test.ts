@@ -56,6 +56,18 @@ describe("a server with TLS", () => {
     expect(await encrypted(pool)).toBe(expected);
   });
 
+  test("shares its connections among statements as any other", async () => {
+    await using pool = poolOn(withTls, { sslMode: "require" });
+    const text = "select $1::int as n, repeat('x', $1 * 1000) as wide";
+    for (let round = 0; round < 3; round += 1) {
+      const ns = Array.from({ length: 40 }, (_, index) => index);
+      const answers = await Promise.all(ns.map(async (n) => (await pool.query<object>(text, [n])).rows));
+      expect(answers).toEqual(ns.map((n) => [{ n, wide: "x".repeat(n * 1000) }]));
+    }
+    expect(pool.stats().total).toBeLessThan(10);
+    expect(await encrypted(pool)).toBe(true);
+  });
+
   test("that lets nobody in without it is reached over TLS with allow, the probes included", async () => {
     await using pool = poolOn(withTls, { sslMode: "allow" }, "tls_only");
     await pool.start();
