@@ -40,6 +40,8 @@ export type { Point } from "./forecast/buckets.ts";
 export { type CapacityForecast, forecastCapacity } from "./forecast/capacity.ts";
 export { forecast, type Forecast, type ForecastOptions } from "./forecast/forecast.ts";
 export { buildGrafanaDashboard } from "./grafana/dashboard.ts";
+export type { HistoryStore, SeriesHour } from "./history/history.ts";
+export { createTableHistory, type TableHistoryOptions } from "./history/table-history.ts";
 export { createLocalHost, type HostFilesystem, type HostStats, type HostStatsSource } from "./host.ts";
 export { type KeySeries, keySeries } from "./key-series.ts";
 export { hasMetric, type MetricDefinition, type MetricType, type ServerScope, type Tier } from "./metric.ts";

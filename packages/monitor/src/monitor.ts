@@ -73,6 +73,8 @@ class LiveMonitor implements Monitor {
   #host: HostStats | undefined;
   #pool: PoolStats | undefined;
   #families: readonly MetricFamily[] = [];
+  #restored = false;
+  #saving: Promise<void> | undefined;
   #foreseen: { readonly at: number; readonly told: readonly CapacityForecast[] } | undefined;
 
   constructor(options: ResolvedMonitorOptions) {
@@ -86,6 +88,7 @@ class LiveMonitor implements Monitor {
 
   async start(signal?: AbortSignal): Promise<void> {
     if (this.#loop) return;
+    await this.#restoreHistory();
     await this.collect(signal ? { signal } : {});
     // Somebody may have started it during the first collection.
     if (this.#loop as unknown) return;
@@ -98,7 +101,9 @@ class LiveMonitor implements Monitor {
     this.#loop = undefined;
     loop?.stop.abort();
     const bound = new AbortController();
-    const ending = Promise.allSettled([loop?.done, this.#inFlight, this.#engine.settled()]);
+    const ending = Promise.allSettled([loop?.done, this.#inFlight, this.#engine.settled()]).then(() =>
+      this.#saveHistory({ unfinished: true }),
+    );
     await Promise.race([ending, this.#options.clock.sleep(timeoutMs, bound.signal).catch(() => undefined)]);
     bound.abort();
   }
@@ -225,6 +230,34 @@ class LiveMonitor implements Monitor {
     }
   }
 
+  async #restoreHistory(): Promise<void> {
+    if (this.#restored) return;
+    this.#restored = true;
+    const { clock, history, keepHoursMs, logger } = this.#options;
+    const now = clock.now();
+    try {
+      this.#series.restore(await history.read(now - keepHoursMs), now);
+    } catch (error) {
+      logger.warn({ reason: messageOf(error) }, "the history could not be read");
+    }
+  }
+
+  /** One write at a time; what fails is written with the next hour. */
+  #saveHistory(options: { readonly unfinished?: boolean } = {}): Promise<void> {
+    const { clock, history, keepHoursMs, logger } = this.#options;
+    const save = (): Promise<void> =>
+      this.#series.save(async (hours) => {
+        await history.write(hours);
+        await history.expire(clock.now() - keepHoursMs);
+      }, options);
+    if (this.#saving && !options.unfinished) return this.#saving;
+    this.#saving = (this.#saving ?? Promise.resolve())
+      .then(save)
+      .catch((error: unknown) => logger.warn({ reason: messageOf(error) }, "the history could not be written"))
+      .finally(() => (this.#saving = undefined));
+    return this.#saving;
+  }
+
   async #readHost(host: HostStatsSource): Promise<void> {
     this.#host = await host.hostStats();
   }
@@ -255,6 +288,7 @@ class LiveMonitor implements Monitor {
     const snapshot = this.snapshot();
     this.#engine.evaluate(snapshot);
     this.#series.record(snapshot, now);
+    void this.#saveHistory();
   }
 }
 

@@ -5,6 +5,7 @@ import { defaultRules } from "./alerts/rules.ts";
 import type { CollectLimits } from "./collector.ts";
 import { InvalidMonitorOptionsError } from "./errors.ts";
 import type { MetricFamily } from "./family.ts";
+import { type HistoryStore, noHistory } from "./history/history.ts";
 import { type HostStatsSource, noHost } from "./host.ts";
 import type { PoolStatsSource } from "./pool-stats.ts";
 
@@ -62,6 +63,10 @@ export interface MonitorOptions {
   readonly onAlert?: AlertListener;
   /** How long key series are kept in memory. Default 24 h. */
   readonly historyMs?: number;
+  /** How long their hourly averages are kept. Default 400 days. */
+  readonly keepHoursMs?: number;
+  /** Where hours outlive the process. Default nowhere; `createTableHistory` keeps them in a table. */
+  readonly history?: HistoryStore;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -75,6 +80,7 @@ export interface MonitorDefaults {
   readonly lockTimeoutMs: number;
   readonly limits: CollectLimits;
   readonly historyMs: number;
+  readonly keepHoursMs: number;
 }
 
 /** The defaults, in one place. */
@@ -87,6 +93,7 @@ export const monitorDefaults: MonitorDefaults = Object.freeze({
   lockTimeoutMs: 50,
   limits: Object.freeze({ tables: 200, indexes: 100, statements: 100, stickyMs: 3_600_000 }),
   historyMs: 86_400_000,
+  keepHoursMs: 400 * 86_400_000,
 });
 
 export interface ResolvedTarget {
@@ -110,6 +117,8 @@ export interface ResolvedMonitorOptions {
   readonly blackouts: readonly Blackout[];
   readonly onAlert: AlertListener;
   readonly historyMs: number;
+  readonly keepHoursMs: number;
+  readonly history: HistoryStore;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -130,6 +139,7 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     lockTimeoutMs: options.lockTimeoutMs ?? monitorDefaults.lockTimeoutMs,
     limits: { ...monitorDefaults.limits, ...options.limits },
     historyMs: options.historyMs ?? monitorDefaults.historyMs,
+    keepHoursMs: options.keepHoursMs ?? monitorDefaults.keepHoursMs,
   };
   const problems = [
     ...positive("intervalMs", resolved.intervalMs),
@@ -139,6 +149,7 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     ...positive("statementTimeoutMs", resolved.statementTimeoutMs),
     ...positive("lockTimeoutMs", resolved.lockTimeoutMs),
     ...positive("historyMs", resolved.historyMs),
+    ...positive("keepHoursMs", resolved.keepHoursMs),
     ...Object.entries(resolved.limits).flatMap(([key, value]) => positive(`limits.${key}`, value)),
     ...repeated([primary, ...(options.replicas ?? [])].map(({ name }) => name)).map(
       (name) => `two servers are named "${name}"`,
@@ -158,6 +169,7 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     rules,
     overrides: options.overrides ?? [],
     blackouts: options.blackouts ?? [],
+    history: options.history ?? noHistory,
     onAlert: options.onAlert ?? (() => undefined),
     clock: options.clock ?? systemClock,
     logger: options.logger ?? noLogger,

@@ -1,6 +1,8 @@
 import { evaluate } from "./alerts/evaluate.ts";
 import { windowsOf } from "./alerts/expression.ts";
 import { SampleWindow } from "./alerts/window.ts";
+import { hourMs, keyOf, type SeriesHour } from "./history/history.ts";
+import { Hours } from "./history/hours.ts";
 import { type KeySeries, keySeries } from "./key-series.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -24,7 +26,10 @@ export interface Series {
 const maxSeries = 300;
 const maxPoints = 10_000;
 
-/** A bounded memory of key series: a ring of moments, one value per series and moment. */
+/**
+ * A bounded memory of key series: a ring of moments, one value per series and moment, and before it the averages of
+ * hours.
+ */
 export class SeriesStore {
   readonly #definitions: readonly KeySeries[];
   readonly #window: SampleWindow;
@@ -34,8 +39,11 @@ export class SeriesStore {
   #next = 0;
   #size = 0;
   #lastAt = Number.NEGATIVE_INFINITY;
+  readonly #hours: Hours;
 
-  constructor({ intervalMs, historyMs }: { readonly intervalMs: number; readonly historyMs: number }) {
+  constructor(of: { readonly intervalMs: number; readonly historyMs: number; readonly keepHoursMs: number }) {
+    const { intervalMs, historyMs, keepHoursMs } = of;
+    this.#hours = new Hours(keepHoursMs);
     this.#definitions = keySeries;
     const windows = new Map<string, number>();
     for (const { expression } of keySeries) for (const [name, ms] of windowsOf(expression)) windows.set(name, ms);
@@ -54,9 +62,10 @@ export class SeriesStore {
     this.#size = Math.min(this.#size + 1, this.#times.length);
     this.#times[slot] = now;
     for (const { values } of this.#values.values()) values[slot] = Number.NaN;
+    this.#hours.forget(now);
     for (const definition of this.#definitions) {
       for (const { labels, value } of evaluate(definition.expression, { snapshot, window: this.#window, now })) {
-        const key = JSON.stringify([definition.name, Object.entries(labels)]);
+        const key = keyOf(definition.name, labels);
         let series = this.#values.get(key);
         if (!series) {
           this.#makeRoom();
@@ -64,6 +73,7 @@ export class SeriesStore {
           this.#values.set(key, series);
         }
         series.values[slot] = value;
+        this.#hours.add(definition.name, labels, now, value);
       }
     }
   }
@@ -71,52 +81,57 @@ export class SeriesStore {
   /** The series of one name between two moments, one for each set of labels. Empty for an unknown name. */
   query(name: string, { from, to, stepMs }: SeriesQuery): readonly Series[] {
     const step = Math.max(1, stepMs, (to - from) / maxPoints);
-    return [...this.#values.values()]
-      .filter(({ definition }) => definition.name === name)
-      .map(({ definition, labels, values }) => ({
-        name,
-        unit: definition.unit,
-        title: definition.title,
-        labels,
-        points: this.#average(values, from, to, step),
-      }))
+    return this.all(name)
+      .map((series) => ({ ...series, points: average(series.points, from, to, step) }))
       .filter(({ points }) => points.some(([, value]) => value !== null));
   }
 
-  /** Every moment that is known of the series of one name. */
+  /** Everything known of the series of one name, oldest first: hours, then single moments. */
   all(name: string): readonly Series[] {
+    const definition = this.#definitions.find((each) => each.name === name);
+    if (!definition) return [];
+    const { unit, title } = definition;
+    const lines = new Map<string, { labels: Series["labels"]; points: (readonly [number, number | null])[] }>();
     const oldest = this.#size < this.#times.length ? 0 : this.#next;
-    return [...this.#values.values()]
-      .filter(({ definition }) => definition.name === name)
-      .map(({ definition, labels, values }) => ({
-        name,
-        unit: definition.unit,
-        title: definition.title,
-        labels,
-        points: Array.from({ length: this.#size }, (_, i) => {
-          const slot = (oldest + i) % this.#times.length;
-          const value = values[slot]!;
-          return [this.#times[slot]!, Number.isNaN(value) ? null : value] as const;
-        }),
-      }));
+    // The hour in which the moments begin is told by them.
+    const began = this.#size === 0 ? Number.POSITIVE_INFINITY : this.#times[oldest]! - hourMs + 1;
+    for (const { labels, points } of this.#hours.before(name, began)) {
+      if (points.length > 0) lines.set(keyOf(name, labels), { labels, points: [...points] });
+    }
+    for (const [key, { definition: of, labels, values }] of this.#values) {
+      if (of !== definition) continue;
+      const line = lines.get(key) ?? { labels, points: [] };
+      for (let i = 0; i < this.#size; i++) {
+        const slot = (oldest + i) % this.#times.length;
+        const value = values[slot]!;
+        line.points.push([this.#times[slot]!, Number.isNaN(value) ? null : value]);
+      }
+      lines.set(key, line);
+    }
+    return [...lines.values()].map(({ labels, points }) => ({ name, unit, title, labels, points }));
   }
 
-  #average(values: Float64Array, from: number, to: number, step: number): Series["points"] {
-    const buckets = Math.max(0, Math.ceil((to - from) / step));
-    const sums = new Float64Array(buckets);
-    const counts = new Uint32Array(buckets);
-    for (let i = 0; i < this.#size; i++) {
-      const at = this.#times[i]!;
-      const value = values[i]!;
-      if (at < from || at >= to || Number.isNaN(value)) continue;
-      const bucket = Math.floor((at - from) / step);
-      sums[bucket]! += value;
-      counts[bucket]! += 1;
-    }
-    return Array.from(
-      { length: buckets },
-      (_, i) => [from + i * step, counts[i]! > 0 ? sums[i]! / counts[i]! : null] as const,
+  /** Takes hours of an earlier process. */
+  restore(hours: readonly SeriesHour[], now: number): void {
+    this.#hours.restore(
+      hours.filter(({ name }) => this.#definitions.some((definition) => definition.name === name)),
+      now,
     );
+  }
+
+  /** Hands hours that are not written yet to `write`, and keeps them when it fails. */
+  async save(
+    write: (hours: readonly SeriesHour[]) => Promise<void>,
+    options: { readonly unfinished?: boolean } = {},
+  ): Promise<void> {
+    const hours = this.#hours.take(options);
+    if (hours.length === 0) return;
+    try {
+      await write(hours);
+    } catch (error) {
+      this.#hours.giveBack(hours);
+      throw error;
+    }
   }
 
   /** A series that has no value left in the ring goes first; then the one begun longest ago. */
@@ -131,4 +146,20 @@ export class SeriesStore {
     const oldest = this.#values.keys().next().value;
     if (oldest !== undefined) this.#values.delete(oldest);
   }
+}
+
+function average(points: Series["points"], from: number, to: number, step: number): Series["points"] {
+  const buckets = Math.max(0, Math.ceil((to - from) / step));
+  const sums = new Float64Array(buckets);
+  const counts = new Uint32Array(buckets);
+  for (const [at, value] of points) {
+    if (at < from || at >= to || value === null) continue;
+    const bucket = Math.floor((at - from) / step);
+    sums[bucket]! += value;
+    counts[bucket]! += 1;
+  }
+  return Array.from(
+    { length: buckets },
+    (_, i) => [from + i * step, counts[i]! > 0 ? sums[i]! / counts[i]! : null] as const,
+  );
 }

@@ -6,7 +6,7 @@ const at = (blocked: number): ReturnType<typeof snapshotOf> =>
   snapshotOf({ primary: { pg_stat_activity_blocked_count: blocked } });
 
 test("averages values into steps and says where nothing was seen", () => {
-  const store = new SeriesStore({ intervalMs: 1000, historyMs: 60_000 });
+  const store = new SeriesStore({ intervalMs: 1000, historyMs: 60_000, keepHoursMs: 86_400_000 });
   store.record(at(2), 10_000);
   store.record(at(4), 11_000);
   store.record(at(9), 14_000);
@@ -26,7 +26,7 @@ test("averages values into steps and says where nothing was seen", () => {
 });
 
 test("forgets what is older than its history", () => {
-  const store = new SeriesStore({ intervalMs: 1000, historyMs: 3000 });
+  const store = new SeriesStore({ intervalMs: 1000, historyMs: 3000, keepHoursMs: 86_400_000 });
   for (let second = 0; second < 10; second++) store.record(at(second), second * 1000);
   const [series] = store.query("blocked", { from: 0, to: 10_000, stepMs: 1000 });
   expect(series?.points.filter(([, value]) => value !== null)).toEqual([
@@ -37,7 +37,7 @@ test("forgets what is older than its history", () => {
 });
 
 test("passes over snapshots closer together than half the interval", () => {
-  const store = new SeriesStore({ intervalMs: 1000, historyMs: 60_000 });
+  const store = new SeriesStore({ intervalMs: 1000, historyMs: 60_000, keepHoursMs: 86_400_000 });
   store.record(at(1), 0);
   store.record(at(5), 499);
   store.record(at(3), 500);
@@ -45,7 +45,7 @@ test("passes over snapshots closer together than half the interval", () => {
 });
 
 test("gives rates of counters, and none before there are two values", () => {
-  const store = new SeriesStore({ intervalMs: 1000, historyMs: 60_000 });
+  const store = new SeriesStore({ intervalMs: 1000, historyMs: 60_000, keepHoursMs: 86_400_000 });
   const commits = (count: number): ReturnType<typeof snapshotOf> =>
     snapshotOf({ primary: { pg_stat_database_xact_commit: [[{ datid: "1", datname: "app" }, count]] } });
   store.record(commits(100), 0);
@@ -57,5 +57,7 @@ test("gives rates of counters, and none before there are two values", () => {
 });
 
 test("has nothing under a name it does not know", () => {
-  expect(new SeriesStore({ intervalMs: 1, historyMs: 10 }).query("nope", { from: 0, to: 1, stepMs: 1 })).toEqual([]);
+  expect(
+    new SeriesStore({ intervalMs: 1, historyMs: 10, keepHoursMs: 10 }).query("nope", { from: 0, to: 1, stepMs: 1 }),
+  ).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { backupFull } from "./backup-full.bench.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { UsageError } from "./errors.ts";
+import { forecastDays } from "./forecast.bench.ts";
 import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
 import { poolErrors } from "./pool-errors.bench.ts";
@@ -8,7 +9,14 @@ import { poolRow } from "./pool-row.bench.ts";
 import { suggest } from "./suggestion.ts";
 
 /** Every benchmark, in the order of `list`. */
-export const benchmarks: readonly Benchmark[] = [poolRow, poolErrors, migrateNoop, migrate500, backupFull];
+export const benchmarks: readonly Benchmark[] = [
+  poolRow,
+  poolErrors,
+  migrateNoop,
+  migrate500,
+  backupFull,
+  forecastDays,
+];
 
 /** @throws {UsageError} with the name that was probably meant */
 export function findBenchmark(name: string, among: readonly Benchmark[] = benchmarks): Benchmark {

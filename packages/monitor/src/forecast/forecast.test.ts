@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { grow, type GrowthKind } from "../../test/growth.ts";
+import { grow, type GrowthKind } from "@db/testkit";
 import type { Point } from "./buckets.ts";
 import { forecast } from "./forecast.ts";
 import { median } from "./season.ts";

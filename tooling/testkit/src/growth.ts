@@ -1,11 +1,9 @@
-import type { Point } from "../src/forecast/buckets.ts";
-
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
-/** A generated series, the limit it is to reach, and when it really does. */
+/** A generated series (milliseconds since the epoch, bytes), the limit it is to reach, and when it really does. */
 export interface Growth {
-  readonly known: readonly Point[];
+  readonly known: readonly (readonly [at: number, value: number])[];
   readonly limit: number;
   /** Days from the last known point. */
   readonly days: number;
@@ -65,7 +63,7 @@ export function grow(kind: GrowthKind, seed: number): Growth {
   let reached = days;
   while (truth(reached) < limit) reached += 1 / 96;
   const from = Date.UTC(2026, 0, 1);
-  const known: Point[] = [];
+  const known: [number, number][] = [];
   for (let at = 0; at <= days * dayMs; at += hourMs / 4) known.push([from + at, truth(at / dayMs) + noise * normal()]);
   return { known, limit, days: reached - days };
 }
