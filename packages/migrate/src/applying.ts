@@ -8,6 +8,7 @@ import {
   toDatabase,
 } from "@db/core";
 import { withAdvisoryLock } from "./advisory-lock.ts";
+import { batchableCount, hasSameLimits, runBatched, withSessionLimits } from "./batched-run.ts";
 import { collectCatalog, fingerprintCatalog } from "./catalog.ts";
 import { MigrationFailedError, MigrationOptionsError, MigrationsRefusedError, StalePlanError } from "./errors.ts";
 import { readMigrationFolder } from "./folder.ts";
@@ -107,25 +108,31 @@ async function runAll(
 ): Promise<void> {
   const { options } = context;
   const total = migrations.length;
-  for (const [position, migration] of migrations.entries()) {
-    options.onProgress({ phase: "migrate", current: position, total, unit: "steps", message: migration.id });
-    let run: MigrationRun;
-    try {
-      if (options.signal.aborted) throw new AbortedError("the migration was aborted", { cause: options.signal.reason });
-      if (isStepwise(context, migration)) await context.journal.flush();
-      run = await (isStepwise(context, migration)
-        ? runStepwise(context, migration)
-        : runTransactional(context, migration));
-    } catch (error) {
-      await context.journal.flush().catch(() => undefined);
-      await recordFailure(context, migration, error);
-      throw failure(migration, error, report, migrations.slice(position + 1), isStepwise(context, migration));
-    }
+  const finished = (run: MigrationRun): void => {
     report.applied.push(run);
-    options.onEvent({ type: "migration-finished", migration: migration.id, durationMs: run.durationMs });
+    options.onEvent({ type: "migration-finished", migration: run.id, durationMs: run.durationMs });
     options.metrics.count("db_migrate_applied_total", { direction: context.plan.direction });
     options.metrics.observe("db_migrate_duration_seconds", run.durationMs / 1_000);
-    options.logger.info({ migration: migration.id, durationMs: run.durationMs }, `migrated ${context.plan.direction}`);
+    options.logger.info({ migration: run.id, durationMs: run.durationMs }, `migrated ${context.plan.direction}`);
+  };
+  for (let position = 0; position < total;) {
+    const migration = migrations[position] as PlannedMigration;
+    options.onProgress({ phase: "migrate", current: position, total, unit: "steps", message: migration.id });
+    try {
+      if (options.signal.aborted) throw new AbortedError("the migration was aborted", { cause: options.signal.reason });
+      const batched = await runBatches(context, migrations.slice(position), finished);
+      position += batched.done;
+      if (batched.done > 0 && !batched.failed) continue;
+      const one = migrations[position] as PlannedMigration;
+      if (isStepwise(context, one)) await context.journal.flush();
+      finished(await (isStepwise(context, one) ? runStepwise(context, one) : runTransactional(context, one)));
+      position++;
+    } catch (error) {
+      const one = migrations[report.applied.length] ?? migration;
+      await context.journal.flush().catch(() => undefined);
+      await recordFailure(context, one, error);
+      throw failure(one, error, report, migrations.slice(report.applied.length + 1), isStepwise(context, one));
+    }
   }
   await context.journal.flush();
   options.onProgress({ phase: "migrate", current: total, total, unit: "steps" });
@@ -141,6 +148,29 @@ async function keepSnapshot({ session, history, plan }: RunContext, report: Repo
     await history.setFingerprint(session, last.id, report.catalogFingerprint);
   }
   await writeSnapshot(session, history, { migration: await history.newest(session), catalog });
+}
+
+/** Runs the small ones at the head of the row many a round trip, until one fails or is none. */
+async function runBatches(
+  context: RunContext,
+  migrations: readonly PlannedMigration[],
+  finished: (run: MigrationRun) => void,
+): Promise<{ readonly done: number; readonly failed: boolean }> {
+  const { options } = context;
+  const [first] = migrations;
+  if (!first || batchableCount(context, migrations) === 0) return { done: 0, failed: false };
+  return withSessionLimits(context, first, async () => {
+    for (let done = 0; ;) {
+      const rest = migrations.slice(done);
+      const count = hasSameLimits(first, rest[0] ?? first) ? batchableCount(context, rest) : 0;
+      if (count === 0) return { done, failed: false };
+      if (options.signal.aborted) throw new AbortedError("the migration was aborted", { cause: options.signal.reason });
+      const runs = await runBatched(context, rest.slice(0, count));
+      runs.forEach(finished);
+      done += runs.length;
+      if (runs.length < count) return { done, failed: true };
+    }
+  });
 }
 
 /** One begun step by step goes on that way, even if what is left of it could be a transaction. */

@@ -144,6 +144,7 @@ export class History {
   async prepareWrite(session: Queryable, name: string): Promise<void> {
     const values = Array.from({ length: valueCount }, (_, index) => `$${index + 1}`);
     values[durationPlace] = `coalesce(${values[durationPlace]}, ${elapsedSql})`;
+    values[startPlace] = `coalesce(${values[startPlace]}, ${beganSql})`;
     values[statePlace] = `case pg_backend_pid() when $${valueCount + 2} then ${values[statePlace]} end`;
     await session.query(`prepare ${name} as ${upsertSql(this.#history, values, `$${valueCount + 1}`)}`);
   }
@@ -158,6 +159,15 @@ export class History {
     const { table, column } = error as { readonly table?: unknown; readonly column?: unknown };
     // not_null_violation
     return sqlStateOf(error) === "23502" && table === this.table && column === "state";
+  }
+
+  /** What a run has applied so far: id and milliseconds. */
+  async readRun(session: Queryable, runId: string): Promise<ReadonlyMap<string, number>> {
+    const { rows } = await session.query<{ id: string; ms: number | null }>(
+      `select id, duration_ms as ms from ${this.#history} where run_id = $1 and state = 'applied'`,
+      [runId],
+    );
+    return new Map(rows.map(({ id, ms }) => [id, ms ?? 0]));
   }
 
   async markReverted(session: Queryable, id: string, runId: string): Promise<void> {
@@ -318,8 +328,10 @@ function valuesOf(record: HistoryRecord): Value[] {
 const valueCount = 20;
 const statePlace = 4;
 const durationPlace = 13;
-// One text is one statement to this clock, however many it holds.
-const elapsedSql = "extract(epoch from clock_timestamp() - statement_timestamp())::float8 * 1000";
+const startPlace = 11;
+// One text is one statement to the server's clock, however many it holds: each row leaves its time to the next one.
+const beganSql = `greatest(statement_timestamp(), nullif(current_setting('db_migrate.at', true), '')::timestamptz)`;
+const elapsedSql = `extract(epoch from clock_timestamp() - ${beganSql})::float8 * 1000`;
 
 function literalOf(value: Value): string {
   return typeof value === "string" ? quoteLiteral(value) : String(value);
@@ -344,7 +356,8 @@ const upsertSql = (history: string, values: readonly string[], sequence = nextSe
          run_id = excluded.run_id, tool_version = excluded.tool_version, error = excluded.error,
          down_sql = excluded.down_sql, catalog_fingerprint = excluded.catalog_fingerprint,
          sequence = case when h.run_id = excluded.run_id then h.sequence else excluded.sequence end
-  returning pg_backend_pid() as pid`;
+  returning pg_backend_pid() as pid, h.duration_ms as ms,
+            set_config('db_migrate.at', clock_timestamp()::text, false) as at`;
 
 const journalUpsertSql = (journal: string): string => /* sql */ `
   insert into ${journal} (migration_id, direction, position, kind, line, state, duration_ms, rows, hash, run_id, error)

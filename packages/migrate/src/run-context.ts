@@ -38,7 +38,7 @@ export function historyRecord(
   state: HistoryState,
   facts: {
     readonly done: number;
-    readonly startedAt: string;
+    readonly startedAt: string | null;
     readonly durationMs: number | null;
     readonly error?: string;
   },

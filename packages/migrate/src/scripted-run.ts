@@ -114,7 +114,8 @@ function openingOf(migration: PlannedMigration): string[] {
   return ["begin", ...limits, "set local synchronous_commit = off"];
 }
 
-function closingOf(context: RunContext, migration: PlannedMigration, startedAt: string): string[] {
+/** The history row and COMMIT. Without a start the server takes the end of what came before in the same text. */
+export function closingOf(context: RunContext, migration: PlannedMigration, startedAt: string | null): string[] {
   const { history, plan } = context;
   const facts = { done: migration.statements.length, startedAt, durationMs: null };
   const row = historyRecord(context, migration, "applied", facts);

@@ -23,22 +23,24 @@ function numbered(count: number, sql: (n: number) => string): Record<string, str
 }
 
 describe("migrations on a session that takes scripts", () => {
-  test("take one round trip each, BEGIN, history row and COMMIT included", async () => {
+  test("share a round trip where they are small, each with its own BEGIN, history row and COMMIT", async () => {
     await using files = await makeWorkspace(numbered(8, (n) => `create table t${n} (id int)`));
     await using pool = await freshPool();
     const { directory } = files;
     const plan = await planMigrations(pool, { directory });
     const client = await pool.connect();
     let sent = 0;
+    const boundaries: string[] = [];
     const query = (text: string, values?: readonly unknown[]): never => {
-      if (/create table t\d/.test(text)) expect(text.match(/begin|commit$/g)).toEqual(["begin", "commit"]);
+      if (/create table t\d/.test(text)) boundaries.push(...(text.match(/^(begin|commit)$/gm) ?? []));
       sent++;
       return client.query(text, values as unknown[]) as never;
     };
     await applyMigrations({ host: "", port: 0, query }, plan);
     client.release();
     const withEight = sent;
-    expect(withEight).toBeLessThan(8 + 30);
+    expect(withEight).toBeLessThan(32);
+    expect(boundaries).toEqual(Array.from({ length: 8 }, () => ["begin", "commit"]).flat());
     const { rows } = await pool.query(
       "select count(*)::int as n, bool_and(duration_ms > 0) as timed, array_agg(sequence order by id) as places from db_migrate.history",
     );
@@ -47,6 +49,31 @@ describe("migrations on a session that takes scripts", () => {
       "select count(*)::int as n from db_migrate.history_statements where state = 'done'",
     );
     expect(journal.rows).toEqual([{ n: 8 }]);
+  });
+
+  test("keep those before one that failed in the same round trip, tell why it failed, and go on once it is corrected", async () => {
+    await using files = await makeWorkspace({
+      ...numbered(9, (n) => `create table t${n} (id int)`),
+      "0005_step.sql": "alter table t4 add column id int",
+    });
+    await using pool = await freshPool();
+    const { directory } = files;
+    const error = (await applyMigrations(pool, await planMigrations(pool, { directory })).catch(
+      (thrown: unknown) => thrown,
+    )) as MigrationFailedError;
+    expect(error.message).toContain('0005_step.sql:1: ALTER TABLE failed: column "id" of relation "t4" already exists');
+    expect(error.report.applied.map(({ id }) => id)).toEqual(["0001_step", "0002_step", "0003_step", "0004_step"]);
+    expect(error.report.remaining).toHaveLength(4);
+    expect(error.report.failed?.outcome).toBe("rolled-back");
+    const states = (await migrationStatus(pool, { directory })).migrations.map(({ state }) => state);
+    expect(states).toEqual([...Array<string>(4).fill("applied"), "failed", ...Array<string>(4).fill("pending")]);
+    const { rows } = await pool.query(
+      "select current_setting('lock_timeout') as t, current_setting('synchronous_commit') as c",
+    );
+    expect(rows).toEqual([{ t: "0", c: "on" }]);
+    await files.write({ "0005_step.sql": "alter table t4 add column more int" });
+    await applyMigrations(pool, await planMigrations(pool, { directory }));
+    expect((await migrationStatus(pool, { directory })).pending).toBe(0);
   });
 
   test("name the statement that failed, and keep nothing of its migration", async () => {
