@@ -7,7 +7,8 @@ export function downSqlOf(file: Pick<MigrationFile, "down" | "cancel">): string 
 }
 
 function sectionSql(word: "cancel" | "down", section: MigrationSection | null): string | null {
-  if (!section) return null;
+  // A program is undone by its file: its text alone may not run without what it imports.
+  if (!section || section.program) return null;
   const { transaction, lockTimeoutMs, statementTimeoutMs, retries } = section.settings;
   const timeout = (ms: number | null): string => (ms === null ? "off" : `${ms}ms`);
   const settings = [

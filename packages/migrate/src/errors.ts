@@ -120,3 +120,8 @@ export class BackfillPausedError extends DbError {
 export class BackfillError extends DbError {
   override readonly code = "MIGRATE_BACKFILL";
 }
+
+/** A migration written as a program cannot be loaded, or lacks what is asked of it. */
+export class ProgramError extends DbError {
+  override readonly code = "MIGRATE_PROGRAM";
+}

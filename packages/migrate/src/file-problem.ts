@@ -7,6 +7,7 @@ export type FileProblemCode =
   | "MIGRATE-DUPLICATE"
   | "MIGRATE-EMPTY"
   | "MIGRATE-JOURNAL"
+  | "MIGRATE-PLACEHOLDER"
   | "MIGRATE-STATEMENT";
 
 /** One thing wrong with one file, with the place and the way out. */

@@ -7,6 +7,8 @@ import { sha256 } from "./checksum.ts";
 import { type DrizzleJournalEntry, readDrizzleJournal } from "./drizzle-journal.ts";
 import { MigrationFilesError, MigrationFolderError } from "./errors.ts";
 import type { FileProblem } from "./file-problem.ts";
+import { fillPlaceholders, type Placeholders } from "./placeholder.ts";
+import { readProgram } from "./program.ts";
 import { type MigrationFile, readSections, sectionChecksum, splitAtBreakpoints } from "./migration-file.ts";
 
 /** Every migration of a folder, in the order they run. */
@@ -19,11 +21,12 @@ export interface MigrationFolder {
 }
 
 /**
- * Reads a folder of `<version>_<name>.sql` files, or one written by drizzle-kit (0.x journal). Nothing is parsed.
+ * Reads a folder of `<version>_<name>.sql` files and programs, or one written by drizzle-kit (0.x journal). Nothing is
+ * parsed or loaded.
  * @throws {MigrationFolderError} when the folder cannot be read
  * @throws {MigrationFilesError} with every problem of every file
  */
-export async function readMigrationFolder(directory: string): Promise<MigrationFolder> {
+export async function readMigrationFolder(directory: string, placeholders?: Placeholders): Promise<MigrationFolder> {
   let names: string[];
   try {
     const entries = await readdir(directory, { withFileTypes: true });
@@ -37,13 +40,14 @@ export async function readMigrationFolder(directory: string): Promise<MigrationF
   }
   const problems: FileProblem[] = [];
   const journal = await readDrizzleJournal(directory, problems);
-  const reader = new FileReader(directory, new Set(names), problems);
+  const reader = new FileReader(directory, new Set(names), problems, placeholders);
   const migrations = journal ? await reader.readJournal(journal) : await reader.readNames(names);
   problems.sort((a, b) => (a.file === b.file ? (a.line ?? 0) - (b.line ?? 0) : a.file < b.file ? -1 : 1));
   if (problems.length > 0) throw new MigrationFilesError(problems);
   return { directory, format: journal ? "drizzle" : "sql", migrations };
 }
 
+const programName = /^\d+[_-].*\.(ts|mts|js|mjs)$/;
 const filesPerTurn = 128;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -52,7 +56,15 @@ class FileReader {
   readonly #names: ReadonlySet<string>;
   readonly #problems: FileProblem[];
 
-  constructor(directory: string, names: ReadonlySet<string>, problems: FileProblem[]) {
+  readonly #placeholders: Placeholders | undefined;
+
+  constructor(
+    directory: string,
+    names: ReadonlySet<string>,
+    problems: FileProblem[],
+    placeholders: Placeholders | undefined,
+  ) {
+    this.#placeholders = placeholders;
     this.#directory = directory;
     this.#names = names;
     this.#problems = problems;
@@ -88,16 +100,11 @@ class FileReader {
 
   #isMigration(name: string): boolean {
     if (name.endsWith(".down.sql")) return false;
-    if (/^\d+[_-].*\.(ts|mts|js|mjs)$/.test(name) && !name.endsWith(".d.ts")) {
-      this.#report("MIGRATE-FILE-NAME", name, "only .sql migrations can be run", {
-        hint: "Write the migration in SQL, or keep programs in another folder.",
-      });
-      return false;
-    }
+    if (programName.test(name)) return !name.endsWith(".d.ts");
     if (!name.endsWith(".sql")) return false;
     if (/^(\d{1,20}([_-].*)?|R__.+)\.sql$/.test(name)) return true;
     this.#report("MIGRATE-FILE-NAME", name, "the name has no version before it", {
-      hint: "Name it <version>_<name>.sql, such as 0003_add_email.sql, or R__<name>.sql for a repeatable.",
+      hint: "Name it <version>_<name>.sql, such as 0003_add_email.sql or .ts, or R__<name>.sql for a repeatable.",
     });
     return false;
   }
@@ -106,7 +113,9 @@ class FileReader {
     const bytes = readFileSync(join(this.#directory, name));
     const text = this.#decode(name, bytes);
     if (text === null) return null;
-    const sections = readSections(name, text);
+    if (programName.test(name)) return this.#readProgram(name, text);
+    const filled = fillPlaceholders(name, text, this.#placeholders, this.#problems);
+    const sections = readSections(name, filled);
     this.#problems.push(...sections.problems);
     const id = name.replace(/(\.up)?\.sql$/, "");
     const isRepeatable = drizzleWhen === null && id.startsWith("R__");
@@ -118,7 +127,8 @@ class FileReader {
       name: id.replace(/^(R__|\d+[_-]?)/, "") || id,
       kind: isRepeatable ? "repeatable" : "versioned",
       file: name,
-      checksum: sectionChecksum(up),
+      // Of the text as it stands in the file: another value of a placeholder is no edit.
+      checksum: sectionChecksum(filled === text ? up : readSections(name, text).up),
       up,
       down: sections.down ?? this.#readDownFile(`${id}.down.sql`),
       verify: sections.verify,
@@ -129,11 +139,33 @@ class FileReader {
     };
   }
 
+  #readProgram(name: string, text: string): MigrationFile {
+    const { up, down, problems } = readProgram(name, text);
+    this.#problems.push(...problems);
+    const id = name.replace(/\.[a-z]+$/, "");
+    return {
+      id,
+      version: /^\d+/.exec(id)?.[0] ?? "",
+      name: id.replace(/^\d+[_-]?/, "") || id,
+      kind: "versioned",
+      file: name,
+      checksum: sectionChecksum(up),
+      up,
+      down: down ?? this.#readDownFile(`${id}.down.sql`),
+      verify: null,
+      cancel: null,
+      online: false,
+      allowances: [],
+      drizzle: null,
+    };
+  }
+
   #readDownFile(name: string): MigrationFile["down"] {
     if (!this.#names.has(name)) return null;
     const text = this.#decode(name, readFileSync(join(this.#directory, name)));
     if (text === null) return null;
-    const sections = readSections(name, text.replace(/^([ \t]*--[ \t]*migrate:)[ \t]*down/m, "$1up"));
+    const filled = fillPlaceholders(name, text, this.#placeholders, this.#problems);
+    const sections = readSections(name, filled.replace(/^([ \t]*--[ \t]*migrate:)[ \t]*down/m, "$1up"));
     this.#problems.push(...sections.problems);
     return sections.up;
   }

@@ -37,6 +37,7 @@ export {
   MigrationLockTimeoutError,
   MigrationOptionsError,
   MigrationsRefusedError,
+  ProgramError,
   StalePlanError,
   TransactionPoolerError,
   UncertainStatementError,
@@ -74,6 +75,8 @@ export {
   type ReversalReport,
   type ShadowDatabase,
 } from "./reversal-proof.ts";
+export type { Placeholders } from "./placeholder.ts";
+export { defineMigration, type MigrationContext, type ProgramMigration } from "./program.ts";
 export { planCancel, planRollback } from "./rollback.ts";
 export { buildCatalog, type BuildCatalogOptions } from "./shadow-catalog.ts";
 export { type CatalogSnapshot, readSnapshot } from "./snapshot.ts";

@@ -3,11 +3,14 @@ import { type Catalog, collectCatalog, emptyCatalog } from "./catalog.ts";
 import type { FileProblem } from "./file-problem.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { readMigrationFolder } from "./folder.ts";
+import type { Placeholders } from "./placeholder.ts";
 import { type HistoryOptions, historyDefaults } from "./options.ts";
 
 /** What is linted and how it is weighed. */
 export interface LintOptions extends HistoryOptions {
   readonly directory: string;
+  /** Values for `${name}` in the files. */
+  readonly placeholders?: Placeholders;
   /** Only these migrations: ids. Default: all of the folder. */
   readonly only?: readonly string[];
   /** A database whose catalog stands before the migrations in `only`; without it the folder is replayed. */
@@ -32,7 +35,7 @@ export interface LintReport {
  * @throws {MigrationFolderError} {@link MigrationFilesError}
  */
 export async function lintMigrations(options: LintOptions): Promise<LintReport> {
-  const folder = await readMigrationFolder(options.directory);
+  const folder = await readMigrationFolder(options.directory, options.placeholders);
   const catalog = await readCatalog(options);
   const { lint, loadParser, parseMigration } = await import("./analysis.ts");
   const parser = await loadParser();

@@ -33,6 +33,8 @@ export interface MigrationSection {
   /** File that holds it, and that file's whole text. */
   readonly file: string;
   readonly text: string;
+  /** Which part of a program it stands for; absent for SQL. */
+  readonly program?: "up" | "down";
 }
 
 /** An allowance and where it stands in the file. */

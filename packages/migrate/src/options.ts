@@ -3,6 +3,7 @@ import { noLogger, noMetrics, noProgress, systemClock } from "@db/core";
 import { MigrationOptionsError } from "./errors.ts";
 import type { MigrationEvent } from "./event.ts";
 import type { OnlinePhase } from "./migration-file.ts";
+import type { Placeholders } from "./placeholder.ts";
 import type { MigrationPlan } from "./plan.ts";
 
 /** What to do about something found: block the plan, tell, or let pass unsaid. */
@@ -20,6 +21,8 @@ export interface HistoryOptions {
 export interface MigrationOptions extends HistoryOptions {
   /** Folder of the migrations, in plain SQL or as drizzle-kit writes it. */
   readonly directory: string;
+  /** Values for `${name}` in the files. Default: none, and such marks are left as they are. */
+  readonly placeholders?: Placeholders;
 }
 
 /** How a plan judges what it finds. Durations are milliseconds. */
@@ -105,7 +108,7 @@ export interface ResolvedApplyOptions extends Required<Omit<ApplyOptions, "signa
 export const historyDefaults: Required<HistoryOptions> = Object.freeze({ schema: "db_migrate", table: "history" });
 
 export const planDefaults: Required<
-  Omit<PlanOptions, "directory" | "to" | "phase" | "migration" | keyof HistoryOptions>
+  Omit<PlanOptions, "directory" | "to" | "phase" | "migration" | keyof MigrationOptions>
 > = Object.freeze({
   outOfOrder: "error",
   changed: "error",

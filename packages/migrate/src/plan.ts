@@ -21,6 +21,8 @@ export interface PlannedStatement {
   readonly index: { readonly name: string; readonly table: string | null; readonly action: "create" | "drop" } | null;
   /** Which part of an online migration it belongs to; null in all others. */
   readonly phase: OnlinePhase | null;
+  /** Which part of a program it stands for; null for SQL. Its `sql` is then the program's text. */
+  readonly program: "up" | "down" | null;
   /** How it walks over its table, batch by batch; null when it runs as a whole. */
   readonly backfill: BackfillSettings | null;
 }

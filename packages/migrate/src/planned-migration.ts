@@ -1,4 +1,5 @@
 import type { StatementEffects } from "./effect-collector.ts";
+import { sha256 } from "./checksum.ts";
 import type { SectionSettings } from "./directive.ts";
 import type { FileProblem } from "./file-problem.ts";
 import type { HistoryState } from "./history.ts";
@@ -17,6 +18,8 @@ export interface ParsedMigration {
   readonly verify: readonly MigrationStatement[];
   readonly transactional: boolean;
   readonly transactionReason: string | null;
+  /** In place of statements, for a program. */
+  readonly program?: Pick<PlannedStatement, "sql" | "kind" | "file" | "line" | "hash" | "program">;
 }
 
 /** Parses the section to run, and the verify section with it. Problems go to `problems`. */
@@ -27,6 +30,8 @@ export function parseMigration(
   serverVersion: number,
   problems: FileProblem[],
 ): ParsedMigration {
+  // What a program does cannot be told without running it.
+  if (section.program) return programOf(section);
   const statements = parseSection(parser, section, problems);
   const outside = statements.find((one) => transactionNeed(one.node, serverVersion) === "outside");
   const { transaction } = section.settings;
@@ -43,6 +48,13 @@ export function parseMigration(
     transactional,
     transactionReason: transactional ? null : reason,
   };
+}
+
+function programOf({ program = "up", settings, file, text }: MigrationSection): ParsedMigration {
+  const statement = { sql: text, kind: "PROGRAM", file, line: 1, hash: sha256(text), program };
+  const transactional = settings.transaction !== "never";
+  const transactionReason = transactional ? null : "the file says transaction=false";
+  return { statements: [], verify: [], transactional, transactionReason, program: statement };
 }
 
 /** Puts file, parse, effects and limits together. */
@@ -80,11 +92,23 @@ export function plannedMigration(
     lockRetries: settings.retries ?? limits.lockRetries,
     tags: settings.tags,
     settings: settingsChangedBy(parsed.statements.map((one) => one.node)),
-    statements: parsed.statements.map((one, index) => plannedStatement(one, effects[index] ?? none, serverVersion)),
+    statements: parsed.program
+      ? [plannedProgram(parsed.program, none, parsed.transactional)]
+      : parsed.statements.map((one, index) => plannedStatement(one, effects[index] ?? none, serverVersion)),
     verify: parsed.verify.map((one) => plannedStatement(one, none, serverVersion)),
     downSql,
     drizzle: file.drizzle,
   };
+}
+
+function plannedProgram(
+  program: NonNullable<ParsedMigration["program"]>,
+  none: StatementEffects,
+  transactional: boolean,
+): PlannedStatement {
+  const transactionNeed = transactional ? "inside" : "outside";
+  const effects = { ...none, opaque: true };
+  return { ...program, effects, transactionNeed, index: null, phase: null, backfill: null };
 }
 
 function plannedStatement(
@@ -102,6 +126,7 @@ function plannedStatement(
     transactionNeed: transactionNeed(statement.node, serverVersion),
     index: concurrentIndexOf(statement),
     phase: statement.phase,
+    program: null,
     backfill: statement.backfill,
   };
 }

@@ -12,7 +12,7 @@ import { History, type HistoryEntry } from "./history.ts";
 import type { LintMigration } from "./lint/lint.ts";
 import type { MigrationFile, OnlinePhase } from "./migration-file.ts";
 import { type Pending, phaseFindings, selectPhase } from "./online-plan.ts";
-import { planDefaults, type PlanOptions, resolveLimits } from "./options.ts";
+import { type MigrationOptions, planDefaults, type PlanOptions, resolveLimits } from "./options.ts";
 import type { AdoptedMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
 import type { ParsedMigration } from "./planned-migration.ts";
 import { readServer, type ServerFacts } from "./server.ts";
@@ -35,7 +35,7 @@ export interface MigrationInputs {
 export async function planMigrations(db: DatabaseLike, options: PlanOptions): Promise<MigrationPlan> {
   const policy = { ...planDefaults, ...options };
   const limits = resolveLimits(options);
-  const folder = await readMigrationFolder(options.directory);
+  const folder = await readMigrationFolder(options.directory, options.placeholders);
   return toDatabase(db).withSession(async (session) => {
     const inputs = await readInputs(session, folder, options);
     const comparison = compareHistory(folder, inputs.entries ?? [], inputs.drizzle, policy);
@@ -59,12 +59,12 @@ export async function planMigrations(db: DatabaseLike, options: PlanOptions): Pr
  */
 export async function planBaseline(
   db: DatabaseLike,
-  options: Pick<PlanOptions, "directory" | "schema" | "table"> & {
+  options: MigrationOptions & {
     /** Last migration the database already has: id, file or version. */
     readonly to: string;
   },
 ): Promise<MigrationPlan> {
-  const folder = await readMigrationFolder(options.directory);
+  const folder = await readMigrationFolder(options.directory, options.placeholders);
   const last = resolveMigration(options.to, folder.migrations);
   return toDatabase(db).withSession(async (session) => {
     const inputs = await readInputs(session, folder, options);
@@ -158,7 +158,11 @@ async function planPending(
   const parsed = new Map<string, ParsedMigration>();
   for (const { file } of pending) {
     const migration = parseMigration(parser, file.up, file.verify, catalog.serverVersion, problems);
-    if (migration.statements.length === 0 && !problems.some((problem) => problem.file === file.file)) {
+    if (
+      migration.statements.length === 0 &&
+      !file.up.program &&
+      !problems.some((problem) => problem.file === file.file)
+    ) {
       problems.push(emptyProblem(file));
     }
     // The down is parsed now so that its mistakes are known before it is needed.

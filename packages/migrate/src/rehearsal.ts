@@ -27,7 +27,7 @@ const locksSql = /* sql */ `
  * were there before it has added. Sequences do not roll back, and the locks are held as long as it takes.
  */
 export async function rehearse(context: RunContext, migrations: readonly PlannedMigration[]): Promise<Rehearsal> {
-  const { session, options } = context;
+  const { session } = context;
   const runs: MigrationRun[] = [];
   const stop = migrations.findIndex((migration) => !migration.transactional);
   const runnable = stop === -1 ? migrations : migrations.slice(0, stop);
@@ -44,7 +44,7 @@ export async function rehearse(context: RunContext, migrations: readonly Planned
       const began = performance.now();
       const statements: StatementReport[] = [];
       for (const [index, statement] of migration.statements.entries()) {
-        const report = await runStatement(session, statement, index, options.signal);
+        const report = await runStatement(context, statement, index);
         const now = await readLocks(session, newest);
         statements.push({ ...report, locks: strengthened(held, now) });
         held = now;

@@ -43,7 +43,7 @@ async function undoPlan(
   const steps = options.steps ?? 1;
   if (!Number.isInteger(steps) || steps < 1)
     throw new MigrationOptionsError(`steps must be a whole number from 1, got ${steps}`);
-  const folder = await readMigrationFolder(options.directory);
+  const folder = await readMigrationFolder(options.directory, options.placeholders);
   return toDatabase(db).withSession(async (session) => {
     const inputs = await readInputs(session, folder, options);
     const { word, entries: chosen } = choose(inputs.entries ?? []);

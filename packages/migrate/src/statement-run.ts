@@ -1,6 +1,7 @@
-import { AbortedError, type Queryable, sqlStateOf } from "@db/core";
+import { AbortedError, isDbError, type Queryable, sqlStateOf } from "@db/core";
 import type { PlannedStatement } from "./plan.ts";
 import type { StatementReport } from "./report.ts";
+import type { RunContext } from "./run-context.ts";
 
 /** A statement failed, or a verify query said no. Internal: callers see `MigrationFailedError`. */
 export class StatementError extends Error {
@@ -17,15 +18,20 @@ export class StatementError extends Error {
 
 /** Runs one statement and times it. @throws {StatementError} */
 export async function runStatement(
-  session: Queryable,
+  { session, options, plan }: Pick<RunContext, "session" | "options" | "plan">,
   statement: PlannedStatement,
   index: number,
-  signal: AbortSignal,
 ): Promise<StatementReport> {
+  const { signal } = options;
   if (signal.aborted) throw new AbortedError("the migration was aborted", { cause: signal.reason });
   const began = performance.now();
   try {
-    const result = await session.query(statement.sql);
+    const result = statement.program === null ? await session.query(statement.sql) : {};
+    if (statement.program !== null) {
+      const { runProgram } = await import("./program-run.ts");
+      const source = { directory: plan.directory, file: statement.file, checksum: statement.hash };
+      await runProgram({ ...source, part: statement.program }, session, { log: options.logger, signal });
+    }
     return {
       index,
       kind: statement.kind,
@@ -36,6 +42,7 @@ export async function runStatement(
       locks: null,
     };
   } catch (error) {
+    if (isDbError(error, "MIGRATE_PROGRAM")) throw error;
     throw new StatementError(statement, index, serverMessage(error), error);
   }
 }

@@ -4,7 +4,7 @@ import { type ComparedMigration, compareHistory, type MigrationState } from "./c
 import type { MigrationFinding } from "./finding.ts";
 import { readMigrationFolder } from "./folder.ts";
 import type { HistoryEntry } from "./history.ts";
-import { planDefaults, type PlanOptions } from "./options.ts";
+import { type MigrationOptions, planDefaults, type PlanOptions } from "./options.ts";
 import { readInputs } from "./planning.ts";
 
 /** One migration and where it stands. */
@@ -45,9 +45,9 @@ export interface MigrationStatus {
 /** Tells where every migration stands. Reads only, parses nothing. @throws as `planMigrations`, but for syntax */
 export async function migrationStatus(
   db: DatabaseLike,
-  options: Pick<PlanOptions, "directory" | "schema" | "table" | "outOfOrder" | "changed" | "missing">,
+  options: Pick<PlanOptions, keyof MigrationOptions | "outOfOrder" | "changed" | "missing">,
 ): Promise<MigrationStatus> {
-  const folder = await readMigrationFolder(options.directory);
+  const folder = await readMigrationFolder(options.directory, options.placeholders);
   return toDatabase(db).withSession(async (session) => {
     const inputs = await readInputs(session, folder, options);
     const { migrations, findings } = compareHistory(folder, inputs.entries ?? [], inputs.drizzle, {

@@ -178,10 +178,10 @@ async function runAtomically(
   statement: PlannedStatement,
   index: number,
 ): Promise<StatementReport> {
-  const { session, history, options } = context;
+  const { session, history } = context;
   await session.query("begin");
   try {
-    const report = await runStatement(session, statement, index, options.signal);
+    const report = await runStatement(context, statement, index);
     await history.writeJournal(session, [
       journalRecord(context, migration, statement, index, { state: "done", report }),
     ]);
@@ -200,7 +200,7 @@ async function runNoted(
   statement: PlannedStatement,
   index: number,
 ): Promise<StatementReport> {
-  const { session, history, options } = context;
+  const { session, history } = context;
   const note = (facts: Parameters<typeof journalRecord>[4]): Promise<void> =>
     history.writeJournal(session, [journalRecord(context, migration, statement, index, facts)]);
   if (statement.index) await dropInvalidIndex(session, statement.index);
@@ -208,7 +208,7 @@ async function runNoted(
   // Such a statement waits for old transactions by design; given up half-way it leaves an invalid index behind.
   await writeSettings(session, { lock_timeout: "0" }, "session");
   try {
-    const report = await runStatement(session, statement, index, options.signal);
+    const report = await runStatement(context, statement, index);
     await note({ state: "done", report });
     return report;
   } catch (error) {

@@ -52,12 +52,12 @@ export async function runTransactional(context: RunContext, migration: PlannedMi
 
 /** The statements and verify queries, inside a transaction the caller has begun. */
 async function runInside(context: RunContext, migration: PlannedMigration): Promise<StatementReport[]> {
-  const { session, options } = context;
+  const { session } = context;
   const before = await readSettings(session, migration.settings);
   await writeSettings(session, timeoutSettings(migration.lockTimeoutMs, migration.statementTimeoutMs), "transaction");
   const reports: StatementReport[] = [];
   for (const [index, statement] of migration.statements.entries()) {
-    const report = await runStatement(session, statement, index, options.signal);
+    const report = await runStatement(context, statement, index);
     reports.push(report);
     announceStatement(context, migration, report);
   }
