@@ -110,6 +110,33 @@ export const commands: readonly Command[] = Object.freeze([
     load: async () => (await import("./commands/health.ts")).health,
   },
   {
+    name: "verify",
+    summary: "proves the six recommendations by watching them happen, and the promised figures of each environment",
+    aliases: ["verify-all", "db:verify-all"],
+    effect: "reads",
+    examples: [
+      ["db verify", "faults are made in front of a pool of its own; the database is only read"],
+      ["db verify --fail-on warn", "fail also on what cannot be observed here"],
+    ],
+    load: async () => (await import("./commands/verify.ts")).verify,
+  },
+  {
+    name: "verify recommendations",
+    summary: "circuit breaker, health, retry, keep-alive, slow queries, reads on replicas",
+    aliases: ["validate-migration", "db:validate-migration"],
+    effect: "reads",
+    examples: [["db verify recommendations --json", "each with what was seen"]],
+    load: async () => (await import("./commands/verify.ts")).verifyRecommended,
+  },
+  {
+    name: "verify alignment",
+    summary: "pool sizes and TLS of every environment, and bounds that fit each other",
+    aliases: ["verify-alignment", "db:verify-alignment"],
+    effect: "reads",
+    examples: [["db verify alignment", "asks no server"]],
+    load: async () => (await import("./commands/verify.ts")).verifyAlignment,
+  },
+  {
     name: "config show",
     summary: "the configuration in force, secrets hidden",
     effect: "reads",

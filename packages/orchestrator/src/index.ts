@@ -32,6 +32,14 @@ export {
 export { standingFindings } from "./standing.ts";
 export { RulesFileError, type ValidationCall, type ValidationService } from "./validation-service.ts";
 export type { WalArchiveState, WalReceiveCall, WalService } from "./wal-service.ts";
+export { type AlignmentCheck, checkAlignment } from "./verify/alignment.ts";
+export {
+  findingsOfProofs,
+  type RecommendationName,
+  type RecommendationProof,
+  type Verdict,
+} from "./verify/recommendation.ts";
+export { verifyRecommendations, type VerifyOptions } from "./verify/verify.ts";
 
 // What an app shows of the features, so that it needs this package alone.
 export type { BackupInfo, BackupReport, DrillReport, RestorePlan, VerifyReport, WalGap } from "@db/backup";
