@@ -18,9 +18,9 @@ export async function observeBreaker(subject: Subject): Promise<Observed> {
     const { circuitBreaker } = config.pool;
     const most = 20 + 4 * (circuitBreaker === false ? 0 : circuitBreaker.failureThreshold);
     let failures = 0;
-    while (breakerOf(pool) !== "open" && failures < most) {
+    for (; failures < most && breakerOf(pool) !== "open"; failures += 1) {
       subject.signal.throwIfAborted();
-      await pool.query("select 1").catch(() => (failures += 1));
+      await pool.query("select 1").catch(() => undefined);
     }
     if (breakerOf(pool) !== "open") {
       return {
