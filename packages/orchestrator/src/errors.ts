@@ -1,4 +1,4 @@
-import { adviseOnConnection, DbError } from "@db/core";
+import { adviseOnConnection, DbError, formatDuration } from "@db/core";
 
 /** A service did not start within its bound, or failed while starting; the ones before it were stopped again. */
 export class ServiceStartError extends DbError {
@@ -61,5 +61,31 @@ export class ReadOnlyError extends DbError {
     super(`${operation} would change the database, and this run is read-only`, {
       hint: "Run the command that says so by name, e.g. db migrate up or db optimize apply.",
     });
+  }
+}
+
+/** The command line of a script is wrong. */
+export class ScriptUsageError extends DbError {
+  override readonly code = "SCRIPT_USAGE";
+}
+
+/** A script did not end in its time. */
+export class ScriptTimeoutError extends DbError {
+  override readonly code = "SCRIPT_TIMEOUT";
+  override readonly retryable = true;
+
+  constructor(ms: number) {
+    super(`the script did not end within ${formatDuration(ms)}`, { hint: "Give it longer with --timeout." });
+  }
+}
+
+/** A signal ended a script. */
+export class ScriptInterruptedError extends DbError {
+  override readonly code = "SCRIPT_INTERRUPTED";
+  readonly signal: string;
+
+  constructor(signal: string) {
+    super(`interrupted by ${signal}`, { hint: "Run it again." });
+    this.signal = signal;
   }
 }

@@ -11,6 +11,9 @@ export {
   NotConfiguredError,
   OrchestratorClosedError,
   ReadOnlyError,
+  ScriptInterruptedError,
+  ScriptTimeoutError,
+  ScriptUsageError,
   ServiceStartError,
   ServiceStopError,
 } from "./errors.ts";
@@ -29,6 +32,18 @@ export {
   type OrchestratorOptions,
   type ServiceName,
 } from "./orchestrator.ts";
+export type {
+  ScriptArgument,
+  ScriptContext,
+  ScriptDefinition,
+  ScriptFlag,
+  ScriptHost,
+  ScriptOptions,
+  ScriptOutcome,
+  ScriptResult,
+} from "./script/definition.ts";
+export { scriptExitCode } from "./script/exit-code.ts";
+export { defineScript, type Script } from "./script/script.ts";
 export { standingFindings } from "./standing.ts";
 export { RulesFileError, type ValidationCall, type ValidationService } from "./validation-service.ts";
 export type { WalArchiveState, WalReceiveCall, WalService } from "./wal-service.ts";
