@@ -13,6 +13,7 @@ const socket: FlagSpec = {
   value: "<path>",
   summary: "Unix socket of db wal serve; without a daemon there, it is done here",
 };
+const jobs: FlagSpec = { type: "string", value: "<count>", summary: "of a dump: tables at a time, 1 to 64; default 2" };
 const restoreFlags: Readonly<Record<string, FlagSpec>> = {
   repo,
   to: { type: "string", value: "<folder>", summary: "data directory to be made; absent or empty" },
@@ -37,6 +38,15 @@ const restoreFlags: Readonly<Record<string, FlagSpec>> = {
     multiple: true,
     summary: "a tablespace's oid or folder on the server, and its new folder",
   },
+  "to-database": {
+    type: "string",
+    value: "<name>",
+    summary: "of a dump: the database to make on the configured server",
+  },
+  owners: {
+    type: "boolean",
+    summary: "of a dump: on by default; --no-owners gives all of it to the role that restores",
+  },
   "pg-version": { type: "string", value: "<major>", summary: "the server that will run it; another one is refused" },
 };
 
@@ -46,8 +56,18 @@ export const backupCommands: readonly Command[] = [
     name: "backup run",
     summary: "a physical base backup through the replication protocol, with its WAL",
     effect: "changes",
-    examples: [["db backup run --repo /srv/backups", "encrypted when BACKUP_ENCRYPTION_KEY is set"]],
-    flags: { repo },
+    examples: [
+      ["db backup run --repo /srv/backups", "encrypted when BACKUP_ENCRYPTION_KEY is set"],
+      ["db backup run --logical --jobs 4", "pg_dump of this one database, where a host gives no replication"],
+    ],
+    flags: {
+      repo,
+      logical: {
+        type: "boolean",
+        summary: "a dump of the one database by pg_dump, which must be as new as the server",
+      },
+      jobs,
+    },
     load: async () => (await import("./commands/backup.ts")).runBackup,
   },
   {
@@ -236,7 +256,11 @@ export const backupCommands: readonly Command[] = [
       ["db restore run --to /srv/restored", "the newest backup"],
       ["db restore run --plan plan.json", "exactly what was planned, or a refusal"],
     ],
-    flags: { ...restoreFlags, plan: { type: "string", value: "<file>", summary: "do this plan; - is standard input" } },
+    flags: {
+      ...restoreFlags,
+      jobs,
+      plan: { type: "string", value: "<file>", summary: "do this plan; - is standard input" },
+    },
     load: async () => (await import("./commands/restore.ts")).runRestore,
   },
   {

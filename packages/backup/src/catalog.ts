@@ -200,17 +200,26 @@ export async function markBackup(
       hint: "List what is there: db backup list.",
     });
   }
-  const until = mark.until ?? null;
-  if (until !== null && (mark.kind !== "keep" || Number.isNaN(Date.parse(until)))) {
-    throw new InvalidBackupOptionsError(`a mark "${mark.kind}" cannot end at "${until}"`, {
+  const key = backupPrefix(found.systemIdentifier, label) + markName;
+  const record = markRecord(mark);
+  if (record === undefined) return repository.storage.remove(key);
+  await writeObject(repository.storage, key, encodeRecord(record), { ifAbsent: false });
+}
+
+/** What a mark is stored as; undefined for none. @throws {InvalidBackupOptionsError} */
+export function markRecord(mark: {
+  readonly kind: BackupMark["kind"] | "none";
+  readonly until?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly now: number;
+}): BackupMark | undefined {
+  const { kind, until = null, reason = "" } = mark;
+  if (until !== null && (kind !== "keep" || Number.isNaN(Date.parse(until)))) {
+    throw new InvalidBackupOptionsError(`a mark "${kind}" cannot end at "${until}"`, {
       hint: "Give keep a time as 2027-01-01T00:00:00Z; a hold ends when it is released.",
     });
   }
-  const key = backupPrefix(found.systemIdentifier, label) + markName;
-  if (mark.kind === "none") return repository.storage.remove(key);
-  const { kind, reason = "" } = mark;
-  const record: BackupMark = { kind, until, reason, markedAt: new Date(mark.now).toISOString() };
-  await writeObject(repository.storage, key, encodeRecord(record), { ifAbsent: false });
+  return kind === "none" ? undefined : { kind, until, reason, markedAt: new Date(mark.now).toISOString() };
 }
 
 /** A broken mark is a hold: whoever made it wanted the backup to stay. */

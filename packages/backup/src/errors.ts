@@ -171,3 +171,28 @@ export class TargetUnreachableError extends DbError {
 export class PlanOutdatedError extends DbError {
   override readonly code = "BACKUP_PLAN_OUTDATED";
 }
+
+/** pg_dump or pg_restore new enough for the server is not on this machine; the hint says what to install. */
+export class ClientMissingError extends DbError {
+  override readonly code = "BACKUP_CLIENT_MISSING";
+}
+
+/** pg_dump or pg_restore ended with an error; the message has its own words. */
+export class DumpFailedError extends DbError {
+  override readonly code = "BACKUP_DUMP_FAILED";
+}
+
+/** The database a dump would be restored into holds tables already. */
+export class DatabaseNotEmptyError extends DbError {
+  override readonly code = "BACKUP_DATABASE_NOT_EMPTY";
+}
+
+/** The target server lacks roles that own something in the dump. */
+export class MissingRolesError extends DbError {
+  override readonly code = "BACKUP_MISSING_ROLES";
+  readonly roles: readonly string[];
+  constructor(roles: readonly string[], message: string, options: DbErrorOptions) {
+    super(message, options);
+    this.roles = roles;
+  }
+}

@@ -81,18 +81,43 @@ export {
   type WalExpiration,
 } from "./retention.ts";
 
+// Dump
+export { createDump, type DumpOptions, type DumpReport } from "./logical/create-dump.ts";
+export { type DumpCatalog, findDump, markDump, readDumpCatalog, type UnusableDump } from "./logical/dump-catalog.ts";
+export type { DumpClient } from "./logical/dump-client.ts";
+export type { DumpInfo } from "./logical/dump-manifest.ts";
+export {
+  type DumpExpirationPlan,
+  expireDumps,
+  type ExpireDumpsReport,
+  planDumpExpiration,
+} from "./logical/expire-dumps.ts";
+export {
+  type DumpRestoreOptions,
+  type DumpRestorePlan,
+  type DumpRestorePlanOptions,
+  type DumpRestoreReport,
+  planDumpRestore,
+  restoreDump,
+} from "./logical/restore-dump.ts";
+export { verifyDump, type VerifyDumpOptions, type VerifyDumpReport } from "./logical/verify-dump.ts";
+
 export {
   BackupConnectionError,
   BackupInProgressError,
   BackupNotFoundError,
+  ClientMissingError,
   ClusterChangedError,
   CorruptObjectError,
+  DatabaseNotEmptyError,
   DirectoryNotEmptyError,
+  DumpFailedError,
   InvalidBackupOptionsError,
   InvalidKeyError,
   InvalidRecoveryTargetError,
   ManifestMismatchError,
   MissingKeyError,
+  MissingRolesError,
   ObjectExistsError,
   ObjectNotFoundError,
   PlanOutdatedError,

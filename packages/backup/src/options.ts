@@ -124,7 +124,8 @@ export function resolveBackupOptions(options: BackupOptions): ResolvedBackupOpti
   };
 }
 
-function resolveCompression(asked: Partial<Compression>, problems: string[]): Compression {
+/** The compression asked for, with its defaults; what is wrong with it goes into `problems`. */
+export function resolveCompression(asked: Partial<Compression>, problems: string[]): Compression {
   const algorithm = asked.algorithm ?? (zstdAvailable ? "zstd" : "gzip");
   const level = asked.level ?? 1;
   const highest = algorithm === "zstd" ? 19 : 9;

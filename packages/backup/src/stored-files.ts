@@ -1,16 +1,23 @@
-import type { Repository } from "./repository/repository.ts";
+import type { DataKey, Repository } from "./repository/repository.ts";
 import { readPacks } from "./repository/pack.ts";
 import { readSealed } from "./repository/sealed-object.ts";
-import type { OpenedBackup } from "./catalog.ts";
 import { crc32c, crc32cHex } from "./crc32c.ts";
 import { CorruptObjectError } from "./errors.ts";
 import type { BackupManifest, FileEntry } from "./manifest.ts";
 import { safeRelativePath } from "./safe-path.ts";
 
+/** Files in packs: those of a backup, or of a dump. */
+export interface StoredFiles {
+  readonly manifest: Pick<BackupManifest, "packs" | "archives" | "compression" | "objects" | "bytes">;
+  /** The folder, with a closing slash. */
+  readonly prefix: string;
+  readonly dataKey: DataKey | undefined;
+}
+
 /** Reads one of a backup's sealed objects whole: an index, settings, never data. @throws {CorruptObjectError} */
 export async function readBackupObject(
   repository: Repository,
-  backup: OpenedBackup,
+  backup: StoredFiles,
   name: string,
   signal?: AbortSignal,
 ): Promise<Buffer> {
@@ -56,7 +63,7 @@ export interface FileSink {
  */
 export async function readStoredFiles(
   repository: Repository,
-  backup: OpenedBackup,
+  backup: StoredFiles,
   entries: readonly FileEntry[],
   open: (entry: FileEntry) => Promise<FileSink>,
   options: { readonly onBytes?: (bytes: number) => void; readonly signal?: AbortSignal | undefined } = {},
@@ -120,6 +127,6 @@ export async function readStoredFiles(
 }
 
 /** The length of the run of packed bytes. */
-function runBytes({ archives, bytes }: BackupManifest): number {
+function runBytes({ archives, bytes }: StoredFiles["manifest"]): number {
   return archives.length === 0 ? bytes : archives.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
 }

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
-import { dirname, join } from "node:path";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { createBackup, openRepository, planRestore, type RecoveryTarget, runRestoreDrill } from "@db/backup";
+import { createBackup, openRepository, planRestore, type RecoveryTarget, runRestoreDrill, walPush } from "@db/backup";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -96,28 +97,63 @@ test("takes a backup from a standby, whose last WAL segment is not whole yet", a
   await client.end();
 });
 
-test("the rescue script in the repository restores without this package", async () => {
+test("the rescue script alone restores an encrypted backup, and goes on with the archived WAL", async () => {
   const client = await cluster.connect();
   await client.query("create table rescued as select generate_series(1, 1000) as n");
   const encryptionKey = "correct horse battery";
   const repository = await openRepository(join(scratch.path, "rescue"), { encryptionKey });
   const { label } = await createBackup({ url: cluster.primary.url, repository });
   const script = join(repository.location, "rescue.mjs");
-  const data = join(scratch.path, "rescued", "data");
   const environment = { env: { ...process.env, BACKUP_ENCRYPTION_KEY: encryptionKey } };
-  const { stdout } = await promisify(execFile)(process.execPath, [script, "list"], environment);
-  expect(stdout).toContain(label);
-  await promisify(execFile)(process.execPath, [script, "restore", label, data], environment);
-  // The way to the data is opened, not the data: a server refuses a data directory that others may enter.
-  await promisify(execFile)("chmod", ["go+x", scratch.path, dirname(data)]);
-  const server = await startRestored(data, { major: 18, signal: undefined });
-  const restored = new Client({ connectionString: server.url });
-  await restored.connect();
-  await expect(rowsOf(restored, "select count(*)::int as n from rescued")).resolves.toEqual([1000]);
-  await restored.end();
-  await server.stop();
+  const rescue = (...words: string[]) => promisify(execFile)(process.execPath, [script, ...words], environment);
+  expect((await rescue("list")).stdout).toContain(label);
+  await client.query("insert into rescued select generate_series(1001, 1500)");
+  const { rows } = await client.query<{ name: string }>("select pg_walfile_name(pg_switch_wal()) as name");
+  for (const name of await walBefore(rows[0]!.name)) await walPush({ repository, path: name });
+  const rowsAfter = async (directory: string): Promise<number[]> => {
+    // The way to the data is opened, not the data: a server refuses a data directory that others may enter.
+    await promisify(execFile)("chmod", ["go+x", scratch.path, dirname(directory)]);
+    const server = await startRestored(directory, { major: 18, signal: undefined });
+    const restored = new Client({ connectionString: server.url });
+    await restored.connect();
+    for (;;) if ((await restored.query("select 1 where not pg_is_in_recovery()")).rowCount === 1) break;
+    const found = await rowsOf(restored, "select count(*)::int as n from rescued");
+    await restored.end();
+    await server.stop();
+    return found;
+  };
+  const data = join(scratch.path, "rescued", "data");
+  await rescue("restore", label, data);
+  expect(await rowsAfter(data)).toEqual([1000]);
+  const further = join(scratch.path, "further", "data");
+  await rescue("restore", label, further);
+  // The server's account may not read this repository: what it would ask for is brought by hand, under the same names.
+  for (const name of await walBefore(rows[0]!.name))
+    await rescue("wal", basename(name), join(further, "pg_wal", basename(name)));
+  expect(await rowsAfter(further)).toEqual([1500]);
+  await expect(rescue("wal", "0000000100000FFF00000001", "x")).rejects.toMatchObject({ code: 1 });
+  const [stored] = (await readdir(repository.location, { recursive: true })).filter((name) =>
+    name.includes(`${rows[0]!.name}-`),
+  );
+  const bytes = await readFile(join(repository.location, stored!));
+  bytes[bytes.length >> 1]! ^= 1;
+  await writeFile(join(repository.location, stored!), bytes);
+  await expect(rescue("wal", rows[0]!.name, "x")).rejects.toMatchObject({ code: 255 });
+  const { BACKUP_ENCRYPTION_KEY: _key, ...keyless } = environment.env;
+  const words = [script, "wal", rows[0]!.name, "x"];
+  await expect(promisify(execFile)(process.execPath, words, { env: keyless })).rejects.toMatchObject({ code: 255 });
+  const wrong = { env: { ...process.env, BACKUP_ENCRYPTION_KEY: "not the right passphrase" } };
+  const refused = promisify(execFile)(process.execPath, [script, "restore", label, join(scratch.path, "no")], wrong);
+  await expect(refused).rejects.toMatchObject({ stderr: expect.stringContaining("wrong key") });
   await client.end();
 });
+
+/** The server's segments up to one, that one included. */
+async function walBefore(last: string): Promise<string[]> {
+  const directory = join(cluster.primary.dataDirectory, "pg_wal");
+  const names = (await readdir(directory)).filter((name) => /^[0-9A-F]{24}$/.test(name) && name <= last);
+  return names.sort().map((name) => join(directory, name));
+}
 
 test("plans a time beyond the stored WAL as unreachable, and picks the backup before a time by itself", async () => {
   const repository = await openRepository(join(scratch.path, "lsn"));

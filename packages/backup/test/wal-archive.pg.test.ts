@@ -87,6 +87,8 @@ test("the commands tell recovery 'not there' by 1 and every failure by more than
     return (await runWalCommand(given)).exitCode;
   };
   const [first, second, third] = (await finishedSegments()) as [string, string, string];
+  // Nothing was stored yet: a repository that is not mounted looks the same, and recovery must not end by it.
+  await expect(run("fetch", first, "pg_wal/RECOVERYXLOG")).resolves.toBe(255);
   await expect(run("push", `pg_wal/${first}`)).resolves.toBe(0);
   await expect(run("push", `pg_wal/${first}`)).resolves.toBe(0);
   await expect(run("push", "pg_wal/nothing")).resolves.toBe(2);

@@ -20,6 +20,7 @@ import {
   type RestorePlan,
   type RestorePlanOptions,
   type RestoreReport,
+  type RetentionPolicy,
   rotateKey,
   type RotateKeyReport,
   runRestoreDrill,
@@ -54,6 +55,8 @@ export interface BackupWish {
 export interface BackupService {
   /** Where backups go, for messages. */
   readonly location: string;
+  /** The configured policy. */
+  readonly retention: RetentionPolicy;
   run(call?: BackupCall): Promise<BackupReport>;
   catalog(call?: BackupCall): Promise<Catalog>;
   /** Newest first. */
@@ -90,8 +93,11 @@ export function createBackupService(options: {
     openRepository(call.repository ?? backup.repository, { encryptionKey: backup.encryptionKey?.reveal() });
   const job = (call: BackupCall) => ({ onProgress: call.onProgress, signal: call.signal, clock, logger });
 
+  const { days, hourly, daily, weekly, monthly, minVerified } = backup.retention;
+
   const service: BackupService = {
     location: backup.repository,
+    retention: { keepDays: days, tiers: { hourly, daily, weekly, monthly }, minVerified },
     run: (call = {}) =>
       audit.run(
         "backup.create",
@@ -137,14 +143,7 @@ export function createBackupService(options: {
         async () => rotateKey({ repository: await open(call), newEncryptionKey, ...job(call) }),
         (report) => ({ ...report }),
       ),
-    planExpiration: async (call = {}) => {
-      const { days, hourly, daily, weekly, monthly, minVerified } = backup.retention;
-      return planExpiration(
-        await service.catalog(call),
-        { keepDays: days, tiers: { hourly, daily, weekly, monthly }, minVerified },
-        clock.now(),
-      );
-    },
+    planExpiration: async (call = {}) => planExpiration(await service.catalog(call), service.retention, clock.now()),
     expire: (plan, call = {}) =>
       audit.run(
         "backup.expire",

@@ -7,6 +7,7 @@ export {
 } from "./application.ts";
 export { type AuditEntry, type AuditTrail, AuditTrailBrokenError, firstBrokenEntry } from "./audit.ts";
 export type { BackupCall, BackupService, BackupWish } from "./backup-service.ts";
+export { type DumpService, isDumpLabel } from "./dump-service.ts";
 export {
   NotConfiguredError,
   OrchestratorClosedError,
@@ -57,7 +58,16 @@ export {
 export { verifyRecommendations, type VerifyOptions } from "./verify/verify.ts";
 
 // What an app shows of the features, so that it needs this package alone.
-export type { BackupInfo, BackupReport, DrillReport, RestorePlan, VerifyReport, WalGap } from "@db/backup";
+export type {
+  BackupInfo,
+  BackupReport,
+  DrillReport,
+  DumpInfo,
+  DumpRestorePlan,
+  RestorePlan,
+  VerifyReport,
+  WalGap,
+} from "@db/backup";
 export { describeRestorePlan } from "@db/backup";
 export type { IndexRecommendation, IndexReport } from "@db/indexer";
 export { formatMigrationPlan, type MigrationPlan, type MigrationReport, type MigrationStatus } from "@db/migrate";

@@ -17,6 +17,7 @@ import { createPool, type Pool } from "@db/pool";
 import type { Application } from "./application.ts";
 import { type AuditTrail, createAuditTrail } from "./audit.ts";
 import { type BackupService, createBackupService } from "./backup-service.ts";
+import { createDumpService, type DumpService } from "./dump-service.ts";
 import { OrchestratorClosedError } from "./errors.ts";
 import { createEvents, type Events } from "./events.ts";
 import { createHealthWatch } from "./health-watch.ts";
@@ -74,6 +75,7 @@ export interface Orchestrator extends AsyncDisposable {
   readonly pool: Pool;
   readonly migrations: MigrationService;
   readonly backups: BackupService;
+  readonly dumps: DumpService;
   readonly wal: WalService;
   readonly validation: ValidationService;
   readonly indexes: IndexService;
@@ -149,6 +151,14 @@ class Wiring implements Orchestrator {
         logger: this.#logger,
         env,
       }),
+    );
+  }
+
+  get dumps(): DumpService {
+    const { env = {} } = this.#options;
+    const { audit, config } = this;
+    return this.#once("dumps", () =>
+      createDumpService({ audit, config, clock: this.#clock, logger: this.#logger.child({ service: "dumps" }), env }),
     );
   }
 

@@ -1,4 +1,4 @@
-import type { BackupWish } from "@db/orchestrator";
+import { type BackupWish, isDumpLabel } from "@db/orchestrator";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { openWithoutDatabase } from "../without-database.ts";
@@ -14,8 +14,9 @@ export function hold(context: Context, input: Input): Promise<CommandResult> {
 }
 
 async function mark(context: Context, input: Input, wanted: "keep" | "hold"): Promise<CommandResult> {
-  const { backups } = await openWithoutDatabase(context);
+  const { backups, dumps } = await openWithoutDatabase(context);
   const label = input.arguments["label"]!;
+  const service = isDumpLabel(label) ? dumps : backups;
   const call = { repository: text(input, "repo"), signal: context.signal };
   const kind = toggle(input, "release") === true ? "none" : wanted;
   const until = text(input, "until");
@@ -23,9 +24,9 @@ async function mark(context: Context, input: Input, wanted: "keep" | "hold"): Pr
   const done = kind === "none" ? "is free again" : kind === "hold" ? "is held" : `is kept${untilText(until)}`;
   const changes = [{ kind: kind === "none" ? "release_backup" : `${kind}_backup`, object: label }];
   // Shown first, so that a dry run refuses a wrong name too.
-  const found = await backups.show(label, call);
+  const found = await service.show(label, call);
   if (context.dryRun) return { data: found, text: `would mark: ${label} ${done}`, changes };
-  return { data: await backups.mark(label, wish, call), text: `${label} ${done}`, changes };
+  return { data: await service.mark(label, wish, call), text: `${label} ${done}`, changes };
 }
 
 function untilText(until: string | undefined): string {

@@ -1,13 +1,16 @@
 import { basename } from "node:path";
 import { formatBytes, formatDuration } from "@db/core";
-import { type CommandResult, type Input, text } from "../command.ts";
+import { isDumpLabel } from "@db/orchestrator";
+import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { findingsText } from "../findings-text.ts";
 import { textTable } from "../text-table.ts";
 import { openWithoutDatabase } from "../without-database.ts";
+import { runDump, showDump } from "./dump.ts";
 
 /** `db backup run` */
 export async function runBackup(context: Context, input: Input): Promise<CommandResult> {
+  if (toggle(input, "logical") === true) return runDump(context, input);
   const { backups } = await context.orchestrator();
   const repository = text(input, "repo") ?? backups.location;
   const changes = [{ kind: "create_backup", object: repository }];
@@ -32,8 +35,9 @@ export async function runBackup(context: Context, input: Input): Promise<Command
 
 /** `db backup list` */
 export async function list(context: Context, input: Input): Promise<CommandResult> {
-  const { backups } = await openWithoutDatabase(context);
+  const { backups, dumps } = await openWithoutDatabase(context);
   const catalog = await backups.catalog(call(context, input));
+  const logical = await dumps.catalog(call(context, input));
   const rows = catalog.backups.map((backup) => [
     backup.label,
     backup.type,
@@ -43,13 +47,20 @@ export async function list(context: Context, input: Input): Promise<CommandResul
     formatBytes(backup.storedBytes),
     backup.encrypted ? "yes" : "no",
   ]);
+  for (const dump of logical.dumps) {
+    const taken = dump.startedAt.slice(0, 19).replace("T", " ");
+    const sizes = [formatBytes(dump.bytes), formatBytes(dump.storedBytes)];
+    rows.push([dump.label, `dump of ${dump.database}`, "complete", taken, ...sizes, dump.encrypted ? "yes" : "no"]);
+  }
   const table =
     rows.length === 0
       ? "no backups yet"
       : textTable(["backup", "type", "status", "taken (UTC)", "data", "stored", "encrypted"], rows);
-  const unusable = catalog.unusable.map(({ label, reason }) => `${label}: ${reason}, not restorable`);
+  const unusable = [...catalog.unusable, ...logical.unusable].map(
+    ({ label, reason }) => `${label}: ${reason}, not restorable`,
+  );
   return {
-    data: catalog,
+    data: { ...catalog, dumps: logical.dumps, unusable: [...catalog.unusable, ...logical.unusable] },
     text: [table, ...unusable].join("\n"),
     ...(rows.length === 0 ? { next: ["db backup run"] } : {}),
   };
@@ -57,8 +68,10 @@ export async function list(context: Context, input: Input): Promise<CommandResul
 
 /** `db backup show <label>` */
 export async function show(context: Context, input: Input): Promise<CommandResult> {
+  const label = input.arguments["label"]!;
+  if (isDumpLabel(label)) return showDump(context, input, label);
   const { backups } = await openWithoutDatabase(context);
-  const backup = await backups.show(input.arguments["label"]!, call(context, input));
+  const backup = await backups.show(label, call(context, input));
   const { mark } = backup;
   const rows = [
     ["backup", `${backup.label}, ${backup.type}, ${backup.status}`],
@@ -82,14 +95,35 @@ export async function show(context: Context, input: Input): Promise<CommandResul
 
 /** `db backup verify [label]` */
 export async function verify(context: Context, input: Input): Promise<CommandResult> {
-  const { backups } = await openWithoutDatabase(context);
+  const { backups, dumps } = await openWithoutDatabase(context);
   const depth = text(input, "depth") as "listing" | "checksums" | "deep" | undefined;
-  const report = await backups.verify({ ...call(context, input), label: input.arguments["label"], depth });
-  const summary = `${report.backups.length} backups, ${formatBytes(report.bytes)} read in ${formatDuration(report.durationMs)}: ${report.ok ? "all of it is as it was written" : "damaged"}`;
+  const label = input.arguments["label"];
+  const began = performance.now();
+  const options = { ...call(context, input), depth };
+  const physical = label !== undefined && isDumpLabel(label) ? undefined : await backups.verify({ ...options, label });
+  const { dumps: known } = await dumps.catalog(call(context, input));
+  const chosen = label === undefined ? known.map((dump) => dump.label) : isDumpLabel(label) ? [label] : [];
+  const logical = [];
+  for (const each of chosen) logical.push(await dumps.verify(each, options));
+  const findings = [...(physical?.findings ?? []), ...logical.flatMap((report) => report.findings)];
+  const ok = (physical?.ok ?? true) && logical.every((report) => report.ok);
+  const bytes = (physical?.bytes ?? 0) + logical.reduce((sum, report) => sum + report.bytes, 0);
+  const count = (physical?.backups.length ?? 0) + logical.length;
+  const durationMs = Math.round(performance.now() - began);
+  const verdict = ok ? "all of it is as it was written" : "damaged";
+  const summary = `${count} backups, ${formatBytes(bytes)} read in ${formatDuration(durationMs)}: ${verdict}`;
   return {
-    data: report,
-    text: [summary, findingsText(report.findings, context.terminal)].filter((part) => part !== "").join("\n"),
-    findings: report.findings,
+    data: {
+      depth: depth ?? "checksums",
+      ok,
+      backups: physical?.backups ?? [],
+      dumps: logical,
+      bytes,
+      durationMs,
+      findings,
+    },
+    text: [summary, findingsText(findings, context.terminal)].filter((part) => part !== "").join("\n"),
+    findings,
     gate: true,
   };
 }
@@ -97,18 +131,21 @@ export async function verify(context: Context, input: Input): Promise<CommandRes
 /** `db backup expire` */
 export async function expire(context: Context, input: Input): Promise<CommandResult> {
   const orchestrator = await openWithoutDatabase(context);
-  const { backups } = orchestrator;
+  const { backups, dumps } = orchestrator;
   const plan = await backups.planExpiration(call(context, input));
-  const going = [...plan.expire, ...plan.incomplete];
+  const dumpPlan = await dumps.planExpiration(backups.retention, call(context, input));
+  const going = [...plan.expire, ...plan.incomplete, ...dumpPlan.expire, ...dumpPlan.incomplete];
+  const keep = [...plan.keep, ...dumpPlan.keep];
+  const freedBytes = plan.freedBytes + dumpPlan.freedBytes;
   const wal = plan.wal ?? [];
   const walFiles = wal.reduce((sum, archive) => sum + archive.expire.length, 0);
   const lines = [
-    ...plan.keep.map(({ label, reasons }) => `keep    ${label}: ${reasons.join("; ")}`),
+    ...keep.map(({ label, reasons }) => `keep    ${label}: ${reasons.join("; ")}`),
     ...going.map(({ label, reason }) => `expire  ${label}: ${reason}`),
     ...wal.map(
       ({ keptFiles, expire: gone, reason }) => `WAL     ${keptFiles} files stay, ${gone.length} go: ${reason}`,
     ),
-    `${going.length} to expire, ${formatBytes(plan.freedBytes)} freed, ${plan.keep.length} kept`,
+    `${going.length} to expire, ${formatBytes(freedBytes)} freed, ${keep.length} kept`,
   ];
   const changes = [
     ...going.map(({ label }) => ({ kind: "expire_backup", object: label, destructive: true })),
@@ -116,7 +153,8 @@ export async function expire(context: Context, input: Input): Promise<CommandRes
       gone.map(({ name }) => ({ kind: "expire_wal", object: name, destructive: true })),
     ),
   ];
-  if (context.dryRun || changes.length === 0) return { data: plan, text: lines.join("\n"), changes };
+  if (context.dryRun || changes.length === 0)
+    return { data: { ...plan, dumps: dumpPlan, freedBytes }, text: lines.join("\n"), changes };
   await context.confirm({
     // Without a database it is the repository's own folder that is named.
     name: orchestrator.config.connection?.database ?? basename(text(input, "repo") ?? backups.location),
@@ -125,9 +163,16 @@ export async function expire(context: Context, input: Input): Promise<CommandRes
       ...going.map(({ label, reason }) => `backup ${label}: ${reason}`),
       ...(walFiles > 0 ? [`${walFiles} files of WAL that no backup needs`] : []),
     ],
-    safetyBackup: `${plan.keep.length} backups stay`,
+    safetyBackup: `${keep.length} backups stay`,
   });
-  const report = await backups.expire(plan, call(context, input));
+  const physical = await backups.expire(plan, call(context, input));
+  const logical = await dumps.expire(dumpPlan, call(context, input));
+  const report = {
+    ...physical,
+    removed: [...physical.removed, ...logical.removed],
+    skipped: [...physical.skipped, ...logical.skipped],
+    freedBytes: physical.freedBytes + logical.freedBytes,
+  };
   const skipped = report.skipped.map(({ label, reason }) => `left    ${label}: ${reason}`);
   return { data: report, text: [...lines, ...skipped].join("\n"), changes };
 }

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { formatBytes, formatDuration } from "@db/core";
-import { describeRestorePlan, type Orchestrator, type RestorePlan } from "@db/orchestrator";
+import { describeRestorePlan, isDumpLabel, type Orchestrator, type RestorePlan } from "@db/orchestrator";
 import { type CommandResult, type Input, text, texts, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
@@ -9,9 +9,12 @@ import { findingsText } from "../findings-text.ts";
 import { parseTarget } from "../recovery-target.ts";
 import { openWithoutDatabase } from "../without-database.ts";
 import { wholeNumber } from "./dev.ts";
+import { planDump, restoreDump } from "./dump.ts";
 
 /** `db restore plan` */
 export async function plan(context: Context, input: Input): Promise<CommandResult> {
+  const label = text(input, "label");
+  if (label !== undefined && isDumpLabel(label)) return planDump(context, input, label);
   const planned = await makePlan(await openWithoutDatabase(context), context, input);
   const out = text(input, "out");
   const json = JSON.stringify(planned, null, 2);
@@ -26,6 +29,8 @@ export async function plan(context: Context, input: Input): Promise<CommandResul
 
 /** `db restore run` */
 export async function runRestore(context: Context, input: Input): Promise<CommandResult> {
+  const label = text(input, "label");
+  if (label !== undefined && isDumpLabel(label)) return restoreDump(context, input, label);
   const orchestrator = await openWithoutDatabase(context);
   const approved = text(input, "plan");
   const planned =

@@ -24,6 +24,19 @@ export function backupPrefix(systemIdentifier: string, label: string): string {
   return `${systemIdentifier}/backups/${label}/`;
 }
 
+/** Where a logical dump lies. */
+export function dumpPrefix(systemIdentifier: string, label: string): string {
+  return `${systemIdentifier}/dumps/${label}/`;
+}
+
+/** Takes a key apart when it lies in a dump's folder. */
+export function parseDumpKey(
+  key: string,
+): { readonly systemIdentifier: string; readonly label: string; readonly name: string } | undefined {
+  const match = /^(\d+)\/dumps\/([^/]+)\/(.+)$/.exec(key);
+  return match ? { systemIdentifier: match[1]!, label: match[2]!, name: match[3]! } : undefined;
+}
+
 /** The commit record: a backup without it is none. */
 export const manifestName = "manifest.json";
 /** When it was last read back whole, and how deep. */

@@ -23,6 +23,7 @@ import {
   nextDataKeyKey,
   parseBackupKey,
   parseDataKeyKey,
+  parseDumpKey,
   parseWalRecordKey,
   readmeKey,
   rescueKey,
@@ -242,7 +243,7 @@ export class Repository {
   async #create(createdAt: string): Promise<void> {
     for await (const { key } of this.storage.list("")) {
       // A new identity would have another salt and shut the old backups out.
-      if (parseBackupKey(key) ?? parseWalRecordKey(key)) {
+      if (parseBackupKey(key) ?? parseDumpKey(key) ?? parseWalRecordKey(key)) {
         throw new CorruptObjectError(identityKey, "is missing, and backups are there", {
           hint: "Put repository.json back, or begin another repository.",
         });

@@ -7,7 +7,13 @@ To restore with nothing but Node 22.15 or newer:
     BACKUP_ENCRYPTION_KEY=... node rescue.mjs restore <label> <empty directory>
 
 then start PostgreSQL of the same major version on that directory, as its owner (chmod 0700, chown).
-Recovery runs by itself and ends at the moment the backup was complete.
+Recovery runs by itself and ends at the moment the backup was complete. To go on with the archived WAL, before the
+first start, put this into its postgresql.auto.conf, with recovery_target_time and the like as you need them:
+
+    restore_command = 'BACKUP_ENCRYPTION_KEY=... node /path/to/rescue.mjs wal %f %p'
+
+A label that ends with L is a dump of one database: the directory is then pg_dump's, for
+pg_restore --format=directory --dbname=... <directory>.
 
 What is here (format db-backup/1):
 
@@ -18,6 +24,7 @@ What is here (format db-backup/1):
                                             manifest.json lists archives, the server's tar archives, compressed
     <cluster>/backups/<label>/files.sealed  one JSON line per file: path, size, position in the packs, CRC-32C
     <cluster>/backups/<label>/wal/*         the WAL segments the backup needs
+    <cluster>/dumps/<label>/*               a dump: the same without WAL
     <cluster>/wal/<timeline>/<id>/*.json    one record per archived WAL segment: "object" beside it is the segment,
                                             sealed as above with the data key "dataKeyId"; a name with .partial-<n>
                                             is a segment's first n bytes (hexadecimal), to be filled up with zeros
@@ -38,44 +45,72 @@ bytes and the frame's number u32 BE, additional data SHA-256(header), number u32
 export const rescueScript: string = `// Restores db-backup/1 repositories with Node 22.15 or newer. See README.txt.
 import { createDecipheriv, createHash, createHmac, hkdfSync, scryptSync } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync } from "node:fs";
-import { renameSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
+import { renameSync, rmSync, statSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from "node:zlib";
 
 const root = import.meta.dirname;
 const [command, label, target] = process.argv.slice(2);
+// To a recovering server 1 says "no such WAL" and ends recovery; whatever else goes wrong must stop it.
+const failed = command === "wal" ? 255 : 1;
 const fail = (message) => {
   console.error(message);
-  process.exit(1);
+  process.exit(failed);
 };
+process.on("uncaughtException", (error) => fail(error.message));
 const json = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
-const backups = readdirSync(root).filter((name) => /^[0-9]+$/.test(name)).flatMap((cluster) =>
-  readdirSync(join(root, cluster, "backups")).filter((name) =>
-    existsSync(join(root, cluster, "backups", name, "manifest.json"))).map((name) => ({ cluster, name })));
+const namesIn = (path) => (existsSync(join(root, path)) ? readdirSync(join(root, path)) : []);
+const clusters = namesIn(".").filter((name) => /^[0-9]+$/.test(name));
+const backups = clusters.flatMap((cluster) => ["backups", "dumps"].flatMap((kind) =>
+  namesIn(cluster + "/" + kind).map((name) => ({ cluster, name, prefix: cluster + "/" + kind + "/" + name + "/" }))))
+  .filter(({ prefix }) => existsSync(join(root, prefix + "manifest.json")));
 
 if (command === "list") {
-  for (const { cluster, name } of backups) {
-    const { stoppedAt, serverVersion, bytes } = json(cluster + "/backups/" + name + "/manifest.json");
+  for (const { name, prefix } of backups) {
+    const { stoppedAt, serverVersion, bytes } = json(prefix + "manifest.json");
     console.log([name, stoppedAt, "PostgreSQL " + Math.floor(serverVersion / 10000), bytes + " bytes"].join("  "));
   }
   process.exit(0);
 }
-if (command !== "restore" || !target) fail("usage: node rescue.mjs list | restore <label> <empty directory>");
+if (command === "wal" && target) {
+  const folder = label.endsWith(".history") ? "history" : label.slice(0, 8) + "/" + label.slice(8, 16);
+  if (!existsSync(join(root, "repository.json"))) fail("repository.json cannot be read");
+  const isThere = (place) => {
+    try {
+      return statSync(join(root, place + label + ".json")).isFile();
+    } catch (error) {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    }
+  };
+  const places = clusters.map((cluster) => cluster + "/wal/" + folder + "/").filter(isThere);
+  if (places.length > 1) fail(label + " is there of more than one cluster: move the others away");
+  if (places.length === 0) process.exit(1);
+  const record = json(places[0] + label + ".json");
+  const key = record.dataKeyId === null ? undefined : openDataKey(places[0].split("/")[0], record.dataKeyId);
+  const bytes = Buffer.concat([...frames(places[0] + record.object, record.storedSha256, key)]);
+  writeFileSync(target + ".unfinished", bytes, { mode: 0o600 });
+  renameSync(target + ".unfinished", target);
+  process.exit(0);
+}
+if (command !== "restore" || !target)
+  fail("usage: node rescue.mjs list | restore <label> <empty directory> | wal <name> <file>");
 const found = backups.find(({ name }) => name === label) ?? fail("no complete backup " + label);
 if (existsSync(target) && readdirSync(target).length > 0) fail(target + " is not empty");
 
-const prefix = found.cluster + "/backups/" + label + "/";
+const { prefix } = found;
 const manifest = json(prefix + "manifest.json");
-const dataKey = manifest.dataKeyId === null ? undefined : openDataKey();
+const isDump = manifest.format === "db-dump/1";
+const dataKey = manifest.dataKeyId === null ? undefined : openDataKey(found.cluster, manifest.dataKeyId);
 
-function openDataKey() {
+function openDataKey(cluster, id) {
   const text = (process.env.BACKUP_ENCRYPTION_KEY ?? fail("set BACKUP_ENCRYPTION_KEY")).trim();
   const key = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, "hex")
     : /^[A-Za-z0-9+/_-]{43}=?$/.test(text) ? Buffer.from(text, "base64")
     : scryptSync(process.env.BACKUP_ENCRYPTION_KEY, Buffer.from(json("repository.json").id, "hex"), 32,
         { N: 32768, r: 8, p: 1, maxmem: 2 ** 26 });
-  const { wrapped, keyId, dataKeyId } = json(found.cluster + "/keys/" + manifest.dataKeyId + ".json");
+  const { wrapped, keyId, dataKeyId } = json(cluster + "/keys/" + id + ".json");
   if (createHmac("sha256", key).update("db-backup/v1|key-id").digest("hex").slice(0, 16) !== keyId) fail("wrong key");
   const sealed = Buffer.from(wrapped, "hex");
   const opener = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12));
@@ -83,15 +118,19 @@ function openDataKey() {
   return Buffer.concat([opener.update(sealed.subarray(12, 44)), opener.final()]);
 }
 
-function* frames(name) {
-  const object = [...manifest.packs, ...manifest.objects].find((candidate) => candidate.name === name);
-  const raw = readFileSync(join(root, prefix + name));
+function objectOf(name) {
+  const { sha256 } = [...manifest.packs, ...manifest.objects].find((candidate) => candidate.name === name);
+  return frames(prefix + name, sha256, dataKey);
+}
+
+function* frames(path, sha256, dataKey) {
+  const raw = readFileSync(join(root, path));
   const body = raw.subarray(0, -32);
   const digest = createHash("sha256").update(body).digest("hex");
-  if (digest !== raw.subarray(-32).toString("hex") || digest !== object.sha256) fail(name + " is damaged");
+  if (digest !== raw.subarray(-32).toString("hex") || digest !== sha256) throw new Error(path + " is damaged");
   const header = body.subarray(0, 44);
   const headerDigest = createHash("sha256").update(header).digest();
-  const purpose = "db-backup/v1|" + prefix + name;
+  const purpose = "db-backup/v1|" + path;
   const key = dataKey && Buffer.from(hkdfSync("sha256", dataKey, header.subarray(12), purpose, 32));
   for (let at = 44, index = 0; at < body.length; index++) {
     const mark = body.readUInt32LE(at);
@@ -131,20 +170,21 @@ function place(path) {
 
 async function* content() {
   let first = 0;
-  const plain = manifest.archives.length === 0;
-  for (const { packs } of plain ? [{ packs: manifest.packs.length }] : manifest.archives) {
-    const pieces = manifest.packs.slice(first, first += packs).values().flatMap(({ name }) => frames(name));
+  const archives = manifest.archives ?? [];
+  const plain = archives.length === 0;
+  for (const { packs } of plain ? [{ packs: manifest.packs.length }] : archives) {
+    const pieces = manifest.packs.slice(first, first += packs).values().flatMap(({ name }) => objectOf(name));
     // The server's own archives, as it compressed them: the files lie in them, headers between.
     const unpack = manifest.compression.algorithm === "gzip" ? createGunzip : createZstdDecompress;
     yield* plain ? pieces : Readable.from(pieces).pipe(unpack());
   }
 }
 
-const spaces = new Map(manifest.tablespaces.filter(({ location }) => location.startsWith("/"))
+const spaces = new Map((manifest.tablespaces ?? []).filter(({ location }) => location.startsWith("/"))
   .map(({ oid }) => [oid, target.replace(/[/]+$/, "") + "-tablespace-" + oid]));
 for (const directory of [target, ...spaces.values()]) mkdirSync(directory, { recursive: true, mode: 0o700 });
-const lines = Buffer.concat([...frames("files.sealed")]).toString("utf8").split("\\n").filter(Boolean).map(JSON.parse);
-mkdirSync(join(target, "pg_wal/archive_status"), { recursive: true, mode: 0o700 });
+const lines = Buffer.concat([...objectOf("files.sealed")]).toString("utf8").split("\\n").filter(Boolean).map(JSON.parse);
+if (!isDump) mkdirSync(join(target, "pg_wal/archive_status"), { recursive: true, mode: 0o700 });
 for (const { path, type } of lines) {
   if (type === "directory") mkdirSync(place(path), { recursive: true, mode: 0o700 });
   else if (type === "link") symlinkSync(spaces.get(path.split("/")[1]), join(target, path));
@@ -177,8 +217,12 @@ for (const { path, sizeBytes, position, crc32c: expected } of lines.filter(({ ty
   fsyncSync(handle);
   closeSync(handle);
 }
+if (isDump) {
+  console.log("unpacked " + label + " into " + target + ": give it to pg_restore --format=directory");
+  process.exit(0);
+}
 for (const { segment } of manifest.wal) {
-  const bytes = Buffer.concat([...frames("wal/" + segment + ".sealed")]);
+  const bytes = Buffer.concat([...objectOf("wal/" + segment + ".sealed")]);
   writeFileSync(join(target, "pg_wal", segment), bytes, { mode: 0o600 });
 }
 // Only this backup's WAL is there, so recovery ends at its end.

@@ -44,6 +44,12 @@ export async function walFetch(options: WalFetchOptions): Promise<WalFetchReport
     throw new WalRejectedError(`"${name}" is no name of a WAL file`, { hint: "Give restore_command's %f." });
   }
   await repository.refresh();
+  // An empty place is often one that is not mounted, and "not there" would end recovery early.
+  if (!repository.identity) {
+    throw new StorageError(`there is no repository at ${repository.location}`, {
+      hint: "Mount it, or correct the location that restore_command names.",
+    });
+  }
   repository.requireKey();
   const systemIdentifier = options.systemIdentifier ?? (await clusterOf(destination, false));
   const archive = new WalArchive(repository, systemIdentifier);
