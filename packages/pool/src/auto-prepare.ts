@@ -57,8 +57,8 @@ export function revise(profile: StatementProfile, staleName: string): void {
 }
 
 /** Equal for equal text, so that connections shared behind a pooler agree; short enough never to be cut. */
-function nameOf({ text, revision }: StatementProfile): string {
-  return `db_${createHash("sha1").update(text).digest("base64url").slice(0, 20)}_${revision}`;
+function nameOf({ text, epoch, revision }: StatementProfile): string {
+  return `db_${createHash("sha1").update(text).digest("base64url").slice(0, 20)}_${epoch}_${revision}`;
 }
 
 const knownKeys: ReadonlySet<string> = new Set(["text", "values", "types", "rowMode", "name"]);

@@ -9,8 +9,12 @@ export interface ConnectionsListener {
   released(error: Error | boolean | undefined, client: pg.PoolClient): void;
   removed(client: pg.PoolClient): void;
   idleFailed(error: Error, connection: Connection): void;
+  /** A connection broke while somebody holds it. `heard`: whether the borrower listens to errors of its own. */
+  lentFailed(error: Error, connection: Connection, heard: boolean): void;
   lent(connection: Connection): void;
   returned(connection: Connection): void;
+  /** A command may have changed what prepared statements mean. */
+  schemaChanged(): void;
   /** A borrower gave the connection back inside a transaction; it was rolled back. */
   leftOpen(connection: Connection): void;
 }

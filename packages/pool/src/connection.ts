@@ -22,7 +22,10 @@ interface ClientInternals {
   ref?(): void;
   unref?(): void;
 }
-type OnMessage = (message: string, listener: () => void) => void;
+type OnMessage = (message: string, listener: (message?: { readonly text: string }) => void) => void;
+
+/** Commands after which a statement that is prepared may mean something else. A DO block may hold any of them. */
+const changesSchema = /^(?:ALTER|DROP|DO\b)/;
 
 /** Who holds a connection, since when, and where it was taken. */
 export interface Checkout {
@@ -54,6 +57,9 @@ export class Connection {
   readonly statements: PreparedStatements;
   /** Its socket, where lanes may use it. */
   readonly wire: Wire | undefined;
+  /** Told when a command on it may have changed what prepared statements mean. */
+  schemaChanged: () => void = () => undefined;
+  #changedSchema = false;
   /** Why the pool or the network broke it, where known better than by the driver. */
   brokenBy: Error | undefined;
 
@@ -73,11 +79,22 @@ export class Connection {
     on?.("bindComplete", started);
     on?.("rowDescription", started);
     on?.("copyInResponse", started);
-    on?.("commandComplete", () => void (this.phase = "completed"));
+    on?.("commandComplete", (message) => {
+      this.phase = "completed";
+      if (message) this.#noteCommand(message.text);
+    });
   }
 
   get #internals(): ClientInternals {
     return this.client as unknown as ClientInternals;
+  }
+
+  /** What a transaction changes, others see from its COMMIT on. */
+  #noteCommand(tag: string): void {
+    const changed = changesSchema.test(tag);
+    if (!changed && !(this.#changedSchema && tag === "COMMIT")) return;
+    this.#changedSchema = changed;
+    this.schemaChanged();
   }
 
   /** False once the socket is gone or the client has been ended. */

@@ -2,7 +2,7 @@ import { sqlStateOf } from "@db/core";
 import type pg from "pg";
 import { Connection } from "./connection.ts";
 import { type OpenOptions, openConnection } from "./connect.ts";
-import { AcquireTimeoutError, PoolClosedError, PoolSaturatedError } from "./errors.ts";
+import { AcquireTimeoutError, type AcquireTimeoutFacts, PoolClosedError, PoolSaturatedError } from "./errors.ts";
 import { type ConnectionCounters, type ConnectionsListener, newConnectionCounters } from "./connection-events.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { aborted, type AcquireRequest, WaitQueue } from "./wait-queue.ts";
@@ -359,12 +359,25 @@ export class Connections {
 
   #adopt(connection: Connection): void {
     this.#live.add(connection);
+    connection.schemaChanged = () => this.#listener.schemaChanged();
+    let listeners = Infinity;
+    let told = false;
     connection.client.on("error", (error: Error) => {
       connection.brokenBy ??= error;
+      if (connection.checkout?.borrowed && !told) {
+        told = true;
+        // Its borrower may have nothing under way on it, so that no statement tells of the loss.
+        this.#listener.lentFailed(
+          connection.brokenBy,
+          connection,
+          connection.client.listenerCount("error") > listeners,
+        );
+      }
       if (connection.checkout || !this.#live.has(connection)) return;
       this.destroy(connection);
       this.#listener.idleFailed(error, connection);
     });
+    listeners = connection.client.listenerCount("error");
     const { expiresAt } = connection;
     if (expiresAt - performance.now() < 2 ** 31) {
       const expire = (): void => {
@@ -418,7 +431,7 @@ export class Connections {
   #acquireTimeout(waitedMs: number): AcquireTimeoutError {
     this.counters.acquireTimeouts += 1;
     const oldest = this.lent.sort((a, b) => a.checkout!.since - b.checkout!.since)[0]?.checkout;
-    return new AcquireTimeoutError({
+    const facts: AcquireTimeoutFacts = {
       server: this.#server,
       waitedMs,
       max: this.#options.max,
@@ -429,6 +442,7 @@ export class Connections {
       waiting: this.#waiters.length,
       ...(oldest === undefined ? {} : { oldestHeldMs: performance.now() - oldest.since }),
       ...(oldest?.stack === undefined ? {} : { oldestStack: oldest.stack }),
-    });
+    };
+    return new AcquireTimeoutError(facts, { inPgWords: this.#options.pg.connectionTimeoutMillis !== undefined });
   }
 }

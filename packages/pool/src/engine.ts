@@ -56,8 +56,15 @@ export class Engine {
       options.logger.warn({ ...leak }, "a connection is checked out for too long");
       signals.leak(leak);
     });
-    const listener = listenToServers({ options, counters: this.counters, leaks: this.leaks, signals });
-    const servers = options.servers.map((spec) => new Server(spec, options, listener));
+    const listener = listenToServers({
+      options,
+      counters: this.counters,
+      leaks: this.leaks,
+      signals,
+      // Replicas replay what changed.
+      schemaChanged: () => servers.forEach(({ executor }) => executor.schemaChanged()),
+    });
+    const servers: Server[] = options.servers.map((spec) => new Server(spec, options, listener));
     this.topology = new Topology(servers, options, {
       stateChanged: (change) => signals.stateChanged(change),
       failedOver: (failover) => {

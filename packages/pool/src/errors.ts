@@ -46,15 +46,18 @@ export class AcquireTimeoutError extends DbError {
   override readonly code = "POOL_ACQUIRE_TIMEOUT";
   override readonly retryable = true;
   readonly facts: AcquireTimeoutFacts;
-  constructor(facts: AcquireTimeoutFacts) {
+  /** `inPgWords`: for whoever set pg's own time-out, and may look for what pg says then. */
+  constructor(facts: AcquireTimeoutFacts, { inPgWords = false }: { readonly inPgWords?: boolean } = {}) {
     const { server, waitedMs, max, checkedOut, connecting, waiting, oldestHeldMs } = facts;
     const counts = `${checkedOut}/${max} checked out, ${connecting} connecting, ${waiting} waiting`;
     const oldest = oldestHeldMs === undefined ? "" : `; the oldest for ${Math.round(oldestHeldMs)} ms`;
-    super(`acquire timeout: no connection to ${server} after ${Math.round(waitedMs)} ms (${counts}${oldest})`, {
-      hint:
-        checkedOut >= max
-          ? "Look at pool.leaks() for connections held too long before raising max."
-          : "Look at pool.health(): the server takes long to accept connections.",
+    const happened = `no connection to ${server} after ${Math.round(waitedMs)} ms (${counts}${oldest})`;
+    const todo =
+      checkedOut >= max
+        ? "Look at pool.leaks() for connections held too long before raising max."
+        : "Look at pool.health(): the server takes long to accept connections.";
+    super(inPgWords ? "timeout exceeded when trying to connect" : `acquire timeout: ${happened}`, {
+      hint: inPgWords ? `There was ${happened}. ${todo}` : todo,
     });
     this.facts = facts;
   }

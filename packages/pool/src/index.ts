@@ -39,7 +39,7 @@ export {
   type RetryOptions,
 } from "./options.ts";
 export { type AcquireOptions, createPool, Pool } from "./pool.ts";
-export type { PoolEventMap, SlowQuery } from "./pool-events.ts";
+export type { LostConnection, PoolEventMap, SlowQuery } from "./pool-events.ts";
 export type { ReadYourWrites, SessionToken } from "./read-your-writes.ts";
 export type { Target } from "./routing.ts";
 export type { SessionHandle, StatementInput, StatementOptions } from "./session-handle.ts";

@@ -45,8 +45,10 @@ export function kyselyDialect(pool: Pool, options: KyselyDialectOptions = {}): D
     async query(sql: string): Promise<{ rows: never[] }> {
       const request = /pg_(cancel|terminate)_backend\((\d+)\)/.exec(sql);
       const home = homes.get(Number(request?.[2]))?.deref();
-      await home?.server.statements.cancel(home.connection);
+      const cancelled = home?.server.statements.cancel(home.connection);
+      // A session that is ended fails as one that was lost does, not as a statement that was cancelled.
       if (request?.[1] === "terminate") home?.connection.destroySocket();
+      await cancelled;
       return { rows: [] };
     }
     end(): void {

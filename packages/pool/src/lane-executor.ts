@@ -128,6 +128,11 @@ export class LaneExecutor implements Executor {
     return await this.#alone(statement, profile, own);
   }
 
+  /** What was prepared may mean something else now. */
+  schemaChanged(): void {
+    this.#profiles.renameAll();
+  }
+
   #mayShare({ config, values, signal, timeoutMs }: Statement, profile: StatementProfile): boolean {
     if (!profile.shareable || profile.uses < 2 || profile.averageMs > slowMs) return false;
     if (signal !== undefined || timeoutMs !== false || this.#mostLanes === 0) return false;

@@ -1,4 +1,6 @@
+import { sqlStateOf } from "@db/core";
 import type { Connection } from "./connection.ts";
+import type { LostConnection } from "./pool-events.ts";
 import { loggable } from "./sql-text.ts";
 
 /** A connection checked out for longer than `leakThresholdMs`. */
@@ -65,6 +67,19 @@ export class LeakWatch {
   get count(): number {
     return this.#count;
   }
+}
+
+/** What is known of a connection that broke while it was checked out. */
+export function describeLoss(error: Error, connection: Connection): LostConnection {
+  const { server, checkout, lastStatement } = connection;
+  return {
+    error,
+    sqlState: sqlStateOf(error),
+    server,
+    heldMs: checkout ? performance.now() - checkout.since : 0,
+    stack: checkout?.stack,
+    lastStatement: lastStatement === undefined ? undefined : loggable(lastStatement),
+  };
 }
 
 function describeLeak({ server, checkout, lastStatement, busy }: Connection): LeakReport | undefined {

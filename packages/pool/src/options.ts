@@ -222,7 +222,7 @@ export interface ResolvedPoolOptions extends Readonly<
   readonly pipeline: Required<PipelineOptions> | false;
   readonly prepare: Required<PrepareOptions> | false;
   /** pg's hooks and its client class, kept as they were given. */
-  readonly pg: Pick<pg.PoolConfig, "Client" | "verify" | "log"> & {
+  readonly pg: Pick<pg.PoolConfig, "Client" | "verify" | "log" | "connectionTimeoutMillis"> & {
     /** pg awaits it, whatever its types say. */
     readonly onConnect?: ((client: pg.ClientBase) => void | Promise<void>) | undefined;
   };
@@ -242,7 +242,7 @@ export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
   // A pool made with pg's names alone opens no connection pg would not have opened.
   const probed = config.primaryUrl !== undefined || (config.replicaUrls?.length ?? 0) > 0;
   const merged = { ...poolDefaults, ...(probed ? {} : { probeIntervalMs: false }), ...flat };
-  const { Client, onConnect, verify, log } = config;
+  const { Client, onConnect, verify, log, connectionTimeoutMillis } = config;
   const resolved: ResolvedPoolOptions = {
     ...pickKnown(merged),
     circuitBreaker: nested("circuitBreaker", circuitBreaker, poolDefaults.circuitBreaker, problems),
@@ -251,7 +251,7 @@ export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
     prepare: nested("prepare", prepare === true ? {} : prepare, poolDefaults.prepare, problems),
     compat,
     servers: resolveServers(config, merged as Pick<ResolvedPoolOptions, "keepAliveMs"> & PoolOptions, problems),
-    pg: withoutUndefined({ Client, onConnect, verify, log }),
+    pg: withoutUndefined({ Client, onConnect, verify, log, connectionTimeoutMillis }),
   };
   checkNumbers(resolved, problems);
   checkRelations(resolved, problems);

@@ -53,12 +53,15 @@ export class Pool extends PgPool implements Database, Service {
   /** Sends everything to a replica that is fit, by lag and load; transactions there are read-only. */
   readonly replica: PoolView;
   readonly #engine: Engine;
+  /** pg's `pipeline: true`, whose meaning is that of its clients. */
+  readonly #lendsPipelined: boolean;
   #drain: Promise<DrainReport> | undefined;
 
   /** @throws {InvalidPoolOptionsError} with every contradiction in the options */
   constructor(config: PoolConfig = {}, Client?: typeof pg.Client) {
     const options = resolvePoolOptions(Client ? { Client: Client as never, ...config } : config);
     super(facadeOptions(config, options));
+    this.#lendsPipelined = config.pipeline === true && config.primaryUrl === undefined;
     this.#engine = new Engine(options, emitSignals(this));
     this.primary = new PoolView(this.#engine, "primary");
     this.replica = new PoolView(this.#engine, "replica");
@@ -297,6 +300,7 @@ export class Pool extends PgPool implements Database, Service {
   ): Promise<pg.PoolClient> {
     const { connection, server } = await this.#engine.borrow({ target, signal, timeoutMs }, stack);
     connection.client.release = releaseOnce(connection, server);
+    if (this.#lendsPipelined) lendPipelined(connection);
     registerClient(connection.client, { connection, server });
     return connection.client;
   }
@@ -352,6 +356,20 @@ function facadeOptions(config: PoolConfig, options: ReturnType<typeof resolvePoo
 function describePool({ servers, total, idle, waiting }: PoolStats): string {
   const names = servers.map(({ name, role }) => `${name} ${role}`).join(", ");
   return `Pool { ${names}; ${total} connections, ${idle} idle, ${waiting} waiting }`;
+}
+
+/** The pool's own statements on the connection are not sent ahead: its holder's are, until it comes back. */
+function lendPipelined(connection: Connection): void {
+  const { client } = connection;
+  const { release } = client;
+  const pipelined = client as { pipeline?: boolean };
+  pipelined.pipeline = true;
+  client.release = (reason) => {
+    const end = (): void => void (pipelined.pipeline = false);
+    if (connection.busy) client.once("drain", end);
+    else end();
+    release(reason);
+  };
 }
 
 function releaseOnce(connection: Connection, server: Server): (error?: Error | boolean) => void {

@@ -1,4 +1,4 @@
-import type { LeakWatch } from "./leak.ts";
+import { describeLoss, type LeakWatch } from "./leak.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { PoolSignals } from "./pool-events.ts";
 import type { ServerListener } from "./server.ts";
@@ -11,9 +11,11 @@ export function listenToServers(of: {
   readonly counters: PoolCounters;
   readonly leaks: LeakWatch;
   readonly signals: PoolSignals;
+  readonly schemaChanged: () => void;
 }): ServerListener {
-  const { options, counters, leaks, signals } = of;
+  const { options, counters, leaks, signals, schemaChanged } = of;
   return {
+    schemaChanged,
     connected: (client) => signals.connected(client),
     acquired: (client) => signals.acquired(client),
     released: (error, client) => signals.released(error, client),
@@ -22,6 +24,11 @@ export function listenToServers(of: {
       counters.idleFailures += 1;
       options.logger.info({ server: connection.server, error: error.message }, "an idle connection ended");
       signals.idleFailed(error, connection.client);
+    },
+    lentFailed: (error, connection, heard) => {
+      const lost = describeLoss(error, connection);
+      options.logger.warn({ ...lost, error: error.message }, "a connection was lost while it was checked out");
+      signals.lentFailed(lost, heard ? undefined : connection.client);
     },
     lent: (connection) => leaks.lent(connection),
     returned: (connection) => leaks.returned(connection),

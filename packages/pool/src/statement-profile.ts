@@ -12,12 +12,15 @@ export class StatementProfile {
   averageMs = 0;
   /** Part of its prepared name; a plan that went stale gets a new one. */
   revision = 0;
+  /** The generation of the schema its name was made for. */
+  epoch: number;
   /** Set when its plans keep going stale: it is not prepared again. */
   unpreparable = false;
   preparedName: string | undefined;
 
-  constructor(text: string) {
+  constructor(text: string, epoch = 0) {
     this.text = text;
+    this.epoch = epoch;
     this.single = isSingleQuery(text);
     this.shareable = this.single && onlyReads(text);
   }
@@ -46,6 +49,7 @@ export class StatementProfiles {
   #young = new Map<string, StatementProfile>();
   #old = new Map<string, StatementProfile>();
   #last: StatementProfile | undefined;
+  #epoch = 0;
 
   constructor(most = 1_000) {
     this.#most = most;
@@ -55,7 +59,7 @@ export class StatementProfiles {
     if (this.#last?.text === text) return this.#last;
     let profile = this.#young.get(text);
     if (!profile) {
-      profile = this.#old.get(text) ?? new StatementProfile(text);
+      profile = this.#old.get(text) ?? new StatementProfile(text, this.#epoch);
       if (this.#young.size >= this.#most / 2) {
         this.#old = this.#young;
         this.#young = new Map();
@@ -64,5 +68,18 @@ export class StatementProfiles {
     }
     this.#last = profile;
     return profile;
+  }
+
+  /**
+   * Gives every statement another name from its next use on. The server keeps the parameter types of a statement that
+   * is prepared: after `alter column … type`, a value would go through the type the column had before.
+   */
+  renameAll(): void {
+    this.#epoch += 1;
+    this.#last = undefined;
+    for (const profile of [...this.#young.values(), ...this.#old.values()]) {
+      profile.epoch = this.#epoch;
+      profile.preparedName = undefined;
+    }
   }
 }

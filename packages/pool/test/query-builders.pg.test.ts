@@ -78,4 +78,22 @@ describe("Kysely", () => {
     expect(performance.now() - started).toBeLessThan(5_000);
     await db.destroy();
   });
+
+  test("ends a session on the server that runs it, which the pool tells of", async () => {
+    const { url } = await cluster.createDatabase();
+    const pool = createPool({ primaryUrl: url, max: 1 });
+    const errors: string[] = [];
+    pool.on("error", ({ message }: Error) => errors.push(message));
+    const db = new Kysely<Schema>({ dialect: kyselyDialect(pool) });
+    const signal = AbortSignal.timeout(60);
+    const options = { abortSignal: signal, signal, inflightQueryAbortStrategy: "kill session" } as never;
+    await expect(sql`select pg_sleep(30)`.execute(db, options)).rejects.toBeInstanceOf(Error);
+    const observer = await cluster.connect();
+    const sleepers = "select from pg_stat_activity where query like 'select pg_sleep%' and datname = $1";
+    const database = new URL(url).pathname.slice(1);
+    await expect.poll(async () => (await observer.query(sleepers, [database])).rowCount).toBe(0);
+    await observer.end();
+    await expect.poll(() => errors).toEqual(["Connection terminated unexpectedly"]);
+    await db.destroy();
+  });
 });
