@@ -299,8 +299,8 @@ export class Pool extends PgPool implements Database, Service {
     stack: string | undefined,
   ): Promise<pg.PoolClient> {
     const { connection, server } = await this.#engine.borrow({ target, signal, timeoutMs }, stack);
-    connection.client.release = releaseOnce(connection, server);
-    if (this.#lendsPipelined) lendPipelined(connection);
+    const release = releaseOnce(connection, server);
+    connection.client.release = this.#lendsPipelined ? lendPipelined(connection, release) : release;
     registerClient(connection.client, { connection, server });
     return connection.client;
   }
@@ -358,21 +358,21 @@ function describePool({ servers, total, idle, waiting }: PoolStats): string {
   return `Pool { ${names}; ${total} connections, ${idle} idle, ${waiting} waiting }`;
 }
 
+type Release = (error?: Error | boolean) => void;
+
 /** The pool's own statements on the connection are not sent ahead: its holder's are, until it comes back. */
-function lendPipelined(connection: Connection): void {
-  const { client } = connection;
-  const { release } = client;
-  const pipelined = client as { pipeline?: boolean };
-  pipelined.pipeline = true;
-  client.release = (reason) => {
-    const end = (): void => void (pipelined.pipeline = false);
+function lendPipelined(connection: Connection, release: Release): Release {
+  const client = connection.client as pg.PoolClient & { pipeline?: boolean };
+  client.pipeline = true;
+  return (reason) => {
+    const end = (): void => void (client.pipeline = false);
     if (connection.busy) client.once("drain", end);
     else end();
     release(reason);
   };
 }
 
-function releaseOnce(connection: Connection, server: Server): (error?: Error | boolean) => void {
+function releaseOnce(connection: Connection, server: Server): Release {
   let released = false;
   return (error) => {
     if (released) throw new DoubleReleaseError();
