@@ -1,3 +1,4 @@
+import type { ForeignMatch, ForeignMatcher } from "./adopt/foreign-matcher.ts";
 import type { DrizzleHistory } from "./drizzle-history.ts";
 import { UnknownMigrationError } from "./errors.ts";
 import type { MigrationFinding } from "./finding.ts";
@@ -29,8 +30,8 @@ export interface ComparedMigration {
   readonly state: MigrationState;
   readonly file: MigrationFile | null;
   readonly entry: HistoryEntry | null;
-  /** Applied by drizzle and not yet in the history: the time is the journal's. */
-  readonly adopted: { readonly when: number; readonly sameHash: boolean } | null;
+  /** Applied by another tool and not yet in the history: the time is that tool's. */
+  readonly adopted: ForeignMatch | null;
 }
 
 /** Folder and history side by side. */
@@ -51,7 +52,7 @@ export interface ComparisonPolicy {
 export function compareHistory(
   folder: MigrationFolder,
   history: readonly HistoryEntry[],
-  drizzle: DrizzleHistory | null,
+  others: { readonly drizzle: DrizzleHistory | null; readonly foreign: ForeignMatcher | null },
   policy: ComparisonPolicy,
 ): Comparison {
   const findings: MigrationFinding[] = [];
@@ -59,7 +60,7 @@ export function compareHistory(
   const entries = new Map(history.map((entry) => [entry.id, entry]));
   const matched = new Set<string>();
   const isFirst = history.length === 0;
-  const adoptable = folder.format === "drizzle" && drizzle ? new DrizzleMatcher(drizzle) : null;
+  const adoptable = folder.format === "drizzle" && others.drizzle ? new DrizzleMatcher(others.drizzle) : null;
   const fileIds = new Set(folder.migrations.map((file) => file.id));
   const renamed = history.filter((entry) => !fileIds.has(entry.id) && entry.state === "applied");
 
@@ -74,10 +75,10 @@ export function compareHistory(
       }
       return { id: file.id, state: stateOf(file, entry), file, entry, adopted: null };
     }
-    const adopted = adoptable?.match(file) ?? null;
+    const adopted = adoptable?.match(file) ?? others.foreign?.match(file) ?? null;
     if (adopted) {
       if (!adopted.sameHash) {
-        report("warn", "MIGRATE-ADOPTED-CHANGED", file, `${file.file} is not the text that drizzle applied`, {
+        report("warn", "MIGRATE-ADOPTED-CHANGED", file, `${file.file} is not the text that ${adopted.source} applied`, {
           hint: "Compare it with version control; the history takes over the file as it is now.",
         });
       }
@@ -108,7 +109,8 @@ export function compareHistory(
         hint: "Restore the file from version control and put the change in a new migration.",
       });
     } else if (state === "out-of-order") {
-      const silent = adoptable ? ", so drizzle would skip it without a word" : "";
+      const isDrizzle = adoptable !== null || newest?.adopted?.source === "drizzle";
+      const silent = isDrizzle ? ", so drizzle would skip it without a word" : "";
       report(
         policy.outOfOrder,
         "MIGRATE-OUT-OF-ORDER",
@@ -160,6 +162,7 @@ export function compareHistory(
       );
     }
   }
+  findings.push(...(others.foreign?.findings() ?? []));
   reportGaps(folder, report);
   return { migrations: [...migrations, ...missing], findings };
 }
@@ -203,13 +206,13 @@ class DrizzleMatcher {
     this.#left = [...history.rows];
   }
 
-  match(file: MigrationFile): { readonly when: number; readonly sameHash: boolean } | null {
+  match(file: MigrationFile): ForeignMatch | null {
     if (!file.drizzle) return null;
     const { hash, when } = file.drizzle;
     const byHash = this.#left.findIndex((row) => row.hash === hash);
     const index = byHash === -1 ? this.#left.findIndex((row) => row.createdAt === when) : byHash;
     const [row] = index === -1 ? [] : this.#left.splice(index, 1);
-    return row ? { when: row.createdAt, sameHash: row.hash === hash } : null;
+    return row ? { source: "drizzle", when: row.createdAt, sameHash: row.hash === hash } : null;
   }
 
   unmatched(): readonly DrizzleHistory["rows"][number][] {

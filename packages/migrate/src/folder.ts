@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { messageOf } from "@db/core";
+import { readOrigin } from "./adopt/origin.ts";
 import { sha256 } from "./checksum.ts";
 import { type DrizzleJournalEntry, readDrizzleJournal } from "./drizzle-journal.ts";
 import { MigrationFilesError, MigrationFolderError } from "./errors.ts";
@@ -136,6 +137,7 @@ class FileReader {
       online: sections.online,
       allowances: sections.allowances,
       drizzle: drizzleWhen === null ? null : { hash: sha256(bytes), when: drizzleWhen },
+      origin: readOrigin(text),
     };
   }
 

@@ -1,4 +1,5 @@
 import { type Queryable, quoteLiteral, quoteQualified, sqlStateOf } from "@db/core";
+import type { ForeignToolName } from "./adopt/foreign-tool.ts";
 import { HistoryError } from "./errors.ts";
 import type { HistoryOptions } from "./options.ts";
 import { historyDefaults } from "./options.ts";
@@ -16,8 +17,8 @@ export interface HistoryEntry {
   readonly name: string;
   readonly kind: "versioned" | "repeatable";
   readonly state: HistoryState;
-  /** How it came here: run from a file, taken over from drizzle's history, or declared by a baseline. */
-  readonly source: "file" | "drizzle" | "baseline";
+  /** How it came here: run from a file, taken over from another tool's history, or declared by a baseline. */
+  readonly source: "file" | "baseline" | ForeignToolName;
   readonly checksum: string;
   /** Hash over this and everything applied before it, in order. */
   readonly chain: string | null;
@@ -252,7 +253,7 @@ const historyColumns = /* sql */ `(
   name                text not null,
   kind                text not null check (kind in ('versioned', 'repeatable')),
   state               text not null check (state in ('applied', 'running', 'failed', 'reverted')),
-  source              text not null check (source in ('file', 'drizzle', 'baseline')),
+  source              text not null check (source ~ '^[a-z-]+$'),
   sequence            integer not null,
   started_at          timestamptz,
   finished_at         timestamptz,

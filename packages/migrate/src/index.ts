@@ -1,4 +1,6 @@
 export type { LockHolder } from "./advisory-lock.ts";
+export { foreignTools, type ForeignToolName } from "./adopt/foreign-tool.ts";
+export { type ImportedFile, type ImportOptions, type ImportPlan, planImport, writeImport } from "./adopt/importing.ts";
 export { applyMigrations } from "./applying.ts";
 export {
   type Catalog,

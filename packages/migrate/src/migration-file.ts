@@ -1,5 +1,6 @@
 import type { BackfillSettings } from "./backfill-settings.ts";
 import { checksumOf } from "./checksum.ts";
+import type { MigrationOrigin } from "./adopt/origin.ts";
 import {
   type Allowance,
   readAllowance,
@@ -67,6 +68,8 @@ export interface MigrationFile {
   readonly allowances: readonly PlacedAllowance[];
   /** What drizzle's journal and history know this file by; null in a folder of plain SQL. */
   readonly drizzle: { readonly hash: string; readonly when: number } | null;
+  /** Whose migration it was, when it was imported; null otherwise. */
+  readonly origin: MigrationOrigin | null;
 }
 
 /** The sections of one file's text. */

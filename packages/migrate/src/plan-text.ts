@@ -8,8 +8,8 @@ export function formatMigrationPlan(plan: MigrationPlan): string {
   const target = `${plan.server.database} (PostgreSQL ${Math.floor(plan.server.version / 10_000)})`;
   lines.push(count === 0 ? `nothing to ${verb} on ${target}` : `${verb} ${plural(count, "migration")} on ${target}`);
   if (plan.adopt.length > 0) {
-    const source =
-      plan.adopt[0]?.source === "drizzle" ? "taken over from drizzle's history" : "recorded without running";
+    const [{ source: from } = { source: "baseline" }] = plan.adopt;
+    const source = from === "baseline" ? "recorded without running" : `taken over from ${from}'s history`;
     lines.push(
       `  ${plural(plan.adopt.length, "migration")} ${source}: ${plan.adopt[0]?.id} … ${plan.adopt.at(-1)?.id}`,
     );

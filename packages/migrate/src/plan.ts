@@ -1,4 +1,5 @@
 import type { BackfillSettings } from "./backfill-settings.ts";
+import type { ForeignToolName } from "./adopt/foreign-tool.ts";
 import type { StatementEffects } from "./effect-collector.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { HistoryState } from "./history.ts";
@@ -69,7 +70,7 @@ export interface AdoptedMigration {
   readonly chain: string | null;
   readonly statements: number;
   readonly downSql: string | null;
-  readonly source: "drizzle" | "baseline";
+  readonly source: "baseline" | ForeignToolName;
   /** ISO 8601; null for a baseline, which has no time but its own. */
   readonly appliedAt: string | null;
 }

@@ -1,4 +1,5 @@
 import { compareFindings, type DatabaseLike, type Queryable, toDatabase } from "@db/core";
+import type { ForeignMatcher } from "./adopt/foreign-matcher.ts";
 import { type Catalog, collectCatalog, fingerprintCatalog } from "./catalog.ts";
 import { chainOf } from "./checksum.ts";
 import { compareHistory, type Comparison, resolveMigration } from "./comparison.ts";
@@ -25,6 +26,8 @@ export interface MigrationInputs {
   /** Null when there is no history yet. */
   readonly entries: readonly HistoryEntry[] | null;
   readonly drizzle: DrizzleHistory | null;
+  /** What other tools left, looked for while there is no history of our own; null when there is one. */
+  readonly foreign: ForeignMatcher | null;
 }
 
 /**
@@ -38,7 +41,7 @@ export async function planMigrations(db: DatabaseLike, options: PlanOptions): Pr
   const folder = await readMigrationFolder(options.directory, options.placeholders);
   return toDatabase(db).withSession(async (session) => {
     const inputs = await readInputs(session, folder, options);
-    const comparison = compareHistory(folder, inputs.entries ?? [], inputs.drizzle, policy);
+    const comparison = compareHistory(folder, inputs.entries ?? [], inputs, policy);
     const due = selectPending(comparison, folder, options.to);
     const { pending, findings: onlineFindings } = selectPhase(due, options);
     const adopt = adoptionsOf(comparison, inputs.entries ?? []);
@@ -93,7 +96,10 @@ export async function readInputs(
   const history = new History(options);
   const entries = await history.read(session);
   const drizzle = folder.format === "drizzle" ? await readDrizzleHistory(session) : null;
-  return { folder, server, history, entries, drizzle };
+  const isFirst = folder.format === "sql" && (entries ?? []).length === 0;
+  // Every start with a history goes without what only a first one needs.
+  const foreign = isFirst ? await (await import("./adopt/foreign-matcher.ts")).matchForeign(session, folder) : null;
+  return { folder, server, history, entries, drizzle, foreign };
 }
 
 /** Puts a plan together. Pure but for the time. */
@@ -210,7 +216,8 @@ function adoptionsOf(comparison: Comparison, entries: readonly HistoryEntry[]): 
   return comparison.migrations.flatMap(({ file, adopted: match }) => {
     if (!file || !match) return [];
     chain = chainOf(chain, file.checksum);
-    return [adopted(file, chain, "drizzle", new Date(match.when).toISOString())];
+    const appliedAt = match.when === null ? null : new Date(match.when).toISOString();
+    return [adopted(file, chain, match.source, appliedAt)];
   });
 }
 

@@ -50,7 +50,7 @@ export async function migrationStatus(
   const folder = await readMigrationFolder(options.directory, options.placeholders);
   return toDatabase(db).withSession(async (session) => {
     const inputs = await readInputs(session, folder, options);
-    const { migrations, findings } = compareHistory(folder, inputs.entries ?? [], inputs.drizzle, {
+    const { migrations, findings } = compareHistory(folder, inputs.entries ?? [], inputs, {
       ...planDefaults,
       ...options,
     });
@@ -71,7 +71,7 @@ export async function migrationStatus(
 
 function statusEntry({ id, state, file, entry, adopted }: ComparedMigration): MigrationStatusEntry {
   const isDone = state === "applied" || state === "changed" || state === "missing";
-  const adoptedAt = adopted ? new Date(adopted.when).toISOString() : null;
+  const adoptedAt = adopted && adopted.when !== null ? new Date(adopted.when).toISOString() : null;
   return {
     id,
     version: (file ?? entry)?.version ?? "",
@@ -80,7 +80,7 @@ function statusEntry({ id, state, file, entry, adopted }: ComparedMigration): Mi
     appliedAt: isDone ? (entry?.finishedAt ?? adoptedAt) : null,
     durationMs: entry?.durationMs ?? null,
     appliedBy: entry?.appliedBy ?? null,
-    source: entry?.source ?? (adopted ? "drizzle" : null),
+    source: entry?.source ?? adopted?.source ?? null,
     error: entry?.error ?? null,
     statementsDone: entry?.statementsDone ?? null,
     statements: entry?.statements ?? null,

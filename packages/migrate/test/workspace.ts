@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -7,6 +7,8 @@ export interface Workspace extends AsyncDisposable {
   readonly directory: string;
   write(files: Readonly<Record<string, string | Uint8Array>>): Promise<void>;
   remove(name: string): Promise<void>;
+  /** Makes a symbolic link to somewhere outside. */
+  link(name: string, to: string): Promise<void>;
 }
 
 export async function makeWorkspace(files: Readonly<Record<string, string | Uint8Array>> = {}): Promise<Workspace> {
@@ -19,6 +21,7 @@ export async function makeWorkspace(files: Readonly<Record<string, string | Uint
         await writeFile(join(directory, name), content);
       }
     },
+    link: (name, to) => symlink(to, join(directory, name)),
     remove: (name) => rm(join(directory, name)),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   };
