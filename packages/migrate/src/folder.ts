@@ -159,6 +159,7 @@ class FileReader {
       online: false,
       allowances: [],
       drizzle: null,
+      origin: null,
     };
   }
 
