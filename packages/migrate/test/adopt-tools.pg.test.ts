@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { startCluster, type TestCluster } from "@db/testkit";
+import { resolveBinary } from "dbmate";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
 import knex from "knex";
@@ -58,18 +58,9 @@ const tools: readonly RealTool[] = [
     second: { "20240102030406_email.sql": `-- migrate:up\n${more}\n\n-- migrate:down\n` },
     ids: ["20240102030405_users", "20240102030406_email"],
     async run(url, directory) {
-      // The package finds the binary for this machine; its own command is the same one line.
-      const dbmate = createRequire(import.meta.url)("dbmate") as { resolveBinary(this: void): string };
       const at = new URL(url);
       at.searchParams.set("sslmode", "disable");
-      await execute(dbmate.resolveBinary(), [
-        "--url",
-        at.href,
-        "--migrations-dir",
-        directory,
-        "--no-dump-schema",
-        "migrate",
-      ]);
+      await execute(resolveBinary(), ["--url", at.href, "--migrations-dir", directory, "--no-dump-schema", "migrate"]);
     },
   },
   {
