@@ -137,6 +137,7 @@ class BackupRun {
   };
   readonly #packs: PackWriter;
   readonly #wal: WalCollector;
+  #streaming: Promise<unknown> = Promise.resolve();
 
   constructor(
     options: ResolvedBackupOptions,
@@ -164,7 +165,6 @@ class BackupRun {
     // The slot holds the WAL from before the backup's start until the last byte of it is stored.
     const slot = `db_backup_${randomBytes(6).toString("hex")}`;
     await walSession.query(`CREATE_REPLICATION_SLOT ${slot} TEMPORARY PHYSICAL RESERVE_WAL`);
-    let streaming: Promise<unknown> = Promise.resolve();
     let wal: WalStream | undefined;
     let start: WalPosition | undefined;
     let tablespaces: readonly BackupTablespace[] = [];
@@ -178,9 +178,9 @@ class BackupRun {
         tablespaces = listed.flatMap(({ oid, location }) => (oid === undefined ? [] : [{ oid, location }]));
         const request = { startLsn: position.lsn, timeline: position.timeline, slot };
         wal = new WalStream(walSession, { ...request, segmentBytes: this.#facts.walSegmentBytes }, this.#wal);
-        streaming = wal.run();
+        this.#streaming = wal.run();
         // Awaited below; until then its failure must not count as unhandled.
-        streaming.then(
+        this.#streaming.then(
           () => walFailed.abort(),
           () => walFailed.abort(),
         );
@@ -206,10 +206,10 @@ class BackupRun {
     const packs = await this.#packs.finish();
     const serverManifest = collector.serverManifest;
     if (major >= 13) this.#compare(collector.entries, serverManifest);
-    await this.#awaitWal(wal, streaming, walFailed.signal, end);
+    await this.#awaitWal(wal, walFailed.signal, end);
     // From here the stream may bring more than the backup needs: it ends before the last segment is settled.
     await walSession.close();
-    await streaming.catch(() => undefined);
+    await this.#streaming.catch(() => undefined);
     await this.#settleWal(wal, start, end);
     const objects: ManifestObject[] = [await this.#storeEntries(collector.entries)];
     if (serverManifest.length > 0) objects.push(await this.#storeObject(serverManifestName, [serverManifest]));
@@ -250,6 +250,8 @@ class BackupRun {
   /** Removes what was stored; best effort, since without its record none of it counts. */
   async discard(): Promise<void> {
     try {
+      // What the stream is just storing is not there to be removed before it is stored.
+      await this.#streaming.catch(() => undefined);
       await this.#packs.abort();
       await this.#wal.abort();
       for await (const { key } of this.#storage.list(this.#prefix)) await this.#storage.remove(key);
@@ -287,12 +289,7 @@ class BackupRun {
     return ((parseLsn(end.stop.lsn) - 1n) / segmentBytes + 1n) * segmentBytes;
   }
 
-  async #awaitWal(
-    wal: WalStream,
-    streaming: Promise<unknown>,
-    streamEnded: AbortSignal,
-    end: BaseBackupEnd,
-  ): Promise<void> {
+  async #awaitWal(wal: WalStream, streamEnded: AbortSignal, end: BaseBackupEnd): Promise<void> {
     const stop = parseLsn(end.stop.lsn);
     const { signal } = this.#sealing;
     const bound = AbortSignal.any([signal, streamEnded, AbortSignal.timeout(this.#options.walTimeoutMs)]);
@@ -301,7 +298,7 @@ class BackupRun {
     await wal.reached(this.#facts.inRecovery ? stop : this.#segmentEnd(end), bound);
     if (signal.aborted) throw new AbortedError("the backup was aborted", { cause: signal.reason });
     if (wal.position >= stop) return;
-    if (streamEnded.aborted) await streaming;
+    if (streamEnded.aborted) await this.#streaming;
     throw new WalGapError(`the WAL up to ${end.stop.lsn} did not arrive, only up to ${formatLsn(wal.position)}`, {
       hint: "Take the backup again, or raise walTimeoutMs on a slow network.",
     });

@@ -196,3 +196,8 @@ export class MissingRolesError extends DbError {
     this.roles = roles;
   }
 }
+
+/** A restore would replace a cluster, and its name was not given. Nothing was changed. */
+export class NotConfirmedError extends DbError {
+  override readonly code = "BACKUP_NOT_CONFIRMED";
+}

@@ -59,6 +59,7 @@ export type { RecoveryAction, RecoveryTarget } from "./recovery-target.ts";
 export { restoreBackup, type RestoreOptions, type RestoreReport } from "./restore.ts";
 export {
   describeRestorePlan,
+  type PlannedReplacement,
   type PlannedTablespace,
   planRestore,
   type RestorePlan,
@@ -118,6 +119,7 @@ export {
   ManifestMismatchError,
   MissingKeyError,
   MissingRolesError,
+  NotConfirmedError,
   ObjectExistsError,
   ObjectNotFoundError,
   PlanOutdatedError,

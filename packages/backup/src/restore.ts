@@ -1,30 +1,26 @@
-import {
-  chmod,
-  chown,
-  type FileHandle,
-  lchown,
-  mkdir,
-  open,
-  readFile,
-  rename,
-  rm,
-  symlink,
-  writeFile,
-} from "node:fs/promises";
+import { chmod, chown, lchown, lstat, mkdir, open, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AbortedError, isDbError, messageOf } from "@db/core";
 import { openBackup, type OpenedBackup } from "./catalog.ts";
-import { CorruptObjectError, InvalidBackupOptionsError, StorageError, UnsafePathError } from "./errors.ts";
+import {
+  CorruptObjectError,
+  InvalidBackupOptionsError,
+  NotConfirmedError,
+  StorageError,
+  UnsafePathError,
+} from "./errors.ts";
 import type { FileEntry } from "./manifest.ts";
 import { type JobOptions, resolveJobOptions, type ResolvedJobOptions } from "./options.ts";
-import { recoveryTargetSettings, renderSettings } from "./recovery-target.ts";
 import type { ServerConfiguration } from "./replication/server.ts";
 import { configurationName, filesName } from "./repository/layout.ts";
 import { shareLease } from "./repository/lease.ts";
 import { syncDirectory } from "./repository/local-storage.ts";
 import type { Repository } from "./repository/repository.ts";
+import { missingConfiguration, recoveryConfiguration } from "./restore-configuration.ts";
 import type { RestorePlan } from "./restore-plan.ts";
 import { claimTargetDirectory, clearTargetDirectory, unfinishedMark } from "./restore-target-directory.ts";
+import { Background, createRestoredFile } from "./restored-file.ts";
+import { removeStrays, reuseFile } from "./reusable-files.ts";
 import { type FileSink, parseFileIndex, readBackupObject, readStoredFiles } from "./stored-files.ts";
 import { type PlannedSegment, readArchivedSegment, readWalSegment } from "./wal-inventory.ts";
 import { WalArchive } from "./wal/archive.ts";
@@ -36,6 +32,8 @@ export interface RestoreOptions extends JobOptions {
   readonly plan: RestorePlan;
   /** Who shall own the files when this process is root: the server's account. Default: whoever runs this. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  /** The name of what is replaced, as the plan has it in `replaces`. Needed where that is not empty. */
+  readonly confirm?: string | undefined;
   /** False skips waiting for the disk, for copies nobody will miss. Default true. */
   readonly durable?: boolean | undefined;
 }
@@ -45,6 +43,8 @@ export interface RestoreReport {
   readonly label: string;
   readonly directory: string;
   readonly files: number;
+  /** Of these, the files that were there already and are as the backup has them. */
+  readonly reusedFiles: number;
   /** Bytes written, WAL included. */
   readonly bytes: number;
   readonly walSegments: number;
@@ -54,12 +54,15 @@ export interface RestoreReport {
 
 const controlFile = "global/pg_control";
 const controlFileUntilDone = "global/pg_control.unfinished";
+const mostSyncing = 2;
 
 /**
  * Executes a restore plan: every file is checked as it is written, `pg_control` gets its name last, so that no server
- * starts on a half-restored directory. When something differs, everything written is removed again.
+ * starts on a half-restored directory. A cluster that is replaced is moved aside first and stays whole there; files
+ * it shares with the backup are copied from it. A restore that was cut short goes on where it was when it is planned
+ * and run again; one that finds a fault in the repository removes what it wrote.
  * @throws {CorruptObjectError} @throws {DirectoryNotEmptyError} @throws {MissingKeyError} @throws {StorageError}
- * @throws {AbortedError}
+ * @throws {NotConfirmedError} @throws {AbortedError}
  */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreReport> {
   const { plan, repository } = options;
@@ -69,14 +72,17 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
       hint: "Plan again with the repository given here.",
     });
   }
+  checkConfirmation(plan, options.confirm);
   const began = job.clock.now();
   await using _lease = await leaseFor(repository, plan.backup.label, job);
   const backup = await openBackup(repository, plan.backup);
+  await moveAside(plan);
   const directories = [plan.directory, ...plan.tablespaces.map(({ to }) => to)];
-  for (const directory of directories) await claimTargetDirectory(directory);
+  const unfinished = { label: plan.backup.label, former: plan.former };
+  for (const directory of directories) await claimTargetDirectory(directory, unfinished);
   const restore = new Restore(options, backup, job);
   try {
-    const files = await restore.run();
+    const { files, reusedFiles } = await restore.run();
     const durationMs = job.clock.now() - began;
     job.metrics.count("db_backup_restores_total", { result: "complete" });
     job.metrics.observe("db_backup_restore_duration_seconds", durationMs / 1000);
@@ -85,16 +91,49 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
       label: plan.backup.label,
       directory: plan.directory,
       files,
+      reusedFiles,
       bytes: plan.bytes,
       walSegments: plan.wal.length,
       durationMs,
       bytesPerSecond: Math.round(plan.bytes / Math.max(0.001, durationMs / 1000)),
     };
   } catch (error) {
+    await restore.abandon();
     job.metrics.count("db_backup_restores_total", { result: "failed" });
     job.logger.error({ label: plan.backup.label, error: messageOf(error) }, "restore failed");
-    for (const directory of directories) await clearTargetDirectory(directory).catch(() => undefined);
+    // Where the disk or the network gave out, what is whole is of use to the next attempt.
+    const resumable = isDbError(explainWriteError(error, ""), "BACKUP_STORAGE") || isDbError(error, "CORE_ABORTED");
+    if (!resumable) for (const directory of directories) await clearTargetDirectory(directory).catch(() => undefined);
     throw explainWriteError(error, plan.directory);
+  }
+}
+
+function checkConfirmation(plan: RestorePlan, confirm: string | undefined): void {
+  const replaced = plan.replaces[0];
+  if (replaced === undefined || confirm === replaced.directory) return;
+  throw new NotConfirmedError(
+    `the restore replaces the cluster in ${replaced.directory}${confirm === undefined ? "" : `, not ${confirm}`}`,
+    { hint: `Confirm with its name, ${replaced.directory}; it is kept as ${replaced.keptAs}.` },
+  );
+}
+
+/** The safety backup: what is replaced is moved, whole, to where the plan says. */
+async function moveAside(plan: RestorePlan): Promise<void> {
+  for (const { directory, keptAs } of plan.replaces) {
+    if (await lstat(keptAs).catch(() => undefined)) {
+      throw new StorageError(`cannot move ${directory} aside: ${keptAs} is there already`, {
+        hint: "Plan again: a free name is chosen.",
+      });
+    }
+    try {
+      await rename(directory, keptAs);
+      await syncDirectory(dirname(directory));
+    } catch (cause) {
+      throw new StorageError(`cannot move ${directory} aside: ${messageOf(cause)}`, {
+        cause,
+        hint: "A mount point cannot be moved: restore into another directory, beside it.",
+      });
+    }
   }
 }
 
@@ -123,7 +162,7 @@ class Restore {
   readonly #durable: boolean;
   /** The directories of the tablespaces, by the oid that names them below pg_tblspc. */
   readonly #tablespaces: ReadonlyMap<string, string>;
-  readonly #written: string[] = [];
+  readonly #background = new Background(mostSyncing);
   readonly #directories: string[] = [];
   #bytes = 0;
 
@@ -137,26 +176,85 @@ class Restore {
     this.#tablespaces = new Map(options.plan.tablespaces.map(({ oid, to }) => [oid, to]));
   }
 
-  async run(): Promise<number> {
+  /** Waits for what is still under way after a failure. */
+  abandon(): Promise<void> {
+    return this.#background.abandon();
+  }
+
+  async run(): Promise<{ readonly files: number; readonly reusedFiles: number }> {
     const { signal } = this.#job;
     const raw = await readBackupObject(this.#repository, this.#backup, filesName, signal);
     const entries = parseFileIndex(raw, this.#backup.prefix + filesName);
     if (!entries.some(({ path }) => path === controlFile) || !entries.some(({ path }) => path === "backup_label")) {
       throw new CorruptObjectError(this.#backup.prefix + filesName, "lacks pg_control or backup_label");
     }
+    await this.#clear(entries);
     await this.#makeDirectories(entries);
-    await readStoredFiles(this.#repository, this.#backup, entries, (entry) => this.#openFile(entry), {
+    const files = entries.filter(({ type }) => type === "file");
+    const missing = await this.#reuse(files);
+    await readStoredFiles(this.#repository, this.#backup, missing, (entry) => this.#openFile(entry), {
       onBytes: (bytes) => this.#progress(bytes),
       signal,
     });
     for (const planned of this.#plan.wal) await this.#writeSegment(planned);
     for (const timeline of this.#plan.histories) await this.#writeHistory(timeline);
+    // The configuration goes on from files written a moment ago.
+    await this.#background.settle();
     await this.#writeConfiguration(entries);
     await this.#sync();
     if (signal?.aborted) throw new AbortedError("the restore was aborted", { cause: signal.reason });
     await rename(this.#pathOf(controlFileUntilDone), this.#pathOf(controlFile));
     await this.#removeMarks();
-    return entries.filter(({ type }) => type === "file").length;
+    return { files: files.length, reusedFiles: files.length - missing.length };
+  }
+
+  /** Removes what an earlier attempt left and this backup does not have. */
+  async #clear(entries: readonly FileEntry[]): Promise<void> {
+    if (!this.#plan.resumes) return;
+    const paths = new Set<string>([unfinishedMark]);
+    for (const { path, type } of entries) {
+      if (type === "link") continue;
+      const parts = path.split("/");
+      for (let length = 1; length <= parts.length; length++) paths.add(parts.slice(0, length).join("/"));
+    }
+    await removeStrays(this.#plan.directory, (path) => paths.has(path) && !/^pg_tblspc\/\d+$/.test(path));
+    for (const [oid, directory] of this.#tablespaces) {
+      await removeStrays(directory, (path) => path === unfinishedMark || paths.has(`pg_tblspc/${oid}/${path}`));
+    }
+  }
+
+  /** Puts files to use that are there already. @returns those that are not */
+  async #reuse(files: readonly FileEntry[]): Promise<FileEntry[]> {
+    if (!this.#plan.resumes && Object.keys(this.#plan.former).length === 0) return [...files];
+    const missing: FileEntry[] = [];
+    for (const entry of files) {
+      if (this.#job.signal?.aborted) throw new AbortedError("the restore was aborted");
+      const path = this.#pathOf(entry.path);
+      if (!(await reuseFile(entry, path, this.#formerPathOf(entry.path)))) missing.push(entry);
+      else {
+        this.#progress(entry.sizeBytes);
+        await this.#settleReused(path, entry.mtime);
+      }
+    }
+    return missing;
+  }
+
+  async #settleReused(path: string, mtime: number): Promise<void> {
+    await chmod(path, 0o600);
+    if (this.#owner) await chown(path, this.#owner.uid, this.#owner.gid);
+    await this.#background.add(async () => {
+      await using file = await open(path, "r+");
+      await file.utimes(mtime, mtime);
+      if (this.#durable) await file.sync();
+    });
+  }
+
+  /** Where the cluster that was moved aside has a file. */
+  #formerPathOf(path: string): string | undefined {
+    const [, oid, rest] = /^pg_tblspc\/(\d+)\/(.+)$/.exec(path) ?? [];
+    const tablespace = oid === undefined ? undefined : this.#tablespaces.get(oid);
+    const former = this.#plan.former[tablespace ?? this.#plan.directory];
+    return former === undefined ? undefined : join(former, tablespace === undefined ? path : rest!);
   }
 
   #progress(bytes: number): void {
@@ -201,6 +299,7 @@ class Restore {
     }
     const link = join(this.#plan.directory, path);
     await mkdir(dirname(link), { recursive: true, mode: 0o700 });
+    await rm(link, { force: true });
     await symlink(directory, link, "junction");
     if (this.#owner) await lchown(link, this.#owner.uid, this.#owner.gid);
   }
@@ -211,21 +310,12 @@ class Restore {
   }
 
   async #newFile(path: string, mtime?: number): Promise<FileSink> {
-    // Exclusive: a path that comes twice, or that somebody made meanwhile, is a fault.
-    const file: FileHandle = await open(path, "wx", 0o600);
-    this.#written.push(path);
-    return {
-      write: async (chunk) => {
-        let at = 0;
-        while (at < chunk.length) at += (await file.write(chunk, at, chunk.length - at)).bytesWritten;
-      },
-      end: async () => {
-        if (mtime !== undefined) await file.utimes(mtime, mtime);
-        if (this.#owner) await file.chown(this.#owner.uid, this.#owner.gid);
-        await file.close();
-      },
-      abort: () => file.close().catch(() => undefined),
-    };
+    return createRestoredFile(path, {
+      mtime,
+      owner: this.#owner,
+      durable: this.#durable,
+      background: this.#background,
+    });
   }
 
   async #writeSegment(planned: PlannedSegment): Promise<void> {
@@ -268,20 +358,10 @@ class Restore {
     const raw = await readBackupObject(this.#repository, this.#backup, configurationName, this.#job.signal);
     const configuration = JSON.parse(raw.toString("utf8")) as ServerConfiguration;
     const paths = new Set(entries.map(({ path }) => path));
-    // Where the server keeps its configuration elsewhere (Debian), the data directory alone would not start.
-    const defaults: readonly (readonly [string, string])[] = [
-      ["postgresql.conf", "# The cluster's own configuration lay outside its data directory.\n"],
-      [
-        "pg_hba.conf",
-        configuration.files["hba_file"] ?? "local all all peer\nhost all all 127.0.0.1/32 scram-sha-256\n",
-      ],
-      ["pg_ident.conf", configuration.files["ident_file"] ?? ""],
-    ];
-    for (const [name, text] of defaults) if (!paths.has(name)) await this.#writeText(name, text);
-    const auto = this.#pathOf("postgresql.auto.conf");
-    const kept = silenceOldTargets(await readFile(auto, "utf8").catch(() => ""));
-    const settings = { ...recoveryMinima(configuration), ...this.#plan.settings };
-    await this.#writeText("postgresql.auto.conf", `${kept}\n# Written by the restore.\n${renderSettings(settings)}`);
+    for (const [name, text] of missingConfiguration(configuration, paths)) await this.#writeText(name, text);
+    const kept = await readFile(this.#pathOf("postgresql.auto.conf"), "utf8").catch(() => "");
+    const text = recoveryConfiguration(kept, configuration, this.#plan.settings);
+    await this.#writeText("postgresql.auto.conf", text);
     // A backup of a standby brings its own signal, which would keep the copy in recovery for ever.
     await rm(this.#pathOf("standby.signal"), { force: true });
     await this.#writeText(this.#plan.signalFile, "");
@@ -291,7 +371,9 @@ class Restore {
     const path = this.#pathOf(name);
     await writeFile(path, text, { mode: 0o600 });
     if (this.#owner) await chown(path, this.#owner.uid, this.#owner.gid);
-    if (!this.#written.includes(path)) this.#written.push(path);
+    if (!this.#durable) return;
+    await using file = await open(path, "r+");
+    await file.sync();
   }
 
   async #own(directory: string): Promise<void> {
@@ -299,24 +381,15 @@ class Restore {
     if (this.#owner) await chown(directory, this.#owner.uid, this.#owner.gid);
   }
 
+  /** Waits until every file is where it belongs for good, and sees to the directories. */
   async #sync(): Promise<void> {
+    await this.#background.settle();
     if (!this.#durable) return;
-    let done = 0;
-    const queue = this.#written.values();
-    const work = async (): Promise<void> => {
-      for (const path of queue) {
-        if (path === this.#pathOf("standby.signal")) continue;
-        const file = await open(path, "r+");
-        try {
-          await file.sync();
-        } finally {
-          await file.close();
-        }
-        this.#job.onProgress({ phase: "sync", current: ++done, total: this.#written.length, unit: "files" });
-      }
-    };
-    await Promise.all(Array.from({ length: 8 }, work));
-    for (const directory of this.#directories) await syncDirectory(directory);
+    for (const [index, directory] of this.#directories.entries()) {
+      await syncDirectory(directory);
+      const progress = { phase: "sync", current: index + 1, total: this.#directories.length, unit: "files" } as const;
+      this.#job.onProgress(progress);
+    }
   }
 
   async #removeMarks(): Promise<void> {
@@ -327,35 +400,6 @@ class Restore {
       if (this.#durable) await syncDirectory(directory);
     }
   }
-}
-
-/** Comments out what an earlier recovery left, so that only this restore's target counts. */
-function silenceOldTargets(text: string): string {
-  const names = new Set([...recoveryTargetSettings, "restore_command"]);
-  return text
-    .split("\n")
-    .map((line) => (names.has(/^\s*(\w+)/.exec(line)?.[1]?.toLowerCase() ?? "") ? `# ${line}` : line))
-    .join("\n")
-    .trimEnd();
-}
-
-// A standby or a recovering server needs these at least as high as the server that wrote the WAL had them.
-const minimaNames: ReadonlySet<string> = new Set([
-  "max_connections",
-  "max_worker_processes",
-  "max_wal_senders",
-  "max_prepared_transactions",
-  "max_locks_per_transaction",
-]);
-
-/** Those the data directory's own files do not say: set on the command line, or in a file outside of it. */
-function recoveryMinima(configuration: ServerConfiguration): Record<string, string> {
-  const outside = configuration.files["config_file"] !== undefined;
-  return Object.fromEntries(
-    configuration.settings
-      .filter(({ name, source }) => minimaNames.has(name) && (outside || source === "command line"))
-      .map(({ name, value }) => [name, value]),
-  );
 }
 
 function explainWriteError(error: unknown, directory: string): unknown {

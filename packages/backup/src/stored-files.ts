@@ -1,5 +1,5 @@
 import type { DataKey, Repository } from "./repository/repository.ts";
-import { readPacks } from "./repository/pack.ts";
+import { type PackPiece, readPacks } from "./repository/pack.ts";
 import { readSealed } from "./repository/sealed-object.ts";
 import { crc32c, crc32cHex } from "./crc32c.ts";
 import { CorruptObjectError } from "./errors.ts";
@@ -57,8 +57,9 @@ export interface FileSink {
 }
 
 /**
- * Reads all packs once, from the first to the last, and gives every file to a sink of its own. Each file's size and
- * CRC-32C are checked, each pack's checksum at its end.
+ * Reads the packs once, from the first to the last, and gives every file of `entries` to a sink of its own. Each file's
+ * size and CRC-32C are checked, each object's own checks made. Packs without any of these files are left out.
+ * @param entries of the backup's index, in the order of their positions
  * @throws {CorruptObjectError} as soon as something differs; files given so far are not to be trusted then
  */
 export async function readStoredFiles(
@@ -69,64 +70,99 @@ export async function readStoredFiles(
   options: { readonly onBytes?: (bytes: number) => void; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const { manifest, prefix } = backup;
-  const queue = entries.filter(({ type }) => type === "file");
-  const key = `${prefix}data`;
-  let next = 0;
-  let position = 0;
-  let current: { entry: FileEntry; sink: FileSink; left: number; crc: number } | undefined;
-  const finish = async (): Promise<void> => {
-    if (!current) return;
-    await current.sink.end();
-    if (crc32cHex(current.crc) !== current.entry.crc32c) {
-      throw new CorruptObjectError(key, `${current.entry.path} does not match its checksum`);
-    }
-    current = undefined;
-  };
-  const openAt = async (): Promise<void> => {
-    while (!current && next < queue.length && queue[next]!.position === position) {
-      const entry = queue[next++]!;
-      current = { entry, sink: await open(entry), left: entry.sizeBytes, crc: 0 };
-      if (entry.sizeBytes === 0) await finish();
-    }
-  };
-  const packs = { dataKey: backup.dataKey?.bytes, signal: options.signal };
+  const files = entries.filter(({ type }) => type === "file");
+  const reading = { dataKey: backup.dataKey?.bytes, signal: options.signal };
+  const distribution = new Distribution(files, open, `${prefix}data`);
+  const wanted = (from: number, to: number): boolean => distribution.wants(from, to);
   try {
-    for await (const chunk of readPacks(repository.storage, prefix, manifest, packs)) {
-      let at = 0;
-      let given = 0;
-      while (at < chunk.length) {
-        await openAt();
-        if (!current) {
-          // Between the files of an archive lie its headers, between packed files nothing.
-          if (manifest.archives.length === 0) throw new CorruptObjectError(key, "holds bytes that belong to no file");
-          const skipped = Math.min(chunk.length - at, (queue[next]?.position ?? Infinity) - position);
-          if (!(skipped > 0)) throw new CorruptObjectError(key, "holds files that overlap");
-          position += skipped;
-          at += skipped;
-          continue;
-        }
-        const part = chunk.subarray(at, at + Math.min(current.left, chunk.length - at));
-        current.crc = crc32c(part, current.crc);
-        await current.sink.write(part);
-        current.left -= part.length;
-        position += part.length;
-        given += part.length;
-        at += part.length;
-        if (current.left === 0) await finish();
-      }
-      options.onBytes?.(given);
+    for await (const piece of readPacks(repository.storage, prefix, manifest, wanted, reading)) {
+      options.onBytes?.(await distribution.take(piece));
     }
+    await distribution.end();
   } catch (error) {
-    await current?.sink.abort();
+    await distribution.abort();
     throw error;
-  }
-  await openAt();
-  if (current || next < queue.length || position !== runBytes(manifest)) {
-    throw new CorruptObjectError(key, "ends before its last file");
   }
 }
 
-/** The length of the run of packed bytes. */
-function runBytes({ archives, bytes }: StoredFiles["manifest"]): number {
-  return archives.length === 0 ? bytes : archives.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
+/** Gives the run of packed bytes out to files. */
+class Distribution {
+  readonly #files: readonly FileEntry[];
+  readonly #open: (entry: FileEntry) => Promise<FileSink>;
+  readonly #key: string;
+  #next = 0;
+  #current: { readonly entry: FileEntry; readonly sink: FileSink; left: number; crc: number } | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(files: readonly FileEntry[], open: (entry: FileEntry) => Promise<FileSink>, key: string) {
+    this.#files = files;
+    this.#open = open;
+    this.#key = key;
+  }
+
+  /** True when a file that is still to come has bytes between two positions. */
+  wants(from: number, to: number): boolean {
+    // Files without bytes need none read.
+    for (let index = this.#next; index < this.#files.length; index++) {
+      const { position, sizeBytes } = this.#files[index]!;
+      if (position >= to) break;
+      if (sizeBytes > 0 && position + sizeBytes > from) return true;
+    }
+    return this.#current !== undefined;
+  }
+
+  /** @returns how many bytes went into files */
+  async take({ position, bytes }: PackPiece): Promise<number> {
+    let given = 0;
+    let at = 0;
+    while (at < bytes.length) {
+      if (!this.#current) await this.#openNext();
+      const current = this.#current;
+      // Between two files lie an archive's headers, or files nobody asked for.
+      const begin = current ? current.entry.position + current.entry.sizeBytes - current.left : Infinity;
+      if (begin < position + at) throw new CorruptObjectError(this.#key, "holds files that overlap");
+      if (!current || begin >= position + bytes.length) return given;
+      at = begin - position;
+      const part = bytes.subarray(at, at + Math.min(current.left, bytes.length - at));
+      await this.#writing;
+      this.#writing = current.sink.write(part);
+      // Taken when it is awaited, by the next write or the file's end.
+      this.#writing.catch(() => undefined);
+      current.crc = crc32c(part, current.crc);
+      current.left -= part.length;
+      given += part.length;
+      at += part.length;
+      if (current.left === 0) await this.#finish();
+    }
+    return given;
+  }
+
+  async end(): Promise<void> {
+    await this.#openNext();
+    if (this.#current) throw new CorruptObjectError(this.#key, "ends before its last file");
+  }
+
+  async abort(): Promise<void> {
+    await this.#writing.catch(() => undefined);
+    await this.#current?.sink.abort();
+  }
+
+  /** Opens the next file that has bytes; those without are made on the way. */
+  async #openNext(): Promise<void> {
+    while (!this.#current && this.#next < this.#files.length) {
+      const entry = this.#files[this.#next++]!;
+      this.#current = { entry, sink: await this.#open(entry), left: entry.sizeBytes, crc: 0 };
+      if (entry.sizeBytes === 0) await this.#finish();
+    }
+  }
+
+  async #finish(): Promise<void> {
+    const { entry, sink, crc } = this.#current!;
+    await this.#writing;
+    if (crc32cHex(crc) !== entry.crc32c) {
+      throw new CorruptObjectError(this.#key, `${entry.path} does not match its checksum`);
+    }
+    this.#current = undefined;
+    await sink.end();
+  }
 }

@@ -3,6 +3,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { isDbError } from "@db/core";
 import { CorruptObjectError } from "../errors.ts";
+import type { Compression } from "./compression.ts";
 
 /** What a server compresses its archives with, of what Node can unpack. */
 export type StreamAlgorithm = "zstd" | "gzip";
@@ -91,9 +92,10 @@ export class StreamDecompressor {
  */
 export async function* decompressStream(
   source: AsyncIterable<Buffer>,
-  algorithm: StreamAlgorithm,
+  algorithm: Compression["algorithm"],
   key: string,
 ): AsyncGenerator<Buffer> {
+  if (algorithm === "none") throw new CorruptObjectError(key, "holds archives nobody compressed");
   const stream = createDecompressor(algorithm);
   const fed = pipeline(source, stream);
   // Its failure is the one the loop below throws.

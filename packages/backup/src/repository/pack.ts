@@ -97,33 +97,62 @@ export class PackWriter {
   }
 }
 
+/** A piece of the run of packed bytes. */
+export interface PackPiece {
+  readonly position: number;
+  readonly bytes: Buffer;
+}
+
 /**
  * Reads the run of bytes back from its first pack to its last: the files' bytes, or the archives they lie in, unpacked.
+ * @param wanted tells whether anything from one position up to another is of use; other packs are not read where each
+ * can be read alone
  * @throws {CorruptObjectError}
  */
 export async function* readPacks(
   storage: Storage,
   prefix: string,
   manifest: Pick<BackupManifest, "packs" | "archives" | "compression">,
+  wanted: (from: number, to: number) => boolean,
   options: { readonly dataKey: Uint8Array | undefined; readonly signal?: AbortSignal | undefined },
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<PackPiece> {
   const { packs, archives, compression } = manifest;
   const read = async function* (some: readonly ManifestObject[]): AsyncGenerator<Buffer> {
     for (const { name, sha256 } of some) {
       yield* readSealed(storage, prefix + name, { ...options, expectedSha256: sha256 });
     }
   };
-  if (archives.length === 0) yield* read(packs);
-  let first = 0;
-  for (const archive of archives) {
-    const own = packs.slice(first, first + archive.packs);
-    first += archive.packs;
-    const key = `${prefix}data`;
-    let length = 0;
-    for await (const chunk of decompressStream(read(own), compression.algorithm === "gzip" ? "gzip" : "zstd", key)) {
-      length += chunk.length;
-      yield chunk;
+  const key = `${prefix}data`;
+  const runs: readonly PackRun[] =
+    archives.length === 0
+      ? packs.map((pack) => ({ plainBytes: pack.plainBytes, chunks: () => read([pack]) }))
+      : archives.map(({ plainBytes }, index) => ({
+          plainBytes,
+          chunks: () => decompressStream(read(packsOf(manifest, index)), compression.algorithm, key),
+        }));
+  let begin = 0;
+  for (const { plainBytes, chunks } of runs) {
+    let position = begin;
+    begin += plainBytes;
+    if (!wanted(position, begin)) continue;
+    for await (const bytes of chunks()) {
+      yield { position, bytes };
+      position += bytes.length;
     }
-    if (length !== archive.plainBytes) throw new CorruptObjectError(key, "holds an archive of another size");
+    if (position !== begin) throw new CorruptObjectError(key, "holds more or fewer bytes than its record says");
   }
+}
+
+/** What can be read alone: a pack of files, or an archive. */
+interface PackRun {
+  readonly plainBytes: number;
+  readonly chunks: () => AsyncIterable<Buffer>;
+}
+
+function packsOf(
+  { packs, archives }: Pick<BackupManifest, "packs" | "archives">,
+  index: number,
+): readonly ManifestObject[] {
+  const first = archives.slice(0, index).reduce((sum, archive) => sum + archive.packs, 0);
+  return packs.slice(first, first + archives[index]!.packs);
 }

@@ -29,6 +29,8 @@ const lastMark = 0x8000_0000;
 const framesInFlight = 3;
 const cipherPieceBytes = 16 * 1024;
 const stretchBytes = 512 * 1024;
+/** Frames unpacked before they are asked for. */
+const framesAhead = 2;
 
 /** Plain bytes per frame. */
 export const frameBytes: number = 2 * 1024 * 1024;
@@ -215,7 +217,10 @@ export async function* readSealed(
     readonly signal?: AbortSignal | undefined;
   },
 ): AsyncGenerator<Buffer> {
-  const input = new ExactReader(storage.read(key, { signal: options.signal }), key);
+  // Where every frame authenticates, the digest need not be computed again: it is compared with the manifest's.
+  const hashing = options.dataKey === undefined || options.expectedSha256 === undefined;
+  const input = new ExactReader(storage.read(key, { signal: options.signal }), key, hashing);
+  const ahead: Promise<Buffer>[] = [];
   try {
     const header = await input.take(headerBytes);
     const { compression, encrypted, frameSize } = parseHeader(header, key);
@@ -224,22 +229,34 @@ export async function* readSealed(
     const cipher = options.dataKey
       ? new FrameCipher(deriveKey(options.dataKey, header.subarray(12), key), header)
       : undefined;
+    const openFrame = async (body: Buffer, index: number, last: boolean): Promise<Buffer> => {
+      const frame = cipher ? cipher.open(body, index, last, key) : body;
+      const plain = await decompress(frame, compression, frameSize, key);
+      // Unpacked: what was decrypted is not needed any more, and its buffer serves the next frame.
+      if (cipher && plain !== frame && frame.buffer.byteLength === frameBytes) giveBuffer(Buffer.from(frame.buffer));
+      return plain;
+    };
     for (let index = 0, last = false; !last; index++) {
       const mark = (await input.take(4)).readUInt32LE();
       last = mark >= lastMark;
       const length = mark % lastMark;
       if (length > frameSize * 2 + 1024) throw new CorruptObjectError(key, `frame ${index} has an impossible length`);
       const body = await input.take(length);
-      const opened = cipher ? cipher.open(body, index, last, key) : body;
-      const plain = await decompress(opened, compression, frameSize, key);
-      if (!last && plain.length !== frameSize) throw new CorruptObjectError(key, `frame ${index} is too short`);
-      if (plain.length > 0 && !last) yield plain;
-      if (last) {
-        await input.finish(options.expectedSha256);
+      const whole = openFrame(body, index, last).then((plain) => {
+        if (!last && plain.length !== frameSize) throw new CorruptObjectError(key, `frame ${index} is too short`);
+        return plain;
+      });
+      // Awaited in its turn; until then a failure must not count as unhandled.
+      whole.catch(() => undefined);
+      ahead.push(whole);
+      if (last) await input.finish(options.expectedSha256);
+      while (ahead.length > (last ? 0 : framesAhead)) {
+        const plain = await ahead.shift()!;
         if (plain.length > 0) yield plain;
       }
     }
   } finally {
+    await Promise.allSettled(ahead);
     await input.close();
   }
 }
@@ -297,11 +314,14 @@ class FrameCipher {
 
   open(body: Buffer, index: number, last: boolean, key: string): Buffer {
     const { nonce, aad } = this.#parameters(index, last);
-    const cut = body.length - tagBytes;
+    const length = Math.max(0, body.length - tagBytes);
+    const plain = length <= frameBytes ? takeBuffer().subarray(0, length) : Buffer.allocUnsafeSlow(length);
     try {
       const decipher = createDecipheriv("aes-256-gcm", this.#key, nonce, { authTagLength: tagBytes });
-      decipher.setAAD(aad).setAuthTag(body.subarray(Math.max(0, cut)));
-      const plain = decipher.update(body.subarray(0, Math.max(0, cut)));
+      decipher.setAAD(aad).setAuthTag(body.subarray(length));
+      for (let at = 0; at < length; at += cipherPieceBytes) {
+        plain.set(decipher.update(body.subarray(at, Math.min(at + cipherPieceBytes, length))), at);
+      }
       decipher.final();
       return plain;
     } catch (cause) {
@@ -324,25 +344,27 @@ class FrameCipher {
 class ExactReader {
   readonly #iterator: AsyncIterator<Uint8Array>;
   readonly #key: string;
-  readonly #hash: Hash = createHash("sha256");
+  readonly #hash: Hash | undefined;
   #chunks: Buffer[] = [];
   #available = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>, key: string) {
+  /** @param hashing false: the digest at the end is only compared with the one expected */
+  constructor(source: AsyncIterable<Uint8Array>, key: string, hashing: boolean) {
     this.#iterator = source[Symbol.asyncIterator]();
     this.#key = key;
+    this.#hash = hashing ? createHash("sha256") : undefined;
   }
 
   async take(length: number): Promise<Buffer> {
     const bytes = await this.#read(length);
-    this.#hash.update(bytes);
+    this.#hash?.update(bytes);
     return bytes;
   }
 
   /** The digest follows, and nothing after it. */
   async finish(expected: string | undefined): Promise<void> {
-    const digest = this.#hash.digest("hex");
     const stored = (await this.#read(digestBytes)).toString("hex");
+    const digest = this.#hash?.digest("hex") ?? stored;
     if (stored !== digest || (expected !== undefined && expected !== digest)) {
       throw new CorruptObjectError(this.#key, "does not match its checksum");
     }
