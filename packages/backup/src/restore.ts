@@ -102,7 +102,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
     job.metrics.count("db_backup_restores_total", { result: "failed" });
     job.logger.error({ label: plan.backup.label, error: messageOf(error) }, "restore failed");
     // Where the disk or the network gave out, what is whole is of use to the next attempt.
-    const resumable = isDbError(explainWriteError(error, ""), "BACKUP_STORAGE") || isDbError(error, "CORE_ABORTED");
+    const resumable = isDbError(explainWriteError(error, ""), "BACKUP_STORAGE");
     if (!resumable) for (const directory of directories) await clearTargetDirectory(directory).catch(() => undefined);
     throw explainWriteError(error, plan.directory);
   }
