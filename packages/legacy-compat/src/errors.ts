@@ -38,3 +38,24 @@ export class LegacyCircuitOpenError extends DbError {
     });
   }
 }
+
+/** An old name stands on a library that is not installed. */
+export class LegacyMissingPeerError extends DbError {
+  override readonly code = "LEGACY_MISSING_PEER";
+
+  constructor(name: string, library: string, cause: unknown) {
+    super(`${name} needs ${library}, which cannot be loaded`, {
+      cause,
+      hint: `Install it beside @db/legacy-compat: pnpm add ${library}`,
+    });
+  }
+}
+
+/** Something was asked of the request in progress, and there is none. */
+export class LegacyNoRequestError extends DbError {
+  override readonly code = "LEGACY_NO_REQUEST";
+
+  constructor() {
+    super("no request is in progress here", { hint: "Put the requestContext() middleware before this handler." });
+  }
+}

@@ -2,6 +2,8 @@
 export {
   LegacyAlreadyExistsError,
   LegacyCircuitOpenError,
+  LegacyMissingPeerError,
+  LegacyNoRequestError,
   LegacyNotInitializedError,
   LegacyOptionError,
   LegacyShutDownError,
@@ -13,6 +15,9 @@ export { type CallSite, compatReport, type CompatReport, type OldNameUse } from 
 // The old names; their types are exported by platform, from ./chanuka, ./learning-assistant, ./unified-healthcare.
 export {
   AdvancedPoolConfig,
+  BaseDatabaseScript,
+  BaseRepository,
+  CircuitBreaker,
   closeConnectionManager,
   closeConnectionPool,
   createConnectionManager,
@@ -22,13 +27,24 @@ export {
   DatabaseConnectionPool,
   DatabaseService,
   databaseService,
+  EnhancedHealthCheckScript,
+  EnhancedPool,
   getConnectionManager,
   getConnectionPool,
   getDatabaseConfig,
   getDatabaseIntegration,
   getDatabaseOrchestrator,
+  getRequestContext,
   getServices,
+  MonitoredPool,
+  readDb,
+  requestContext,
+  runWithRequestContext,
+  transactionMiddleware,
   UnifiedConnectionManager,
+  UnifiedHealthMonitor,
+  withRequestTransaction,
+  writeDb,
 } from "./chanuka/index.ts";
 export { createFullBackup, databaseHealthMonitor, initializeDatabaseSystem } from "./learning-assistant/index.ts";
 export { getDatabaseManager, initializeDatabaseManager } from "./unified-healthcare/index.ts";

@@ -1,9 +1,16 @@
 /** A name of old that this package exports. */
 export type OldName =
   | "AdvancedPoolConfig"
+  | "BaseDatabaseScript"
+  | "BaseRepository"
+  | "CircuitBreaker"
   | "DatabaseConnectionPool"
   | "DatabaseService"
+  | "EnhancedHealthCheckScript"
+  | "EnhancedPool"
+  | "MonitoredPool"
   | "UnifiedConnectionManager"
+  | "UnifiedHealthMonitor"
   | "closeConnectionManager"
   | "closeConnectionPool"
   | "createConnectionManager"
@@ -19,16 +26,30 @@ export type OldName =
   | "getDatabaseIntegration"
   | "getDatabaseManager"
   | "getDatabaseOrchestrator"
+  | "getRequestContext"
   | "getServices"
   | "initializeDatabaseManager"
-  | "initializeDatabaseSystem";
+  | "initializeDatabaseSystem"
+  | "readDb"
+  | "requestContext"
+  | "runWithRequestContext"
+  | "transactionMiddleware"
+  | "withRequestTransaction"
+  | "writeDb";
 
 /** What takes the place of each old name. */
 export const successors: Readonly<Record<OldName, string>> = Object.freeze({
   AdvancedPoolConfig: "loadConfig({ profile }) of @db/config with createPool of @db/pool",
+  BaseDatabaseScript: "defineScript of @db/orchestrator",
+  BaseRepository: "pool.replica.query and pool.withTransaction of @db/pool",
+  CircuitBreaker: "the circuit breakers of createPool of @db/pool",
   DatabaseConnectionPool: "createPool of @db/pool",
   DatabaseService: "createPool of @db/pool",
+  EnhancedHealthCheckScript: "db health, or orchestrator.health() of @db/orchestrator",
+  EnhancedPool: "createPool of @db/pool",
+  MonitoredPool: "createPool of @db/pool",
   UnifiedConnectionManager: "createPool of @db/pool",
+  UnifiedHealthMonitor: "orchestrator.health() of @db/orchestrator",
   closeConnectionManager: "pool.stop() of @db/pool",
   closeConnectionPool: "pool.stop() of @db/pool",
   createConnectionManager: "createPool of @db/pool",
@@ -44,9 +65,16 @@ export const successors: Readonly<Record<OldName, string>> = Object.freeze({
   getDatabaseIntegration: "createOrchestrator of @db/orchestrator",
   getDatabaseManager: "createOrchestrator of @db/orchestrator",
   getDatabaseOrchestrator: "createOrchestrator of @db/orchestrator",
+  getRequestContext: "an AsyncLocalStorage of your own",
   getServices: "the services of createOrchestrator of @db/orchestrator",
   initializeDatabaseManager: "createOrchestrator of @db/orchestrator",
   initializeDatabaseSystem: "orchestrator.start() of @db/orchestrator",
+  readDb: "drizzle({ client: pool }) of drizzle-orm/node-postgres, reads by pool.replica of @db/pool",
+  requestContext: "an AsyncLocalStorage of your own",
+  runWithRequestContext: "an AsyncLocalStorage of your own",
+  transactionMiddleware: "pool.withTransaction of @db/pool",
+  withRequestTransaction: "pool.withTransaction of @db/pool",
+  writeDb: "drizzle({ client: pool }) of drizzle-orm/node-postgres with createPool of @db/pool",
 });
 
 /** `getDatabaseConfig` is `DB_LEGACY_GET_DATABASE_CONFIG`. */

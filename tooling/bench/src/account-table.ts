@@ -1,5 +1,5 @@
 import { createPool, type Pool } from "@db/pool";
-import { startCluster } from "@db/testkit";
+import { startCluster, type TestCluster } from "@db/testkit";
 import { Pool as PgPool } from "pg";
 import postgres from "postgres";
 import type { Arena } from "./benchmark.ts";
@@ -33,27 +33,33 @@ const tableSql = /* sql */ `
 export async function openAccounts(): Promise<AccountArena> {
   await using stack = new AsyncDisposableStack();
   const cluster = stack.use(await startCluster());
+  const version = await fillAccounts(cluster);
+  const { url } = cluster.primary;
+  const end = (pool: { end(): Promise<void> }): Promise<void> => pool.end();
+  const dbPools = [0, 1].map(() => stack.adopt(createPool({ primaryUrl: url, max: connections }), end));
+  const pgPools = [0, 1].map(() => stack.adopt(new PgPool({ connectionString: url, max: connections }), end));
+  const owned = {
+    dbPool: dbPools[0] as Pool,
+    dbPoolNamed: dbPools[1] as Pool,
+    pgNamed: pgPools[0] as PgPool,
+    pgUnnamed: pgPools[1] as PgPool,
+    postgresJs: stack.adopt(postgres(url, { max: connections, onnotice: () => undefined }), end),
+  };
+  const kept = stack.move();
+  return {
+    ...owned,
+    postgres: version,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** Makes the table. @returns `server_version` */
+export async function fillAccounts(cluster: Pick<TestCluster, "connect">): Promise<string> {
   const client = await cluster.connect();
   try {
     for (const statement of tableSql.split(";")) await client.query(statement);
     const { rows } = await client.query<{ server_version: string }>("show server_version");
-    const { url } = cluster.primary;
-    const end = (pool: { end(): Promise<void> }): Promise<void> => pool.end();
-    const dbPools = [0, 1].map(() => stack.adopt(createPool({ primaryUrl: url, max: connections }), end));
-    const pgPools = [0, 1].map(() => stack.adopt(new PgPool({ connectionString: url, max: connections }), end));
-    const owned = {
-      dbPool: dbPools[0] as Pool,
-      dbPoolNamed: dbPools[1] as Pool,
-      pgNamed: pgPools[0] as PgPool,
-      pgUnnamed: pgPools[1] as PgPool,
-      postgresJs: stack.adopt(postgres(url, { max: connections, onnotice: () => undefined }), end),
-    };
-    const kept = stack.move();
-    return {
-      ...owned,
-      postgres: rows[0]?.server_version ?? "",
-      [Symbol.asyncDispose]: () => kept.disposeAsync(),
-    };
+    return rows[0]?.server_version ?? "";
   } finally {
     await client.end();
   }

@@ -2,6 +2,7 @@ import { backupFull } from "./backup-full.bench.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { UsageError } from "./errors.ts";
 import { forecastDays } from "./forecast.bench.ts";
+import { legacyOverhead } from "./legacy-overhead.bench.ts";
 import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
 import { poolErrors } from "./pool-errors.bench.ts";
@@ -16,6 +17,7 @@ export const benchmarks: readonly Benchmark[] = [
   migrate500,
   backupFull,
   forecastDays,
+  legacyOverhead,
 ];
 
 /** @throws {UsageError} with the name that was probably meant */

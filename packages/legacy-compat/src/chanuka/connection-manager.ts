@@ -73,6 +73,11 @@ export class UnifiedConnectionManager {
     this.#host = host ?? createHost(flagsOf(config));
   }
 
+  /** @internal what it works on */
+  get host(): Host {
+    return this.#host;
+  }
+
   /** Connects to every server. May be called again. @throws {ServiceStartError} when the primary cannot be used */
   async initialize(): Promise<void> {
     await startHost(this.#host, ["pool"]);
@@ -93,17 +98,27 @@ export class UnifiedConnectionManager {
     params?: readonly unknown[],
     useReadReplica: boolean = true,
   ): Promise<pg.QueryResult<R>> {
+    return await this.run<R>(text, params, useReadReplica);
+  }
+
+  /** As `query`, for any statement that pg takes. @internal */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the old type
+  async run<R extends pg.QueryResultRow = any>(
+    statement: string | pg.QueryConfig,
+    params: readonly unknown[] | undefined,
+    useReadReplica: boolean,
+  ): Promise<pg.QueryResult<R>> {
     const pool = this.getPool();
     const stream = this.#streamOf(pool);
-    if (!stream) return await pool.query<R>(text, params);
-    if (useReadReplica && looksLikeRead(text)) {
+    if (!stream) return await pool.query<R>(statement as string, params);
+    if (useReadReplica && looksLikeRead(typeof statement === "string" ? statement : statement.text)) {
       try {
-        return await stream.query<R>(text, params, { target: "replica" });
+        return await stream.query<R>(statement, params, { target: "replica" });
       } catch (error) {
         if (!needsPrimary(error)) throw error;
       }
     }
-    return await stream.query<R>(text, params);
+    return await stream.query<R>(statement, params);
   }
 
   /** A client of the primary; give it back by `client.release()`. */

@@ -31,4 +31,15 @@ export {
   getDatabaseOrchestrator,
   type OrchestratorMetrics,
 } from "./database-orchestrator.ts";
-export type { HealthSummary, UnifiedHealthMonitor } from "./health-monitor.ts";
+export { CircuitBreaker, type CircuitBreakerOptions } from "./circuit-breaker.ts";
+export type { CircuitBreakerState } from "./circuit.ts";
+export { type DrizzleHandle, readDb, writeDb } from "./drizzle-handles.ts";
+export { EnhancedPool, type EnhancedPoolHealth, type EnhancedPoolMetrics } from "./enhanced-pool.ts";
+export { type HealthSummary, UnifiedHealthMonitor } from "./health-monitor.ts";
+export {
+  BaseDatabaseScript,
+  type ScriptContext,
+  type ScriptOptions,
+  type ScriptResult,
+} from "../scripts/base-script.ts";
+export type { ScriptLogger } from "../scripts/script-logger.ts";

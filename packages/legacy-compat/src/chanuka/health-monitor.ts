@@ -1,6 +1,8 @@
 import { worstStatus } from "@db/core";
-import { backgroundServices, type Host, startHost } from "../host.ts";
+import { backgroundServices, type Host, processHost, startHost } from "../host.ts";
 import { type HealthWord, healthWord } from "../health-word.ts";
+import { recordUse } from "../use.ts";
+import { UnifiedConnectionManager } from "./connection-manager.ts";
 
 export interface HealthSummary {
   readonly status: HealthWord;
@@ -16,9 +18,11 @@ export class UnifiedHealthMonitor {
   #isRunning = false;
   #last: HealthSummary | undefined;
 
-  /** @internal made by `DatabaseOrchestrator` */
-  constructor(host: Host) {
-    this.#host = host;
+  /** Looks at what a connection manager works on; without one, at the services of the process. */
+  constructor(of?: UnifiedConnectionManager | Host) {
+    const isMadeHere = of !== undefined && !(of instanceof UnifiedConnectionManager);
+    if (!isMadeHere) recordUse("UnifiedHealthMonitor");
+    this.#host = of instanceof UnifiedConnectionManager ? of.host : (of ?? processHost);
   }
 
   /** Starts collecting in the background, where the configuration has monitoring on. */

@@ -10,15 +10,30 @@ export {
   type ExecuteOptions,
   type HealthCheckResult,
 } from "./database-service.ts";
-export type { CircuitBreakerState } from "./circuit.ts";
 export type { ComponentHealth, ComponentStatus, DatabaseHealthStatus } from "./health-status.ts";
+export { MonitoredPool, type MonitoredPoolMetrics } from "./monitored-pool.ts";
 export { AdvancedPoolConfig } from "./pool-config.ts";
+export { BaseRepository } from "./repository.ts";
+export {
+  getRequestContext,
+  type IncomingRequest,
+  type NextFunction,
+  type RequestContext,
+  requestContext,
+  runWithRequestContext,
+} from "./request-context.ts";
+export { type OutgoingResponse, transactionMiddleware, withRequestTransaction } from "./transaction-middleware.ts";
+export { EnhancedHealthCheckScript, type HealthCheckReport } from "../scripts/enhanced-health-check.ts";
 export type { ServicePool } from "./service-pool.ts";
 export type { DatabaseServices, LegacyIndexReport, LegacyValidationReport, MonitoringService } from "./services.ts";
 export type { BackupMetadata } from "../backup-metadata.ts";
 
 export {
   type BackupConfig,
+  BaseDatabaseScript,
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitBreakerState,
   closeConnectionManager,
   type ConnectionConfig,
   type ConnectionHealth,
@@ -32,6 +47,10 @@ export {
   type DatabaseOrchestrationConfig,
   type DatabaseOrchestrator,
   type DatabaseStatus,
+  type DrizzleHandle,
+  EnhancedPool,
+  type EnhancedPoolHealth,
+  type EnhancedPoolMetrics,
   type EnvironmentConfig,
   type FeatureConfig,
   getConnectionManager,
@@ -44,6 +63,12 @@ export {
   type OrchestratorMetrics,
   type PoolCounts,
   type PoolStatus,
+  readDb,
+  type ScriptContext,
+  type ScriptLogger,
+  type ScriptOptions,
+  type ScriptResult,
   UnifiedConnectionManager,
-  type UnifiedHealthMonitor,
+  UnifiedHealthMonitor,
+  writeDb,
 } from "./core.ts";

@@ -20,8 +20,17 @@ export const AdvancedPoolConfig: {
   production: () => poolConfig("production"),
 });
 
+/** Without counting a use: the pool of the profile in force. */
+export function environmentPoolConfig(): pg.PoolConfig {
+  return configOf(readEnvironment().config.profile);
+}
+
 function poolConfig(profile: Profile): pg.PoolConfig {
   recordUse("AdvancedPoolConfig");
+  return configOf(profile);
+}
+
+function configOf(profile: Profile): pg.PoolConfig {
   const { pool } = profileDefaults(profile);
   // Read as in development: whether TLS is good enough is decided here, by the environment that was asked for.
   const { connection } = readEnvironment({ profile: "development", requireConnection: false }).config;
