@@ -1,5 +1,6 @@
 import { backupCommands } from "./backup-commands.ts";
 import type { Command, FlagSpec } from "./command.ts";
+import { migrationCommands } from "./migration-commands.ts";
 
 const app: FlagSpec = {
   type: "string",
@@ -158,62 +159,7 @@ export const commands: readonly Command[] = Object.freeze([
     arguments: [{ name: "key", summary: "setting or variable; all without it" }],
     load: async () => (await import("./commands/config.ts")).explain,
   },
-  {
-    name: "migrate status",
-    summary: "what is applied, pending, changed or missing",
-    effect: "reads",
-    examples: [["db migrate status", "the whole history"]],
-    flags: { dir, app },
-    load: async () => (await import("./commands/migrate.ts")).status,
-  },
-  {
-    name: "migrate plan",
-    summary: "what `up` would do: statements, locks, findings",
-    effect: "reads",
-    examples: [["db migrate plan --out plan.json", "kept for approval"]],
-    flags: { dir, app, out: { type: "string", short: "o", value: "<file>", summary: "write the plan to a file" } },
-    load: async () => (await import("./commands/migrate.ts")).plan,
-  },
-  {
-    name: "migrate up",
-    summary: "apply what is pending",
-    effect: "changes",
-    examples: [
-      ["db migrate up", "plan, lint, apply"],
-      ["db migrate up --plan plan.json", "exactly what was approved"],
-    ],
-    flags: {
-      dir,
-      app,
-      plan: { type: "string", value: "<file>", summary: "apply this plan, refuse when anything moved since" },
-    },
-    load: async () => (await import("./commands/migrate.ts")).up,
-  },
-  {
-    name: "migrate down",
-    summary: "take back the newest migration, or down to a version",
-    effect: "destroys",
-    examples: [["db migrate down --to 20260101000000", "everything after that version"]],
-    flags: { dir, app, to: { type: "string", value: "<version>", summary: "the version to end at" } },
-    load: async () => (await import("./commands/migrate.ts")).down,
-  },
-  {
-    name: "migrate lint",
-    summary: "dangerous statements in pending migrations, with safe rewrites",
-    effect: "reads",
-    examples: [["db migrate lint --fail-on warn", "for a pull request"]],
-    flags: { dir, app },
-    load: async () => (await import("./commands/migrate.ts")).lint,
-  },
-  {
-    name: "migrate new",
-    summary: "a new migration file with the next version",
-    effect: "changes",
-    examples: [["db migrate new add_bill_summary", "migrations/<version>_add_bill_summary.sql"]],
-    arguments: [{ name: "name", summary: "words for the file name", required: true }],
-    flags: { dir, app },
-    load: async () => (await import("./commands/migrate.ts")).create,
-  },
+  ...migrationCommands({ app, dir }),
   ...backupCommands,
   {
     name: "validate",

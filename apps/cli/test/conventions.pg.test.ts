@@ -24,6 +24,10 @@ afterAll(async () => {
 // What a command cannot do without.
 const needed: Readonly<Record<string, readonly string[]>> = {
   "migrate new": ["words"],
+  "migrate apply": ["plan.json"],
+  "migrate to": ["1"],
+  "migrate baseline": ["1"],
+  "migrate switch": ["public"],
   "restore plan": ["--to", "restored"],
   "restore run": ["--to", "restored"],
   "backup show": ["20260101-000000F"],

@@ -162,6 +162,25 @@ export class History {
     return sqlStateOf(error) === "23502" && table === this.table && column === "state";
   }
 
+  /** Gives a row the name its file has now; answers the row. */
+  renameSql(id: string, to: string, name: string): string {
+    return `update ${this.#history} set id = ${quoteLiteral(to)}, name = ${quoteLiteral(name)}
+       where id = ${quoteLiteral(id)} and state = 'applied' returning id`;
+  }
+
+  /** Takes another text for what ran, where the row is still the one seen; answers the row. */
+  acceptSql({ id, checksum }: Pick<HistoryEntry, "id" | "checksum">, to: string): string {
+    return `update ${this.#history} set checksum = ${quoteLiteral(to)}
+       where id = ${quoteLiteral(id)} and checksum = ${quoteLiteral(checksum)} and state = 'applied' returning id`;
+  }
+
+  /** Removes a row and its journal, where it is still the one seen; answers the row. */
+  forgetSql({ id, checksum, state }: Pick<HistoryEntry, "id" | "checksum" | "state">): string {
+    return `delete from ${this.#history}
+       where id = ${quoteLiteral(id)} and checksum = ${quoteLiteral(checksum)} and state = ${quoteLiteral(state)}
+      returning id`;
+  }
+
   /** What a run has applied so far: id and milliseconds. */
   async readRun(session: Queryable, runId: string): Promise<ReadonlyMap<string, number>> {
     const { rows } = await session.query<{ id: string; ms: number | null }>(
@@ -272,7 +291,7 @@ const historyColumns = /* sql */ `(
 )`;
 
 const journalColumns = (history: string): string => /* sql */ `(
-  migration_id text not null references ${history} on delete cascade,
+  migration_id text not null references ${history} on delete cascade on update cascade,
   direction    text not null check (direction in ('up', 'down')),
   position     integer not null,
   kind         text not null,

@@ -69,6 +69,7 @@ export {
 export type { AdoptedMigration, KnownMigration, MigrationPlan, PlannedMigration, PlannedStatement } from "./plan.ts";
 export { formatMigrationPlan } from "./plan-text.ts";
 export { planBaseline, planMigrations } from "./planning.ts";
+export { applyRepair, planRepair, type RepairAction, type RepairPlan, type RepairReport } from "./repair.ts";
 export type { MigrationFailure, MigrationReport, MigrationRun, StatementReport } from "./report.ts";
 export {
   proveReversals,

@@ -13,7 +13,8 @@ import { History, type HistoryEntry } from "./history.ts";
 import type { LintMigration } from "./lint/lint.ts";
 import type { MigrationFile, OnlinePhase } from "./migration-file.ts";
 import { type Pending, phaseFindings, selectPhase } from "./online-plan.ts";
-import { type MigrationOptions, planDefaults, type PlanOptions, resolveLimits } from "./options.ts";
+import type { ShadowDatabase } from "./reversal-proof.ts";
+import { historyDefaults, type MigrationOptions, planDefaults, type PlanOptions, resolveLimits } from "./options.ts";
 import type { AdoptedMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
 import type { ParsedMigration } from "./planned-migration.ts";
 import { readServer, type ServerFacts } from "./server.ts";
@@ -65,6 +66,11 @@ export async function planBaseline(
   options: MigrationOptions & {
     /** Last migration the database already has: id, file or version. */
     readonly to: string;
+    /**
+     * Makes an empty database to run those migrations in: what it holds then and this one does not, or the other way
+     * round, blocks the plan. Default: the claim is believed.
+     */
+    readonly createDatabase?: () => Promise<ShadowDatabase>;
   },
 ): Promise<MigrationPlan> {
   const folder = await readMigrationFolder(options.directory, options.placeholders);
@@ -82,8 +88,36 @@ export async function planBaseline(
       chain = chainOf(chain, file.checksum);
       return adopted(file, chain, "baseline", null);
     });
-    return assemblePlan("baseline", inputs, { catalog: null, adopt, migrations: [], findings: [] });
+    const findings = options.createDatabase
+      ? await baselineFindings(session, last.id, { ...options, createDatabase: options.createDatabase })
+      : [];
+    return assemblePlan("baseline", inputs, { catalog: null, adopt, migrations: [], findings });
   });
+}
+
+async function baselineFindings(
+  session: Queryable,
+  to: string,
+  options: MigrationOptions & { readonly createDatabase: () => Promise<ShadowDatabase> },
+): Promise<MigrationFinding[]> {
+  const { buildCatalog } = await import("./shadow-catalog.ts");
+  const { diffCatalogs } = await import("./catalog-diff.ts");
+  const expected = await buildCatalog({ ...options, to });
+  const found = await collectCatalog(session, options.schema ?? historyDefaults.schema);
+  return diffCatalogs(expected, found).map((difference) => ({
+    id: "MIGRATE-BASELINE",
+    severity: "critical" as const,
+    title: `${difference.object} is not as the migrations up to ${to} make it`,
+    hint: "Bring the database to what they make, or name another migration; db migrate drift tells the difference.",
+    subject: difference.object,
+    migration: to,
+    rule: null,
+    file: null,
+    line: null,
+    column: null,
+    blocks: true,
+    safer: null,
+  }));
 }
 
 /** Reads everything a plan needs but the catalog. */

@@ -38,7 +38,7 @@ export interface VerifyReport {
  * @throws {MigrationFilesError} {@link MigrationFolderError} {@link HistoryError}
  */
 export async function verifyMigrations(db: DatabaseLike, options: VerifyOptions): Promise<VerifyReport> {
-  const folder = await readMigrationFolder(options.directory);
+  const folder = await readMigrationFolder(options.directory, options.placeholders);
   return toDatabase(db).withSession(async (session) => {
     const entries = (await new History(options).read(session)) ?? [];
     const applied = new Set(entries.filter(({ state }) => state === "applied").map(({ id }) => id));

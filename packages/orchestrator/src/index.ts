@@ -25,7 +25,8 @@ export type { Job, Jobs, JobState } from "./jobs.ts";
 export { UnsupportedPostgresError } from "./main-job/connect-step.ts";
 export { type MainJobOptions, type MainJobReport, runMainJob, type StepEvent } from "./main-job/main-job.ts";
 export type { StepReport } from "./main-job/step.ts";
-export type { MigrationService } from "./migration-service.ts";
+export type { ResetPlan } from "./database-reset.ts";
+export type { MigrationApplyOptions, MigrationService } from "./migration-service.ts";
 export {
   type AggregateHealth,
   createOrchestrator,
@@ -70,7 +71,16 @@ export type {
 } from "@db/backup";
 export { describeRestorePlan } from "@db/backup";
 export type { IndexRecommendation, IndexReport } from "@db/indexer";
-export { formatMigrationPlan, type MigrationPlan, type MigrationReport, type MigrationStatus } from "@db/migrate";
+export {
+  type ColumnChange,
+  formatCatalogDifferences,
+  formatMigrationPlan,
+  type MigrationPlan,
+  type MigrationReport,
+  type MigrationStatus,
+  type OnlinePhase,
+  type RepairPlan,
+} from "@db/migrate";
 export {
   buildReport,
   connections,

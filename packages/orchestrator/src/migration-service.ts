@@ -2,23 +2,42 @@ import type { Database } from "@db/core";
 import {
   applyMigrations,
   type ApplyOptions,
+  applyRepair,
+  type ColumnChange,
+  type CreatedColumnChange,
   type CreatedMigration,
+  createColumnChange,
   createMigrationFile,
+  detectDrift,
+  type DriftOptions,
+  type DriftReport,
   type MigrationPlan,
   type MigrationReport,
   type MigrationStatus,
   migrationStatus,
+  pauseBackfill,
+  planBaseline,
+  planCancel,
   planMigrations,
   type PlanOptions,
+  planRepair,
   planRollback,
+  type RepairPlan,
+  type RepairReport,
   type RollbackOptions,
+  switchVersion,
+  verifyMigrations,
+  type VerifyReport,
+  type VersionSwitch,
 } from "@db/migrate";
 import type { Config } from "@db/config";
 import type { Application } from "./application.ts";
 import type { AuditTrail } from "./audit.ts";
+import { applyReset, planReset, type ResetPlan } from "./database-reset.ts";
 import { ReadOnlyError } from "./errors.ts";
+import { shadowDatabases } from "./shadow-database.ts";
 
-type Folder = { readonly directory?: string };
+type Folder = Pick<Partial<PlanOptions>, "directory" | "placeholders">;
 
 /** Schema migrations, with the configured folder, history and limits. Every change is in the audit trail. */
 export interface MigrationService {
@@ -26,8 +45,36 @@ export interface MigrationService {
   status(options?: Folder): Promise<MigrationStatus>;
   plan(options?: Partial<PlanOptions>): Promise<MigrationPlan>;
   planRollback(options?: Partial<RollbackOptions>): Promise<MigrationPlan>;
-  apply(plan: MigrationPlan, options?: ApplyOptions): Promise<MigrationReport>;
+  /** With `proof`, the migrations run in an empty database first and what differs from this one blocks the plan. */
+  planBaseline(to: string, options?: Folder & { readonly proof?: boolean }): Promise<MigrationPlan>;
+  /** Takes back an online migration that is not contracted yet. */
+  planCancel(options?: Folder & { readonly migration?: string }): Promise<MigrationPlan>;
+  /** Forward or back, so that `to` is the newest applied migration afterwards. */
+  planTo(to: string, options?: Partial<RollbackOptions>): Promise<MigrationPlan>;
+  apply(plan: MigrationPlan, options?: MigrationApplyOptions): Promise<MigrationReport>;
+  verify(options?: Folder): Promise<VerifyReport>;
+  drift(options?: DriftOptions): Promise<DriftReport>;
+  planRepair(options?: Folder): Promise<RepairPlan>;
+  repair(plan: RepairPlan, options?: Parameters<typeof applyRepair>[2]): Promise<RepairReport>;
+  /** Asks the backfill under way to stop after its batch. */
+  pause(): Promise<number>;
+  /** Points new sessions at another version of the schema. */
+  switchVersion(target: VersionSwitch): Promise<{ readonly previous: string | null }>;
+  /** Writes an online migration for a column. */
+  createChange(
+    change: ColumnChange,
+    options: Folder & { readonly name: string; readonly dryRun?: boolean },
+  ): Promise<CreatedColumnChange>;
+  planReset(): Promise<ResetPlan>;
+  /** Empties the database: every schema goes, the history with it. */
+  reset(plan: ResetPlan): Promise<void>;
   create(name: string, options?: Folder & { readonly dryRun?: boolean }): Promise<CreatedMigration>;
+}
+
+/** How the toolkit applies a plan. */
+export interface MigrationApplyOptions extends ApplyOptions {
+  /** Takes a full backup under the migration lock, before the first change. Default false. */
+  readonly safetyBackup?: boolean;
 }
 
 export function createMigrationService(options: {
@@ -37,8 +84,10 @@ export function createMigrationService(options: {
   readonly application: Application | undefined;
   readonly audit: AuditTrail;
   readonly readOnly: boolean;
+  /** Takes the safety backup. */
+  readonly backup: (options: Pick<ApplyOptions, "onProgress" | "signal">) => Promise<unknown>;
 }): MigrationService {
-  const { db, config, application, audit, readOnly } = options;
+  const { db, config, application, audit, readOnly, backup } = options;
   const { schema, table, lockTimeoutMs, statementTimeoutMs } = config.migrate;
   const directory = application?.migrationsDirectory ?? config.migrate.directory;
   const defaults = { directory, schema, table, lockTimeoutMs, statementTimeoutMs };
@@ -47,11 +96,67 @@ export function createMigrationService(options: {
     status: (folder = {}) => migrationStatus(db(), { directory, schema, table, ...folder }),
     plan: (given = {}) => planMigrations(db(), { ...defaults, ...given }),
     planRollback: (given = {}) => planRollback(db(), { ...defaults, ...given }),
-    async apply(plan, given = {}) {
+    planBaseline: (to, { proof = false, ...folder } = {}) =>
+      planBaseline(db(), {
+        ...{ directory, schema, table, ...folder, to },
+        ...(proof ? { createDatabase: shadowDatabases(config, db) } : {}),
+      }),
+    planCancel: (given = {}) => planCancel(db(), { ...defaults, ...given }),
+    async planTo(to, given = {}) {
+      const { migrations } = await migrationStatus(db(), { directory, schema, table, ...given });
+      const target = to.replace(/\.[a-z]+$/, "");
+      const applied = migrations.find(({ id, version, state }) => {
+        const isIt = id === target || (/^\d+$/.test(target) && version !== "R" && BigInt(version) === BigInt(target));
+        return isIt && (state === "applied" || state === "changed" || state === "missing");
+      });
+      return applied
+        ? planRollback(db(), { ...defaults, ...given, to: applied.id })
+        : planMigrations(db(), { ...defaults, ...given, to });
+    },
+    verify: (folder = {}) => verifyMigrations(db(), { directory, schema, table, ...folder }),
+    drift: (given = {}) => detectDrift(db(), { schema, table, ...given }),
+    planRepair: (folder = {}) => planRepair(db(), { directory, schema, table, ...folder }),
+    async repair(plan, given = {}) {
+      if (readOnly) throw new ReadOnlyError("repairing the history");
+      return audit.run(
+        "migration.repair",
+        () => applyRepair(db(), plan, given),
+        ({ done }) => ({ actions: done }),
+      );
+    },
+    async pause() {
+      if (readOnly) throw new ReadOnlyError("pausing a backfill");
+      return pauseBackfill(db(), { schema, table });
+    },
+    async switchVersion(target) {
+      if (readOnly) throw new ReadOnlyError("switching the version of the schema");
+      return audit.run(
+        "migration.switch",
+        () => switchVersion(db(), target),
+        ({ previous }) => ({ to: target.viewSchema ?? target.baseSchema, previous: previous ?? "" }),
+      );
+    },
+    createChange: (change, { directory: other = directory, name, dryRun = false }) =>
+      createColumnChange(db(), change, { directory: other, name, dryRun }),
+    planReset: () => planReset(db()),
+    async reset(plan) {
+      if (readOnly) throw new ReadOnlyError("resetting the database");
+      await audit.run(
+        "database.reset",
+        () => applyReset(db(), plan),
+        () => ({ schemas: plan.schemas.map(({ name }) => name) }),
+      );
+    },
+    async apply(plan, { safetyBackup = false, ...given } = {}) {
       if (readOnly) throw new ReadOnlyError("applying migrations");
+      const { onProgress, signal, beforeApply } = given;
+      const collaborators = { ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
+      const applying: ApplyOptions = safetyBackup
+        ? { ...given, beforeApply: async (due) => void (await beforeApply?.(due), await backup(collaborators)) }
+        : given;
       return audit.run(
         plan.direction === "down" ? "migration.down" : "migration.apply",
-        () => applyMigrations(db(), plan, given),
+        () => applyMigrations(db(), plan, applying),
         (report) => ({ migrations: plan.migrations.map(({ id }) => id), durationMs: report.durationMs }),
       );
     },

@@ -136,7 +136,12 @@ class Wiring implements Orchestrator {
 
   get migrations(): MigrationService {
     return this.#once("migrations", () =>
-      createMigrationService({ ...this.#shared(), db: () => this.pool, config: this.config }),
+      createMigrationService({
+        ...this.#shared(),
+        db: () => this.pool,
+        config: this.config,
+        backup: (call) => this.backups.run(call),
+      }),
     );
   }
 

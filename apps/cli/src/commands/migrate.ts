@@ -1,10 +1,11 @@
 import { formatDuration } from "@db/core";
-import { formatMigrationPlan, type MigrationPlan, type MigrationReport, type Orchestrator } from "@db/orchestrator";
-import { type Change, type CommandResult, type Input, text } from "../command.ts";
+import { formatMigrationPlan, type MigrationPlan, type Orchestrator } from "@db/orchestrator";
+import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
-import { readFileArgument, writeFileArgument } from "../file-argument.ts";
+import { writeFileArgument } from "../file-argument.ts";
 import { findingsText } from "../findings-text.ts";
+import { apply, changesOf, folder, open, readPlan, reportText } from "../migration-command.ts";
 import { textTable } from "../text-table.ts";
 
 /** `db migrate status` */
@@ -33,7 +34,9 @@ export async function status(context: Context, input: Input): Promise<CommandRes
 /** `db migrate plan` */
 export async function plan(context: Context, input: Input): Promise<CommandResult> {
   const { migrations } = await open(context);
-  const planned = await migrations.plan(folder(input));
+  const target = text(input, "to");
+  const planned = await migrations.plan({ ...folder(input), ...(target === undefined ? {} : { to: target }) });
+  if (toggle(input, "rehearse") === true && planned.migrations.length > 0) return rehearse(context, planned);
   const out = text(input, "out");
   const json = JSON.stringify(planned, null, 2);
   if (out !== undefined) await writeFileArgument(out, json, context);
@@ -42,17 +45,41 @@ export async function plan(context: Context, input: Input): Promise<CommandResul
     text: out === "-" ? json : formatMigrationPlan(planned),
     findings: planned.findings,
     changes: changesOf(planned),
-    next: planned.migrations.length === 0 ? [] : [out === undefined ? "db migrate up" : `db migrate up --plan ${out}`],
+    next: planned.migrations.length === 0 ? [] : [out === undefined ? "db migrate up" : `db migrate apply ${out}`],
   };
 }
 
-/** `db migrate up` */
+/** Runs a plan in a transaction that is rolled back, and tells the locks really taken. */
+async function rehearse(context: Context, planned: MigrationPlan): Promise<CommandResult> {
+  const { migrations } = await open(context);
+  const report = await migrations.apply(planned, { execute: "rollback", signal: context.signal, allowBlocked: true });
+  const locks = report.applied.flatMap(({ id, statements }) =>
+    statements.map(({ kind, line, durationMs, locks: taken }) => [
+      `${id}:${line}`,
+      kind,
+      formatDuration(durationMs),
+      (taken ?? []).map(({ relation, mode }) => `${mode} on ${relation}`).join(", "),
+    ]),
+  );
+  const left = report.remaining.map((id) => `${id} cannot run in a transaction and was left out`);
+  return {
+    data: report,
+    text: [textTable(["statement", "kind", "took", "locks"], locks), ...left, reportText(report)].join("\n"),
+    findings: planned.findings,
+  };
+}
+
+/** `db migrate up` and `db migrate apply <plan>` */
 export async function up(context: Context, input: Input): Promise<CommandResult> {
   const orchestrator = await open(context);
-  const approved = text(input, "plan");
+  const approved = text(input, "plan") ?? input.arguments["plan"];
+  const to = text(input, "to");
   const planned =
-    approved === undefined ? await orchestrator.migrations.plan(folder(input)) : await readPlan(approved, context);
-  return apply(context, orchestrator, planned);
+    approved === undefined
+      ? await orchestrator.migrations.plan({ ...folder(input), ...(to === undefined ? {} : { to }) })
+      : await readPlan(approved, context);
+  if (planned.direction === "down") await confirmUndo(context, orchestrator, planned, input);
+  return apply(context, orchestrator, planned, input);
 }
 
 /** `db migrate down` */
@@ -64,16 +91,58 @@ export async function down(context: Context, input: Input): Promise<CommandResul
     ...(to === undefined ? {} : { to }),
     allowDataLoss: true,
   });
-  if (!context.dryRun && planned.migrations.length > 0) {
-    const { connection } = orchestrator.config;
-    await context.confirm({
-      name: connection!.database,
-      host: `${connection!.host}:${connection!.port}`,
-      losses: planned.migrations.map(({ id }) => `undoes ${id}`),
-      safetyBackup: "none is taken: db backup run takes one",
-    });
-  }
-  return apply(context, orchestrator, planned);
+  await confirmUndo(context, orchestrator, planned, input);
+  return apply(context, orchestrator, planned, input);
+}
+
+/** `db migrate to <version>` */
+export async function to(context: Context, input: Input): Promise<CommandResult> {
+  const orchestrator = await open(context);
+  const planned = await orchestrator.migrations.planTo(input.arguments["version"]!, {
+    ...folder(input),
+    allowDataLoss: true,
+  });
+  if (planned.direction === "down") await confirmUndo(context, orchestrator, planned, input);
+  return apply(context, orchestrator, planned, input);
+}
+
+/** `db migrate redo` */
+export async function redo(context: Context, input: Input): Promise<CommandResult> {
+  const orchestrator = await open(context);
+  const { migrations } = orchestrator;
+  const back = await migrations.planRollback({ ...folder(input), allowDataLoss: true });
+  if (context.dryRun || back.migrations.length === 0) return apply(context, orchestrator, back, input);
+  await confirmUndo(context, orchestrator, back, input);
+  const undone = await migrations.apply(back, {
+    signal: context.signal,
+    onProgress: context.onProgress,
+    safetyBackup: toggle(input, "backup") === true,
+  });
+  const again = await migrations.plan({ ...folder(input), to: back.migrations[0]!.id });
+  const done = await migrations.apply(again, { signal: context.signal, onProgress: context.onProgress });
+  return {
+    data: { undone, done },
+    text: `${reportText(undone)}\n${reportText(done)}`,
+    changes: [...changesOf(back), ...changesOf(again)],
+    next: ["db migrate status"],
+  };
+}
+
+async function confirmUndo(
+  context: Context,
+  { config }: Orchestrator,
+  planned: MigrationPlan,
+  input: Input,
+): Promise<void> {
+  if (context.dryRun || planned.migrations.length === 0) return;
+  const { connection } = config;
+  const hasBackup = toggle(input, "backup") === true;
+  await context.confirm({
+    name: connection!.database,
+    host: `${connection!.host}:${connection!.port}`,
+    losses: planned.migrations.map(({ id }) => `undoes ${id}`),
+    safetyBackup: hasBackup ? "a full one is taken first" : "none is taken: --backup takes one first",
+  });
 }
 
 /** `db migrate lint` */
@@ -91,6 +160,7 @@ export async function lint(context: Context, input: Input): Promise<CommandResul
 
 /** `db migrate new <name>` */
 export async function create(context: Context, input: Input): Promise<CommandResult> {
+  if (text(input, "change") !== undefined || text(input, "add") !== undefined) return createChange(context, input);
   const { migrations } = await context.orchestrator({ config: await context.config({ requireConnection: false }) });
   const made = await migrations.create(input.arguments["name"]!, { ...folder(input), dryRun: context.dryRun });
   return {
@@ -101,56 +171,35 @@ export async function create(context: Context, input: Input): Promise<CommandRes
   };
 }
 
-async function apply(context: Context, { migrations }: Orchestrator, planned: MigrationPlan): Promise<CommandResult> {
-  const changes = changesOf(planned);
-  if (planned.migrations.length === 0 && planned.adopt.length === 0) {
-    return {
-      data: planned,
-      text: planned.direction === "down" ? "nothing to take back" : "nothing pending",
-      changes,
-      findings: planned.findings,
-    };
+/** `db migrate new --change table.column` and `--add table.column`: an online migration for a column. */
+async function createChange(context: Context, input: Input): Promise<CommandResult> {
+  const { migrations } = await open(context);
+  const [change, add] = [text(input, "change"), text(input, "add")];
+  if (change !== undefined && add !== undefined) {
+    throw new UsageError("--change and --add are both given", { hint: "Give one of them." });
   }
-  if (context.dryRun) return { data: planned, text: formatMigrationPlan(planned), changes, findings: planned.findings };
-  const report = await migrations.apply(planned, { onProgress: context.onProgress, signal: context.signal });
-  return { data: report, text: reportText(report), changes, findings: planned.findings, next: ["db migrate status"] };
-}
-
-function reportText(report: MigrationReport): string {
-  const rows = report.applied.map(({ id, durationMs, statements }) => [
-    id,
-    statements.length,
-    formatDuration(durationMs),
-  ]);
-  const verb = report.direction === "down" ? "taken back" : "applied";
-  return `${rows.length === 0 ? "" : `${textTable(["migration", "statements", "took"], rows)}\n`}${report.applied.length} ${verb} in ${formatDuration(report.durationMs)}`;
-}
-
-function changesOf(planned: MigrationPlan): readonly Change[] {
-  return planned.migrations.map(({ id, statements }) => ({
-    kind: planned.direction === "down" ? "undo_migration" : "apply_migration",
-    object: id,
-    sql: statements.map(({ sql }) => sql).join(";\n"),
-    destructive: planned.direction === "down",
-  }));
-}
-
-async function readPlan(file: string, context: Context): Promise<MigrationPlan> {
-  const hint = "Make one with: db migrate plan --out plan.json";
-  try {
-    const value = JSON.parse(await readFileArgument(file, context)) as Partial<MigrationPlan>;
-    if (value.format === 1 && Array.isArray(value.migrations)) return value as MigrationPlan;
-  } catch (cause) {
-    throw new UsageError(`the plan ${file} cannot be read`, { cause, hint });
-  }
-  throw new UsageError(`${file} holds no migration plan`, { hint });
-}
-
-function folder(input: Input): { directory?: string } {
-  const directory = text(input, "dir");
-  return directory === undefined ? {} : { directory };
-}
-
-async function open(context: Context): Promise<Orchestrator> {
-  return context.orchestrator();
+  const [column = "", ...rest] = (change ?? add ?? "").split(".").toReversed();
+  const [type, rename, value, back] = ["type", "rename", "value", "back"].map((name) => text(input, name));
+  const notNull = toggle(input, "not-null");
+  const made = await migrations.createChange(
+    {
+      kind: add === undefined ? "change" : "add",
+      table: rest.toReversed().join("."),
+      column,
+      ...(type === undefined ? {} : { type }),
+      ...(rename === undefined ? {} : { rename }),
+      ...(value === undefined ? {} : { up: value }),
+      ...(back === undefined ? {} : { down: back }),
+      ...(notNull === undefined ? {} : { notNull }),
+    },
+    { ...folder(input), name: input.arguments["name"]!, dryRun: context.dryRun },
+  );
+  const schema = made.viewSchema === null ? [] : [`the new version of the application uses schema ${made.viewSchema}`];
+  return {
+    data: made,
+    text: [`${made.written ? "made" : "would make"} ${made.file}`, ...schema].join("\n"),
+    changes: [{ kind: "create_file", object: made.file }],
+    warnings: made.notCarriedOver.map((what) => `${what} is not carried over to the new column: add it to the file`),
+    next: ["db migrate expand", "db migrate backfill", "db migrate contract"],
+  };
 }

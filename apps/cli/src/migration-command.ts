@@ -1,0 +1,87 @@
+import { formatDuration } from "@db/core";
+import { formatMigrationPlan, type MigrationPlan, type MigrationReport, type Orchestrator } from "@db/orchestrator";
+import { type Change, type CommandResult, type Input, text, toggle } from "./command.ts";
+import type { Context } from "./context.ts";
+import { UsageError } from "./errors.ts";
+import { readFileArgument } from "./file-argument.ts";
+import { textTable } from "./text-table.ts";
+
+/** Applies a plan, or tells it with `--dry-run`. */
+export async function apply(
+  context: Context,
+  { migrations }: Orchestrator,
+  planned: MigrationPlan,
+  input: Input,
+): Promise<CommandResult> {
+  const changes = changesOf(planned);
+  if (planned.migrations.length === 0 && planned.adopt.length === 0 && !planned.blocked) {
+    return {
+      data: planned,
+      text: planned.direction === "down" ? "nothing to take back" : "nothing pending",
+      changes,
+      findings: planned.findings,
+    };
+  }
+  if (context.dryRun) return { data: planned, text: formatMigrationPlan(planned), changes, findings: planned.findings };
+  const report = await migrations.apply(planned, {
+    onProgress: context.onProgress,
+    signal: context.signal,
+    safetyBackup: toggle(input, "backup") === true,
+  });
+  return { data: report, text: reportText(report), changes, findings: planned.findings, next: ["db migrate status"] };
+}
+
+const verbs = { up: "applied", down: "taken back", baseline: "applied" } as const;
+
+export function reportText(report: MigrationReport): string {
+  const rows = report.applied.map(({ id, durationMs, statements }) => [
+    id,
+    statements.length,
+    formatDuration(durationMs),
+  ]);
+  const adopted = report.adopted.length === 0 ? "" : `${report.adopted.length} recorded without running\n`;
+  const verb = report.execute === "rollback" ? "rehearsed and rolled back" : verbs[report.direction];
+  return `${rows.length === 0 ? "" : `${textTable(["migration", "statements", "took"], rows)}\n`}${adopted}${report.applied.length} ${verb} in ${formatDuration(report.durationMs)}`;
+}
+
+export function changesOf(planned: MigrationPlan): readonly Change[] {
+  return planned.migrations.map(({ id, statements }) => ({
+    kind: planned.direction === "down" ? "undo_migration" : "apply_migration",
+    object: id,
+    sql: statements.map(({ sql }) => sql).join(";\n"),
+    destructive: planned.direction === "down",
+  }));
+}
+
+export async function readPlan(file: string, context: Context): Promise<MigrationPlan> {
+  const hint = "Make one with: db migrate plan --out plan.json";
+  try {
+    const value = JSON.parse(await readFileArgument(file, context)) as Partial<MigrationPlan>;
+    if (value.format === 1 && Array.isArray(value.migrations)) return value as MigrationPlan;
+  } catch (cause) {
+    throw new UsageError(`the plan ${file} cannot be read`, { cause, hint });
+  }
+  throw new UsageError(`${file} holds no migration plan`, { hint });
+}
+
+/** `--dir` and `--set`, as the services take them. */
+export function folder(input: Input): { directory?: string; placeholders?: Record<string, string> } {
+  const directory = text(input, "dir");
+  const given = input.flags["set"];
+  const pairs = (Array.isArray(given) ? (given as readonly string[]) : []).map((pair) => {
+    const [name = "", ...value] = pair.split("=");
+    if (name === "" || value.length === 0) {
+      throw new UsageError(`--set is "${pair}", not name=value`, { hint: "Write --set schema=app." });
+    }
+    return [name, value.join("=")] as const;
+  });
+  return {
+    ...(directory === undefined ? {} : { directory }),
+    ...(pairs.length === 0 ? {} : { placeholders: Object.fromEntries(pairs) }),
+  };
+}
+
+/** The services a migration command works with. */
+export function open(context: Context): Promise<Orchestrator> {
+  return context.orchestrator();
+}

@@ -1,0 +1,115 @@
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { startCluster, type TestCluster } from "@db/testkit";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { emptyFolder, runDb } from "./binary.ts";
+
+let cluster: TestCluster;
+let folder: Awaited<ReturnType<typeof emptyFolder>>;
+let env: Record<string, string>;
+let name: string;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+});
+afterAll(async () => {
+  await cluster?.stop();
+});
+beforeEach(async () => {
+  folder = await emptyFolder();
+  const database = await cluster.createDatabase();
+  ({ name } = database);
+  env = { DATABASE_URL: database.url };
+  await mkdir(join(folder.path, "migrations"));
+});
+afterEach(async () => {
+  await folder.remove();
+});
+
+async function file(path: string, text: string): Promise<void> {
+  await writeFile(join(folder.path, "migrations", path), text);
+}
+
+async function db(line: string): Promise<{ code: number | null; data: never; error: { code: string } | null }> {
+  const { code, stdout, stderr } = await runDb([...line.split(" "), "--json"], { cwd: folder.path, env });
+  expect(stdout, stderr).not.toBe("");
+  const { data, error } = JSON.parse(stdout) as { data: never; error: { code: string } | null };
+  return { code, data, error };
+}
+
+async function states(): Promise<string[]> {
+  const { data } = await db("migrate status");
+  return (data as { migrations: { state: string }[] }).migrations.map(({ state }) => state);
+}
+
+describe("db migrate", () => {
+  test("goes forward, back, and over again, each on its own command", async () => {
+    for (const n of [1, 2, 3]) {
+      await file(`000${n}_t.sql`, `-- migrate:up\ncreate table t${n} ();\n-- migrate:down\ndrop table t${n};\n`);
+    }
+    expect((await db("migrate to 2")).code).toBe(0);
+    expect(await states()).toEqual(["applied", "applied", "pending"]);
+    expect((await db("migrate plan -o plan.json")).code).toBe(0);
+    expect((await db("migrate plan --rehearse")).data).toMatchObject({
+      execute: "rollback",
+      applied: [{ id: "0003_t" }],
+    });
+    expect((await db("migrate apply plan.json")).code).toBe(0);
+    expect((await db("migrate redo")).code).toBe(5);
+    expect((await db(`migrate redo --confirm ${name}`)).data).toMatchObject({
+      undone: { applied: [{ id: "0003_t" }] },
+      done: { applied: [{ id: "0003_t" }] },
+    });
+    expect((await db("migrate to 0001")).code).toBe(5);
+    expect((await db(`migrate to 0001 --confirm ${name}`)).code).toBe(0);
+    expect(await states()).toEqual(["applied", "reverted", "reverted"]);
+    expect((await db("migrate apply plan.json")).error?.code).toBe("MIGRATE_STALE_PLAN");
+  });
+
+  test("runs an online migration phase by phase, and takes one back", async () => {
+    await file(
+      "0001_users.sql",
+      "create table users (id int primary key, age text);\ninsert into users values (1, '7');",
+    );
+    expect((await db("migrate up")).code).toBe(0);
+    const made = await runDb(
+      ["migrate", "new", "age", "--change", "users.age", "--type", "integer", "--back", "new_value::text", "--json"],
+      { cwd: folder.path, env },
+    );
+    expect(JSON.parse(made.stdout)).toMatchObject({ data: { viewSchema: "public_v0002", written: true } });
+    expect((await db("migrate contract")).error?.code).toBe("MIGRATE_REFUSED");
+    expect((await db("migrate expand")).code).toBe(0);
+    expect((await db("migrate switch public_v0002")).data).toMatchObject({ searchPath: "public_v0002, public" });
+    expect((await db("migrate cancel")).code).toBe(0);
+    expect((await db("migrate switch public")).data).toMatchObject({ previous: "public_v0002, public" });
+    for (const phase of ["expand", "backfill", "contract"]) expect((await db(`migrate ${phase}`)).code).toBe(0);
+    expect(await states()).toEqual(["applied", "applied"]);
+    expect((await db("migrate backfill --pause")).data).toEqual({ asked: 0 });
+  });
+
+  test("proves a baseline, tells drift and broken promises, and repairs", async () => {
+    await file(
+      "0001_a.sql",
+      "-- migrate:up\ncreate table ${table} (id int);\n-- migrate:verify\nselect count(*) = 0 from ${table};\n",
+    );
+    expect((await db("migrate baseline 1 --set table=a")).error?.code).toBe("MIGRATE_REFUSED");
+    expect((await db("migrate up --set table=a")).code).toBe(0);
+    expect((await db("migrate verify --set table=a")).data).toMatchObject({ holding: 1, failing: 0 });
+    expect((await db("migrate drift")).code).toBe(0);
+    await file(
+      "0001_a.sql",
+      (await readFile(join(folder.path, "migrations/0001_a.sql"), "utf8")).replace("int", "bigint"),
+    );
+    expect((await db("migrate up --set table=a")).code).not.toBe(0);
+    expect((await db("migrate repair --dry-run")).data).toMatchObject({ actions: [{ id: "accept-change:0001_a" }] });
+    expect((await db("migrate repair --only accept-change:0001_a")).data).toMatchObject({
+      report: { done: ["accept-change:0001_a"] },
+    });
+    expect(await states()).toEqual(["applied"]);
+    await rm(join(folder.path, "migrations/0001_a.sql"));
+    await file("0002_b.sql", "create table b ();");
+    expect((await db("reset")).code).toBe(5);
+    expect((await db("reset --force --migrate")).code).toBe(0);
+    expect(await states()).toEqual(["applied"]);
+  });
+});
