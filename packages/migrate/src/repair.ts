@@ -59,7 +59,7 @@ export async function planRepair(db: DatabaseLike, options: MigrationOptions): P
   return toDatabase(db).withSession(async (session) => {
     const inputs = await readInputs(session, folder, options);
     const { history } = inputs;
-    const { migrations } = compareHistory(folder, inputs.entries ?? [], inputs.drizzle, planDefaults);
+    const { migrations } = compareHistory(folder, inputs.entries ?? [], inputs, planDefaults);
     const indexes = await session.query<{ index: string; table: string }>(invalidIndexesSql);
     return {
       format: 1,
