@@ -85,7 +85,7 @@ describe("planBaseline with a shadow database", () => {
     };
     const wrong = await planBaseline(pool, { directory, to: "2", createDatabase });
     expect(wrong.blocked).toBe(true);
-    expect(wrong.findings.map(({ subject }) => subject).sort()).toEqual(
+    expect(wrong.findings.map(({ subject }) => subject)).toEqual(
       expect.arrayContaining(["column public.a.name", "index a_name on public.a"]) as string[],
     );
     await expect(applyMigrations(pool, wrong)).rejects.toMatchObject({ code: "MIGRATE_REFUSED" });

@@ -98,7 +98,11 @@ export function createMigrationService(options: {
     planRollback: (given = {}) => planRollback(db(), { ...defaults, ...given }),
     planBaseline: (to, { proof = false, ...folder } = {}) =>
       planBaseline(db(), {
-        ...{ directory, schema, table, ...folder, to },
+        directory,
+        schema,
+        table,
+        ...folder,
+        to,
         ...(proof ? { createDatabase: shadowDatabases(config, db) } : {}),
       }),
     planCancel: (given = {}) => planCancel(db(), { ...defaults, ...given }),
