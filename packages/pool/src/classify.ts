@@ -89,7 +89,9 @@ function isDriverClosed(error: unknown): boolean {
   );
 }
 
-function retryOfLost(error: unknown, phase: StatementPhase): "always" | "idempotent" {
+function retryOfLost(error: unknown, phase: StatementPhase): ErrorClass["retry"] {
+  // A transaction that outlasts its bound would do so again.
+  if (isDbError(error) && sqlStateOf(error.cause) === "25P04") return "never";
   if (isDbError(error, "POOL_CONNECTION_LOST")) return error.retryable ? "always" : "idempotent";
   if (isDbError(error, "POOL_CONNECT_TIMEOUT") || neverSent(phase)) return "always";
   const code = (error as { code?: unknown }).code;

@@ -320,9 +320,11 @@ export class Connections {
       this.#waiters.length,
       this.#keepMin && !this.#closing ? this.#options.min - this.#live.size : 0,
     );
-    // Cold and healthy: everyone waits for the first connections, so open them together. Otherwise one that returns
-    // often serves the queue sooner than a new one would.
-    const limit = this.#live.size === 0 && this.#openFailures === 0 ? Infinity : this.#options.connectConcurrency;
+    // Cold: everyone waits for the first connections, so open them together. Later, one that returns often serves the
+    // queue sooner than a new one would; and a server that ended all of them is not to be met by all at once.
+    const cold = this.counters.opened === 0 && this.#openFailures === 0;
+    const { connectConcurrency } = this.#options;
+    const limit = this.#live.size > 0 ? connectConcurrency : cold ? Infinity : 2 * connectConcurrency;
     if (this.#reopenTimer && this.#live.size > 0) return;
     const most = Math.min(wanted, limit);
     for (let opening = this.#connecting.size; opening < most && !this.#isFull; opening += 1) void this.#openOne();
