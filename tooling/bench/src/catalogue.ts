@@ -5,6 +5,7 @@ import { forecastDays } from "./forecast.bench.ts";
 import { legacyOverhead } from "./legacy-overhead.bench.ts";
 import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
+import { monitorScrape } from "./monitor-scrape.bench.ts";
 import { poolErrors } from "./pool-errors.bench.ts";
 import { poolRow } from "./pool-row.bench.ts";
 import { suggest } from "./suggestion.ts";
@@ -18,6 +19,7 @@ export const benchmarks: readonly Benchmark[] = [
   backupFull,
   forecastDays,
   legacyOverhead,
+  monitorScrape,
 ];
 
 /** @throws {UsageError} with the name that was probably meant */
