@@ -13,6 +13,7 @@ import type { Absence, Arena, SetupContext } from "./benchmark.ts";
 /** A server with many tables and statements, and the exporters that watch it. */
 export interface ScrapeArena extends Arena {
   readonly postmaster: number;
+  readonly url: string;
   readonly tables: number;
   readonly exporters: ReadonlyMap<string, Exporter>;
 }
@@ -94,6 +95,7 @@ export async function openScrapes({ quick, say }: SetupContext): Promise<ScrapeA
   return {
     postgres: rows[0]?.version ?? "",
     postmaster: cluster.primary.pid ?? 0,
+    url,
     tables,
     exporters,
     absent,
