@@ -8,7 +8,9 @@ const [url = "", profile = "default"] = process.argv.slice(2);
 const everything = profile === "parity";
 // A minute passes between two scrapes, so that each reads what is due every minute, and each tenth the sizes.
 let passed = 0;
-const clock = everything ? systemClock : { now: () => Date.now() + passed, sleep: systemClock.sleep };
+const clock = everything
+  ? systemClock
+  : { now: () => Date.now() + passed, sleep: (ms: number) => systemClock.sleep(ms) };
 const monitor = createMonitor({
   db: new Pool({ connectionString: url, max: 1 }),
   clock,
