@@ -24,7 +24,7 @@ export interface OldNameUse {
 
 /**
  * Which old names this process used, how often and from where. The first 100 uses of a name are all located, of the
- * later ones each hundredth.
+ * later ones each thousandth.
  */
 export interface CompatReport {
   readonly names: readonly OldNameUse[];
@@ -38,7 +38,7 @@ interface Registry {
 }
 
 const located = 100;
-const sampledEvery = 100;
+const sampledEvery = 1_000;
 const mostSites = 100;
 const here = fileURLToPath(new URL(".", import.meta.url));
 

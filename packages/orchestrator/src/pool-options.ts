@@ -11,6 +11,8 @@ export function poolOptionsOf(config: Config, logger: Logger): PoolOptions {
   const { pool, features } = config;
   const connection = connectionOf(config);
   const { retry, circuitBreaker } = pool;
+  // Whoever waits for the socket and whoever waits for the statement wait for the same answer.
+  const statementMs = Math.min(pool.queryTimeoutMs, pool.socketTimeoutMs);
   return {
     primaryUrl: connection.primaryUrl.reveal(),
     // Every host of the primary's URL may be the primary one day; until then it serves reads like a replica.
@@ -27,7 +29,7 @@ export function poolOptionsOf(config: Config, logger: Logger): PoolOptions {
     idleTimeoutMs: pool.idleTimeoutMs,
     maxLifetimeMs: Number.isFinite(pool.maxLifetimeMs) ? pool.maxLifetimeMs : false,
     keepAliveMs: pool.keepAliveMs,
-    queryTimeoutMs: Number.isFinite(pool.queryTimeoutMs) ? pool.queryTimeoutMs : false,
+    queryTimeoutMs: Number.isFinite(statementMs) ? statementMs : false,
     slowQueryThresholdMs: pool.slowQueryThresholdMs,
     leakThresholdMs: pool.leakThresholdMs,
     maxReplicaLagMs: pool.maxReplicaLagMs,

@@ -35,6 +35,8 @@ export interface ConnectionMetrics {
   readonly uptime: number;
 }
 
+const once = Object.freeze({ retries: 0 });
+
 /** There is one database now: the three old parts of the answer say the same. */
 export interface ConnectionHealth {
   readonly operational: boolean;
@@ -158,8 +160,9 @@ export class UnifiedConnectionManager {
   }
 
   /** As `withTransaction`, in the words of the old pool. */
-  transaction<T>(callback: (client: Transaction) => Promise<T>): Promise<T> {
-    return this.withTransaction(callback);
+  async transaction<T>(callback: (client: Transaction) => Promise<T>): Promise<T> {
+    const pool = this.getPool();
+    return await (this.#streamOf(pool) ?? pool).withTransaction(callback, once);
   }
 
   /** Asks the primary. Never throws. */

@@ -73,8 +73,11 @@ export abstract class BaseDatabaseScript {
         const { dryRun, verbose, json, timeoutMs, flags } = options;
         const services = createHost();
         defer(() => services.close());
+        // Whose time is up does not wait for what it was doing.
+        defer(async () => {
+          if (signal.aborted && services.isOpen) await services.orchestrator.pool.drain({ timeoutMs: 0 });
+        });
         const orchestrator = new DatabaseOrchestrator(services, new UnifiedConnectionManager({}, services));
-        defer(() => orchestrator.shutdown());
         return await this.execute({
           orchestrator,
           config: new DatabaseConfigManager(() => services.config),

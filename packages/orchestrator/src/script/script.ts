@@ -145,7 +145,11 @@ function contextOf(
   const make = async (): Promise<Orchestrator> => {
     const { config } = await load();
     const made = createOrchestrator(config, { env: host.env, logger, readOnly: options.dryRun });
-    cleanups.push(() => made.close());
+    cleanups.push(async () => {
+      // Whose time is up does not wait for what it was doing.
+      if (signal.aborted && made.used.includes("pool")) await made.pool.drain({ timeoutMs: 0 });
+      await made.close();
+    });
     return made;
   };
   return {
