@@ -1,19 +1,21 @@
-import { createHash } from "node:crypto";
 import { AbortedError, type Clock, type Queryable } from "@db/core";
 import { MigrationLockTimeoutError, TransactionPoolerError } from "./errors.ts";
 import type { MigrationEvent } from "./event.ts";
 import type { History } from "./history.ts";
+import { findLeaseHolder } from "./lease.ts";
 import { readNature } from "./script.ts";
 
 /** Who holds the lock of a history just now. */
 export interface LockHolder {
-  readonly pid: number;
+  /** Null for one behind a pooler, which has no server process of its own. */
+  readonly pid: number | null;
   readonly application: string;
   /** ISO 8601. */
   readonly connectedAt: string;
 }
 
-interface Waiting {
+/** How a lock is waited for. */
+export interface Waiting {
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -34,9 +36,9 @@ export async function withAdvisoryLock<T>(
   waiting: Waiting,
   use: (lock: { readonly waitedMs: number; readonly pid: number; readonly scripts: boolean }) => Promise<T>,
 ): Promise<T> {
-  const key = lockKey(history);
+  const key = history.lockKey;
   const began = waiting.clock.now();
-  const tryLock = (): Promise<number | null> => tryAdvisoryLock(session, key);
+  const tryLock = (): Promise<number | null> => tryAdvisoryLock(session, history);
   let pid = await tryLock();
   for (let pauseMs = firstPauseMs; pid === null; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {
     const waitedMs = waiting.clock.now() - began;
@@ -44,7 +46,7 @@ export async function withAdvisoryLock<T>(
       const holder = await findLockHolder(session, history);
       throw new MigrationLockTimeoutError(`another runner held the migration lock for ${Math.round(waitedMs)} ms`, {
         hint: holder
-          ? `Wait for server process ${holder.pid} (${holder.application || "unnamed"}), or end it with pg_terminate_backend.`
+          ? `Wait for ${holder.pid === null ? "the runner behind the pooler" : `server process ${holder.pid}`} (${holder.application || "unnamed"}), or end it with pg_terminate_backend.`
           : "Try again.",
       });
     }
@@ -69,12 +71,12 @@ export async function withAdvisoryLock<T>(
 /** The session that holds the history's lock; null when nobody does. */
 export async function findLockHolder(session: Queryable, history: History): Promise<LockHolder | null> {
   const { rows } = await session.query<{ pid: number; application: string | null; since: number | null }>(holderSql, [
-    lockKey(history),
+    history.lockKey,
   ]);
   const [row] = rows;
   return row
     ? { pid: row.pid, application: row.application ?? "", connectedAt: new Date(row.since ?? 0).toISOString() }
-    : null;
+    : findLeaseHolder(session, history);
 }
 
 const holderSql = /* sql */ `
@@ -85,23 +87,22 @@ const holderSql = /* sql */ `
      and (l.classid::bigint << 32) | l.objid::bigint = $1::bigint
    limit 1`;
 
-async function tryAdvisoryLock(session: Queryable, key: string): Promise<number | null> {
-  const { rows } = await session.query<{ locked: boolean; pid: number }>(
-    "select pg_try_advisory_lock($1::bigint) as locked, pg_backend_pid() as pid",
-    [key],
+async function tryAdvisoryLock(session: Queryable, history: History): Promise<number | null> {
+  const { rows } = await session.query<{ locked: boolean; pid: number; leased: boolean }>(
+    `select pg_try_advisory_lock($1::bigint) as locked, pg_backend_pid() as pid,
+            to_regclass(quote_ident($2) || '.' || quote_ident($3 || '_lease')) is not null as leased`,
+    [history.lockKey, history.schema, history.table],
   );
-  return rows[0]?.locked ? rows[0].pid : null;
+  const [row] = rows;
+  if (!row?.locked) return null;
+  // A runner behind a pooler has a lease instead: each side puts up its own sign first, then looks for the other's.
+  if (!row.leased || (await findLeaseHolder(session, history)) === null) return row.pid;
+  await session.query("select pg_advisory_unlock($1::bigint)", [history.lockKey]);
+  return null;
 }
 
 export function transactionPoolerError(): TransactionPoolerError {
   return new TransactionPoolerError("the session changes its server process between statements", {
     hint: "Connect past the pooler, or to one in session mode: a lock and a setting must stay on one session.",
   });
-}
-
-/** One key per history, the same in every runner. Advisory locks are per database already. */
-function lockKey(history: History): string {
-  const digest = createHash("sha256").update(`db_migrate:${history.schema}.${history.table}`).digest();
-  // Cleared top bit: the two halves then add up in pg_locks without a sign.
-  return (digest.readBigUInt64BE(0) >> 1n).toString();
 }

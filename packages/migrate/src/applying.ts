@@ -7,7 +7,6 @@ import {
   sqlStateOf,
   toDatabase,
 } from "@db/core";
-import { withAdvisoryLock } from "./advisory-lock.ts";
 import { batchableCount, hasSameLimits, runBatched, withSessionLimits } from "./batched-run.ts";
 import { collectCatalog, fingerprintCatalog } from "./catalog.ts";
 import { MigrationFailedError, MigrationOptionsError, MigrationsRefusedError, StalePlanError } from "./errors.ts";
@@ -15,6 +14,7 @@ import { readMigrationFolder } from "./folder.ts";
 import { History } from "./history.ts";
 import { type ApplyOptions, resolveApplyOptions, type ResolvedApplyOptions } from "./options.ts";
 import type { AdoptedMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
+import { withMigrationLock } from "./migration-lock.ts";
 import { JournalQueue } from "./journal-queue.ts";
 import { type Reconciliation, reconcile } from "./reconciliation.ts";
 import { rehearse } from "./rehearsal.ts";
@@ -52,11 +52,12 @@ export async function applyMigrations(
   const report = new ReportBuilder(plan, resolved);
   if (plan.migrations.length === 0 && plan.adopt.length === 0) return report.finish();
   if (resolved.checkFiles && plan.direction !== "down") await refuseChangedFiles(plan);
-  return toDatabase(db).withSession(async (session) => {
-    requireWritable(await readServer(session));
+  return toDatabase(db).withSession(async (given) => {
+    requireWritable(await readServer(given));
     const history = new History(plan.history);
     const { clock, signal, onEvent, advisoryLockTimeoutMs: timeoutMs } = resolved;
-    return withAdvisoryLock(session, history, { timeoutMs, clock, signal, onEvent }, async (lock) => {
+    return withMigrationLock(given, history, { timeoutMs, clock, signal, onEvent }, async (lock) => {
+      const { session } = lock;
       report.lockWaitMs = lock.waitedMs;
       const now = (await history.read(session)) ?? [];
       const due = reconcile(plan, now);
@@ -68,7 +69,8 @@ export async function applyMigrations(
         options: resolved,
         runId: report.runId,
         entries,
-        pid: lock.pid,
+        fence: lock.fence,
+        leased: lock.leased,
         scripts: lock.scripts,
         journal: new JournalQueue(session, history),
         prepared: { name: null },

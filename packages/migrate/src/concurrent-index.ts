@@ -19,7 +19,7 @@ const findSql = /* sql */ `
                   where l.relation = i.indexrelid and l.granted and l.pid <> pg_backend_pid()
                     and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'AccessExclusiveLock')
                     and exists (select from pg_catalog.pg_stat_activity a
-                                 where a.pid = l.pid and a.query ~* '^\\s*(create|reindex|drop)')) as building
+                                 where a.pid = l.pid and a.query ~* '^\\s*(/[*].*?[*]/\\s*)?(create|reindex|drop)')) as building
     from pg_catalog.pg_index i
     join pg_catalog.pg_class c on c.oid = i.indexrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace

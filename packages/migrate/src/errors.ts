@@ -125,3 +125,8 @@ export class BackfillError extends DbError {
 export class ProgramError extends DbError {
   override readonly code = "MIGRATE_PROGRAM";
 }
+
+/** Another runner took over while this one was silent for longer than its lease; what it had begun was rolled back. */
+export class LeaseLostError extends DbError {
+  override readonly code = "MIGRATE_LEASE_LOST";
+}

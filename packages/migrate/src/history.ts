@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { type Queryable, quoteLiteral, quoteQualified, sqlStateOf } from "@db/core";
 import type { ForeignToolName } from "./adopt/foreign-tool.ts";
 import { HistoryError } from "./errors.ts";
@@ -75,6 +76,13 @@ export class History {
     this.#journal = quoteQualified(this.schema, `${this.table}_statements`);
   }
 
+  /** One key per history, the same in every runner. Advisory locks are per database already. */
+  get lockKey(): string {
+    const digest = createHash("sha256").update(`db_migrate:${this.schema}.${this.table}`).digest();
+    // Cleared top bit: the two halves then add up in pg_locks without a sign.
+    return (digest.readBigUInt64BE(0) >> 1n).toString();
+  }
+
   /** Makes the schema and both tables where they are missing. */
   async ensure(session: Queryable): Promise<void> {
     const { rows } = await session.query<{ columns: string[] | null }>(columnsSql, [this.schema, this.table]);
@@ -122,44 +130,45 @@ export class History {
     }
   }
 
-  /** Inserts or replaces a migration's row. Returns the server process that did it. */
-  async write(session: Queryable, record: HistoryRecord): Promise<number> {
+  /** Inserts or replaces a migration's row. @throws an error of `isFenced` when the lock is no longer this runner's */
+  async write(session: Queryable, record: HistoryRecord, fence: string = "true"): Promise<void> {
     const values = valuesOf(record);
     const places = values.map((_, index) => `$${index + 1}`);
-    const { rows } = await session.query<{ pid: number }>(upsertSql(this.#history, places), values);
-    return rows[0]?.pid ?? 0;
+    places[statePlace] = `case when ${fence} then ${places[statePlace]} end`;
+    await session.query(upsertSql(this.#history, places), values);
   }
 
   /**
-   * The same as a statement without values, which measures a duration that is null since it was sent, and fails on
-   * any other server process than `pid`: see `isOtherProcess`.
+   * The same as a statement without values, which measures a duration that is null since it was sent, and fails where
+   * `fence` does not hold: see `isFenced`.
    */
-  writeSql(record: HistoryRecord, place: { readonly sequence: number; readonly pid: number }): string {
+  writeSql(record: HistoryRecord, place: { readonly sequence: number; readonly fence: string }): string {
     const values = valuesOf(record).map(literalOf);
     if (record.durationMs === null) values[durationPlace] = elapsedSql;
-    values[statePlace] = `case pg_backend_pid() when ${place.pid} then ${literalOf(record.state)} end`;
+    values[statePlace] = `case when ${place.fence} then ${literalOf(record.state)} end`;
     return upsertSql(this.#history, values, String(place.sequence));
   }
 
   /** Has the server keep `writeSql` planned, which halves what a row costs, under a name of the caller's choice. */
-  async prepareWrite(session: Queryable, name: string): Promise<void> {
+  async prepareWrite(session: Queryable, name: string, fence: string): Promise<void> {
     const values = Array.from({ length: valueCount }, (_, index) => `$${index + 1}`);
     values[durationPlace] = `coalesce(${values[durationPlace]}, ${elapsedSql})`;
     values[startPlace] = `coalesce(${values[startPlace]}, ${beganSql})`;
-    values[statePlace] = `case pg_backend_pid() when $${valueCount + 2} then ${values[statePlace]} end`;
+    values[statePlace] = `case when ${fence} then ${values[statePlace]} end`;
     await session.query(`prepare ${name} as ${upsertSql(this.#history, values, `$${valueCount + 1}`)}`);
   }
 
   /** `writeSql` by the name it was prepared under. */
-  executeSql(name: string, record: HistoryRecord, place: { readonly sequence: number; readonly pid: number }): string {
-    return `execute ${name} (${[...valuesOf(record).map(literalOf), place.sequence, place.pid].join(", ")})`;
+  executeSql(name: string, record: HistoryRecord, sequence: number): string {
+    return `execute ${name} (${[...valuesOf(record).map(literalOf), sequence].join(", ")})`;
   }
 
-  /** Whether an error says that a row of `writeSql` came to another server process. */
-  isOtherProcess(error: unknown): boolean {
+  /** Whether an error says that the fence of a row did not hold. */
+  isFenced(error: unknown): boolean {
     const { table, column } = error as { readonly table?: unknown; readonly column?: unknown };
+    const ours = table === this.table || table === `${this.table}_statements`;
     // not_null_violation
-    return sqlStateOf(error) === "23502" && table === this.table && column === "state";
+    return sqlStateOf(error) === "23502" && ours && column === "state";
   }
 
   /** Gives a row the name its file has now; answers the row. */
@@ -221,9 +230,9 @@ export class History {
   }
 
   /** Notes what a statement is about to do, or did. */
-  async writeJournal(session: Queryable, entries: readonly JournalRecord[]): Promise<void> {
+  async writeJournal(session: Queryable, entries: readonly JournalRecord[], fence: string = "true"): Promise<void> {
     if (entries.length === 0) return;
-    await session.query(journalUpsertSql(this.#journal), [JSON.stringify(entries)]);
+    await session.query(journalUpsertSql(this.#journal, fence), [JSON.stringify(entries)]);
   }
 
   async clearJournal(session: Queryable, migration: string, direction: "up" | "down"): Promise<void> {
@@ -379,9 +388,9 @@ const upsertSql = (history: string, values: readonly string[], sequence = nextSe
   returning pg_backend_pid() as pid, h.duration_ms as ms,
             set_config('db_migrate.at', clock_timestamp()::text, false) as at`;
 
-const journalUpsertSql = (journal: string): string => /* sql */ `
+const journalUpsertSql = (journal: string, fence: string): string => /* sql */ `
   insert into ${journal} (migration_id, direction, position, kind, line, state, duration_ms, rows, hash, run_id, error)
-  select migration, direction, position, kind, line, state, "durationMs", rows, hash, "runId", error
+  select migration, direction, position, kind, line, case when ${fence} then state end, "durationMs", rows, hash, "runId", error
     from json_to_recordset($1::json) as r (migration text, direction text, position int, kind text, line int, state text,
          "durationMs" float8, rows bigint, hash text, "runId" text, error text)
   on conflict (migration_id, direction, position) do update

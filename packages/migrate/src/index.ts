@@ -33,6 +33,7 @@ export {
   CatalogBusyError,
   DriftBaselineError,
   HistoryError,
+  LeaseLostError,
   MigrationFailedError,
   MigrationFilesError,
   MigrationFolderError,

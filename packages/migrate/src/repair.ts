@@ -1,9 +1,9 @@
 import { type DatabaseLike, systemClock, toDatabase } from "@db/core";
-import { withAdvisoryLock } from "./advisory-lock.ts";
 import { type ComparedMigration, compareHistory } from "./comparison.ts";
 import { MigrationOptionsError, StalePlanError } from "./errors.ts";
 import { readMigrationFolder } from "./folder.ts";
 import { History } from "./history.ts";
+import { withMigrationLock } from "./migration-lock.ts";
 import { type MigrationOptions, planDefaults } from "./options.ts";
 import { readInputs } from "./planning.ts";
 import { readServer, requireWritable } from "./server.ts";
@@ -140,15 +140,15 @@ export async function applyRepair(
   const due = plan.actions.filter(({ id, safe }) => (chosen ? chosen.includes(id) : safe));
   const done: string[] = [];
   if (due.length > 0) {
-    await toDatabase(db).withSession(async (session) => {
-      requireWritable(await readServer(session));
+    await toDatabase(db).withSession(async (given) => {
+      requireWritable(await readServer(given));
       const waiting = {
         timeoutMs: 600_000,
         clock: systemClock,
         signal: signal ?? new AbortController().signal,
         onEvent: () => undefined,
       };
-      await withAdvisoryLock(session, new History(plan.history), waiting, async () => {
+      await withMigrationLock(given, new History(plan.history), waiting, async ({ session }) => {
         for (const action of due) {
           const { rows } = await session.query(action.sql);
           if (action.kind !== "drop-invalid-index" && rows.length === 0) {

@@ -16,8 +16,10 @@ export interface RunContext {
   readonly runId: string;
   /** The history as read under the lock. */
   readonly entries: ReadonlyMap<string, HistoryEntry>;
-  /** The server process that holds the lock. */
-  readonly pid: number;
+  /** SQL that holds while the lock is this runner's. */
+  readonly fence: string;
+  /** Behind a pooler: nothing may be set, prepared or locked for longer than a transaction. */
+  readonly leased: boolean;
   /** Whether the session takes several statements in one text. */
   readonly scripts: boolean;
   readonly journal: JournalQueue;

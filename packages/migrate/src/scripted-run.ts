@@ -1,5 +1,5 @@
 import { AbortedError, isConnectionError, sqlStateOf } from "@db/core";
-import { transactionPoolerError } from "./advisory-lock.ts";
+import { fencedError } from "./migration-lock.ts";
 import { drizzleRowSql } from "./drizzle-history.ts";
 import type { PlannedMigration, PlannedStatement } from "./plan.ts";
 import type { StatementReport } from "./report.ts";
@@ -70,7 +70,7 @@ async function runOnce(
   if (verify.length > 0) {
     await runVerify(session, verify);
     await runScript(session, closing).catch((error: unknown) => {
-      if (context.history.isOtherProcess(error)) throw transactionPoolerError();
+      if (context.history.isFenced(error)) throw fencedError(context);
       throw isLost(error) ? new CommitUnknownError(error) : error;
     });
   }
@@ -85,10 +85,12 @@ export async function withPreparedHistory(
   migrations: readonly PlannedMigration[],
   use: () => Promise<void>,
 ): Promise<void> {
-  const { session, history, runId, prepared } = context;
-  if (migrations.filter((migration) => isScriptable(context, migration)).length < worthPreparing) return use();
+  const { session, history, runId, prepared, fence, leased } = context;
+  // What one server process has prepared, the next one does not know.
+  if (leased || migrations.filter((migration) => isScriptable(context, migration)).length < worthPreparing)
+    return use();
   const name = `db_migrate_${runId.slice(0, 8)}`;
-  await history.prepareWrite(session, name);
+  await history.prepareWrite(session, name, fence);
   prepared.name = name;
   try {
     await use();
@@ -121,22 +123,22 @@ export function closingOf(context: RunContext, migration: PlannedMigration, star
   const facts = { done: migration.statements.length, startedAt, durationMs: null };
   const row = historyRecord(context, migration, "applied", facts);
   // Ascending is all that counts: a migration that failed leaves a hole.
-  const place = { sequence: context.sequence.next++, pid: context.pid };
+  const place = { sequence: context.sequence.next++, fence: context.fence };
   const { name } = context.prepared;
-  const record = name === null ? history.writeSql(row, place) : history.executeSql(name, row, place);
+  const record = name === null ? history.writeSql(row, place) : history.executeSql(name, row, place.sequence);
   const schema = plan.history.drizzleSchema;
   const drizzle = schema !== null && migration.drizzle ? [drizzleRowSql(schema, migration.drizzle)] : [];
   return [record, ...drizzle, "commit"];
 }
 
 function errorOf(
-  { history }: RunContext,
+  context: RunContext,
   error: unknown,
   statement: PlannedStatement,
   index: number,
   commits: boolean,
 ): Error {
-  if (history.isOtherProcess(error)) return transactionPoolerError();
+  if (context.history.isFenced(error)) return fencedError(context);
   if (commits && isLost(error)) return new CommitUnknownError(error);
   return new StatementError(statement, index, serverMessage(error), error);
 }

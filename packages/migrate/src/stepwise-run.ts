@@ -1,10 +1,10 @@
 import { sqlStateOf } from "@db/core";
 import { forgetBackfills, runBackfill } from "./backfill-run.ts";
-import { transactionPoolerError } from "./advisory-lock.ts";
 import { dropInvalidIndex, isIndexSettled } from "./concurrent-index.ts";
 import { deleteDrizzleRow, writeDrizzleRow } from "./drizzle-history.ts";
-import { HistoryError, UncertainStatementError } from "./errors.ts";
+import { HistoryError, TransactionPoolerError, UncertainStatementError } from "./errors.ts";
 import type { JournalEntry } from "./history.ts";
+import { fencedError } from "./migration-lock.ts";
 import type { PlannedMigration, PlannedStatement } from "./plan.ts";
 import { endOfPhase } from "./online-plan.ts";
 import type { MigrationRun, StatementReport } from "./report.ts";
@@ -36,17 +36,20 @@ export async function runStepwise(context: RunContext, migration: PlannedMigrati
   }
   if (direction === "up") {
     const record = historyRecord(context, migration, "running", { done: resumedAt, startedAt, durationMs: null });
-    const pid = await history.write(session, record);
-    if (pid !== context.pid) throw transactionPoolerError();
+    await history.write(session, record, context.fence).catch((error: unknown) => {
+      throw history.isFenced(error) ? fencedError(context) : error;
+    });
   }
   const statements: StatementReport[] = [];
   const end = plan.phase === null ? migration.statements.length : endOfPhase(migration, plan.phase);
   const isWhole = end === migration.statements.length;
   let attempts = 1;
-  const before = await readSettings(session, ["lock_timeout", "statement_timeout", ...migration.settings]);
+  refuseSettings(context, migration);
+  const before = context.leased
+    ? {}
+    : await readSettings(session, ["lock_timeout", "statement_timeout", ...migration.settings]);
   try {
-    const { lockTimeoutMs, statementTimeoutMs } = migration;
-    await writeSettings(session, timeoutSettings(lockTimeoutMs, statementTimeoutMs), "session");
+    if (!context.leased) await writeSettings(session, limitsOf(migration), "session");
     for (const [index, statement] of migration.statements.entries()) {
       if (index < resumedAt) continue;
       if (index >= end) break;
@@ -104,6 +107,17 @@ async function finish(
     await session.query("rollback").catch(() => undefined);
     throw error;
   }
+}
+
+function limitsOf({ lockTimeoutMs, statementTimeoutMs }: PlannedMigration): Record<string, string> {
+  return timeoutSettings(lockTimeoutMs, statementTimeoutMs);
+}
+
+function refuseSettings({ leased }: RunContext, { id, settings }: PlannedMigration): void {
+  if (!leased || settings.length === 0) return;
+  throw new TransactionPoolerError(`${id} sets ${settings.join(", ")} for its session, and the pooler gives it none`, {
+    hint: "Connect past the pooler for this migration, or let it run in one transaction.",
+  });
 }
 
 /** The first statement not done. @throws {HistoryError} when what is done is not what the file says */
@@ -181,10 +195,10 @@ async function runAtomically(
   const { session, history } = context;
   await session.query("begin");
   try {
+    if (context.leased) await writeSettings(session, limitsOf(migration), "transaction");
     const report = await runStatement(context, statement, index);
-    await history.writeJournal(session, [
-      journalRecord(context, migration, statement, index, { state: "done", report }),
-    ]);
+    const done = journalRecord(context, migration, statement, index, { state: "done", report });
+    await history.writeJournal(session, [done], context.fence);
     await session.query("commit");
     return report;
   } catch (error) {
@@ -202,11 +216,11 @@ async function runNoted(
 ): Promise<StatementReport> {
   const { session, history } = context;
   const note = (facts: Parameters<typeof journalRecord>[4]): Promise<void> =>
-    history.writeJournal(session, [journalRecord(context, migration, statement, index, facts)]);
+    history.writeJournal(session, [journalRecord(context, migration, statement, index, facts)], context.fence);
   if (statement.index) await dropInvalidIndex(session, statement.index);
   await note({ state: "running" });
   // Such a statement waits for old transactions by design; given up half-way it leaves an invalid index behind.
-  await writeSettings(session, { lock_timeout: "0" }, "session");
+  if (!context.leased) await writeSettings(session, { lock_timeout: "0" }, "session");
   try {
     const report = await runStatement(context, statement, index);
     await note({ state: "done", report });
@@ -218,7 +232,6 @@ async function runNoted(
     }
     throw error;
   } finally {
-    const { lockTimeoutMs, statementTimeoutMs } = migration;
-    await writeSettings(session, timeoutSettings(lockTimeoutMs, statementTimeoutMs), "session").catch(() => undefined);
+    if (!context.leased) await writeSettings(session, limitsOf(migration), "session").catch(() => undefined);
   }
 }

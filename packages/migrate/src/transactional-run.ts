@@ -1,8 +1,8 @@
 import { isConnectionError, sqlStateOf } from "@db/core";
-import { transactionPoolerError } from "./advisory-lock.ts";
 import { forgetBackfills } from "./backfill-run.ts";
 import { deleteDrizzleRow, writeDrizzleRow } from "./drizzle-history.ts";
 import type { JournalRecord } from "./history.ts";
+import { fencedError } from "./migration-lock.ts";
 import type { PlannedMigration } from "./plan.ts";
 import type { MigrationRun, StatementReport } from "./report.ts";
 import { withLockRetries } from "./retry.ts";
@@ -83,11 +83,12 @@ async function record(
     }
     return;
   }
-  const pid = await history.write(
-    session,
-    historyRecord(context, migration, "applied", { done: reports.length, startedAt, durationMs }),
-  );
-  if (pid !== context.pid) throw transactionPoolerError();
+  const facts = { done: reports.length, startedAt, durationMs };
+  await history
+    .write(session, historyRecord(context, migration, "applied", facts), context.fence)
+    .catch((error: unknown) => {
+      throw history.isFenced(error) ? fencedError(context) : error;
+    });
   if (plan.history.drizzleSchema !== null && migration.drizzle) {
     await writeDrizzleRow(session, plan.history.drizzleSchema, migration.drizzle);
   }

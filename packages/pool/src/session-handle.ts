@@ -39,6 +39,11 @@ export class SessionHandle implements Queryable {
     return this.#defaults;
   }
 
+  /** The server process as the connection was told it: behind a pooler that is not the one that answers. */
+  get processID(): number | undefined {
+    return this.#connection.backend?.processId;
+  }
+
   /** @throws {SessionEndedError} after the callback; otherwise as the pool's `query` */
   async query<Row extends object = Record<string, unknown>>(
     config: StatementInput,
