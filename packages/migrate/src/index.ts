@@ -87,4 +87,5 @@ export { type CatalogSnapshot, readSnapshot } from "./snapshot.ts";
 export { migrationStatus, type MigrationStatus, type MigrationStatusEntry } from "./status.ts";
 export { type LockMode, lockModes, type TableLock } from "./table-lock.ts";
 export { type Verification, verifyMigrations, type VerifyOptions, type VerifyReport } from "./verification.ts";
+export { migrateTenants, type Tenant, type TenantOptions, type TenantReport, type TenantRun } from "./tenants.ts";
 export { switchVersion, type VersionSwitch } from "./version-switch.ts";
