@@ -82,7 +82,7 @@ function runChild(
     const flags = ["--conditions=@db/source", "--no-warnings", runner, url, directory, String(at), victim];
     const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "inherit"] });
     let sent: Promise<void> | undefined;
-    child.stdout.on("data", () => (sent ??= onSent()));
+    child.stdout.once("data", () => void (sent = onSent()));
     child.once("error", reject);
     child.once("close", () => {
       if (sent) void sent.then(resolve, reject);
