@@ -77,6 +77,10 @@ export class Connections {
     const now = performance.now();
     return Array.from(this.#live).filter((connection) => connection.checkout && connection.expiresAt <= now).length;
   }
+  /** True when no more may be opened. */
+  get isFull(): boolean {
+    return this.total >= this.#options.max;
+  }
   get lent(): Connection[] {
     return Array.from(this.#live).filter(({ checkout }) => checkout !== undefined);
   }
@@ -103,7 +107,7 @@ export class Connections {
         return Promise.resolve(this.#lend(connection, request));
       }
     }
-    if (this.#waiters.length >= this.#options.maxWaiting + (this.#isFull ? 0 : this.#options.max)) {
+    if (this.#waiters.length >= this.#options.maxWaiting + (this.isFull ? 0 : this.#options.max)) {
       return Promise.reject(new PoolSaturatedError({ server: this.#server, waiting: this.#waiters.length }));
     }
     return this.#wait(request);
@@ -207,10 +211,6 @@ export class Connections {
     }
     for (const client of this.#connecting) client.connection?.stream?.destroy();
     return cut.length;
-  }
-
-  get #isFull(): boolean {
-    return this.total >= this.#options.max;
   }
 
   #wait(request: AcquireRequest): Promise<Connection> {
@@ -327,7 +327,7 @@ export class Connections {
     const limit = this.#live.size > 0 ? connectConcurrency : cold ? Infinity : 2 * connectConcurrency;
     if (this.#reopenTimer && this.#live.size > 0) return;
     const most = Math.min(wanted, limit);
-    for (let opening = this.#connecting.size; opening < most && !this.#isFull; opening += 1) void this.#openOne();
+    for (let opening = this.#connecting.size; opening < most && !this.isFull; opening += 1) void this.#openOne();
   }
 
   async #openOne({ again = false, after }: { again?: boolean; after?: pg.Client } = {}): Promise<void> {

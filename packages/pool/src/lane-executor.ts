@@ -14,13 +14,19 @@ import { classifyStatementError, type Statement, type StatementHost } from "./st
 export interface PipelineOptions {
   /** Most connections shared at the same time, and never more than half of `max`. Default 4. */
   readonly lanes?: number;
-  /** Most statements in flight on one of them. Default 32. */
+  /** Most statements in flight on one of them while another connection is free. Default 32. */
   readonly maxDepth?: number;
 }
 
-/** A statement that takes longer on average has a connection to itself. */
-const slowMs = 20;
+/** A statement whose server is busy with it for longer on average has a connection to itself. */
+const slowMs = 5;
+/** A lane whose statement takes longer than this gets no more. */
+const heldUpMs = 20;
 const forStatements: AcquireRequest = Object.freeze({ borrowed: false });
+/** How long the last lane is kept open without a statement while others wait for a connection. */
+const lingerMs = 5;
+/** How far beyond its depth a lane is filled while no connection is free. */
+const overfullTimes = 8;
 /** A lane this deep is joined by another, while there may be one. */
 const crowded = 4;
 
@@ -43,6 +49,9 @@ export class LaneExecutor implements Executor {
   /** A connection becomes a lane again and again. */
   readonly #laneOf = new WeakMap<Connection, Lane>();
   readonly #owner: LaneOwner;
+  /** The shortest that a statement alone on its connection took lately: the way there and back. */
+  #roundTripMs = 0;
+  #lingering: NodeJS.Timeout | undefined;
   #opening: Promise<Lane | undefined> | undefined;
 
   constructor(connections: Connections, options: ResolvedPoolOptions, host: StatementHost) {
@@ -57,7 +66,8 @@ export class LaneExecutor implements Executor {
     this.#owner = {
       host,
       mostPrepared: this.#maxPrepared,
-      emptied: (lane, broken) => this.#emptied(lane, broken),
+      emptied: (lane) => this.#emptied(lane),
+      closed: (lane, broken) => this.#closed(lane, broken),
     };
   }
 
@@ -95,7 +105,7 @@ export class LaneExecutor implements Executor {
   ): Promise<pg.QueryResult> {
     const hooks: ExecutorHooks = {
       taken: (connection) => own !== undefined && makeRoom(connection, own, profile.text, this.#maxPrepared),
-      served: (durationMs) => profile.took(durationMs),
+      served: (durationMs) => this.#served(profile, durationMs),
       renews: own !== undefined,
     };
     try {
@@ -133,28 +143,46 @@ export class LaneExecutor implements Executor {
     this.#profiles.renameAll();
   }
 
+  #served(profile: StatementProfile, durationMs: number): void {
+    profile.took(durationMs);
+    // It may grow again, when the server or the network is another.
+    this.#roundTripMs = Math.min(durationMs, this.#roundTripMs === 0 ? durationMs : this.#roundTripMs * 1.02);
+  }
+
   #mayShare({ config, values, signal, timeoutMs }: Statement, profile: StatementProfile): boolean {
-    if (!profile.shareable || profile.uses < 2 || profile.averageMs > slowMs) return false;
+    if (!profile.shareable || profile.uses < 2) return false;
+    // What a cold cache cost the first runs says little yet.
+    if (profile.averageMs > (profile.samples <= 5 ? heldUpMs : slowMs + this.#roundTripMs)) return false;
     if (signal !== undefined || timeoutMs !== false || this.#mostLanes === 0) return false;
     if (values !== undefined && !Array.isArray(values)) return false;
     return typeof config === "string" || !hasUnknownKeys(config);
   }
 
-  /** The emptiest lane, or a new one where they are crowded; none when all are full or held up. */
+  /** The lane for a statement, perhaps one that is being opened; none when all are full or held up. */
   #lane(now: number): Lane | Promise<Lane | undefined> | undefined {
+    // Where others wait for a connection, as few lanes as will do: the rest empty and go to them.
+    const wanted = this.#lanes.length > 1 && this.#connections.waiting > 0;
     let best: Lane | undefined;
+    let shallowest: Lane | undefined;
     for (const lane of this.#lanes) {
-      if (lane.depth >= this.#maxDepth || lane.headMs(now) > slowMs) continue;
-      if (!lane.usable || !this.#connections.mayServe(lane.connection, now)) continue;
-      if (!best || lane.depth < best.depth) best = lane;
+      if (lane.headMs(now) > heldUpMs || !lane.usable || !this.#connections.mayServe(lane.connection, now)) continue;
+      const { depth } = lane;
+      if (!shallowest || depth < shallowest.depth) shallowest = lane;
+      if (depth < this.#maxDepth && (!best || (wanted ? depth > best.depth : depth < best.depth))) best = lane;
     }
-    if (best && best.depth < crowded) return best;
+    if (best && (wanted || best.depth < crowded)) return best;
     if (this.#opening) return best ?? this.#opening;
-    if (this.#lanes.length >= this.#mostLanes) return best;
-    const free = this.#connections.acquireNow(forStatements);
-    if (free) return this.#add(free) ?? best;
-    // While one has room, another connection is not worth waiting for, nor opening.
-    return best ?? this.#open();
+    if (this.#lanes.length < this.#mostLanes) {
+      const free = this.#connections.acquireNow(forStatements);
+      if (free) return this.#add(free) ?? best;
+      if (!shallowest) return this.#open();
+      // Another connection is not worth waiting for, but those who come later will have it.
+      if (!this.#connections.isFull) void this.#open().then(leaveUnused, leaveUnused);
+      return best ?? shallowest;
+    }
+    // Behind many fast ones it is sooner done than in a queue for a connection.
+    const overfull = shallowest && this.#connections.idle === 0 && shallowest.depth < overfullTimes * this.#maxDepth;
+    return best ?? (overfull ? shallowest : undefined);
   }
 
   #open(): Promise<Lane | undefined> {
@@ -204,7 +232,22 @@ export class LaneExecutor implements Executor {
     return lane;
   }
 
-  #emptied(lane: Lane, broken: Error | undefined): void {
+  /**
+   * While others wait for a connection, the last lane is kept for a moment: they would hold it for as long as their
+   * statements take, and those that need only a moment would wait behind them.
+   */
+  #emptied(lane: Lane): void {
+    if (this.#lanes.length > 1 || this.#connections.waiting === 0) lane.closeEmpty();
+    else if (this.#lingering) this.#lingering.refresh();
+    else this.#lingering = setTimeout(() => this.#lingered(), lingerMs);
+  }
+
+  #lingered(): void {
+    this.#lingering = undefined;
+    for (const lane of this.#lanes.slice()) lane.closeEmpty();
+  }
+
+  #closed(lane: Lane, broken: Error | undefined): void {
     const index = this.#lanes.indexOf(lane);
     if (index < 0) return;
     this.#lanes.splice(index, 1);
@@ -216,6 +259,11 @@ export class LaneExecutor implements Executor {
 function statementText(config: Statement["config"]): string {
   const text: unknown = typeof config === "string" ? config : config.text;
   return typeof text === "string" ? text : "";
+}
+
+/** A lane opened for those who come later closes again when nobody came; why it could not be opened they will hear. */
+function leaveUnused(lane: unknown): void {
+  if (lane instanceof Lane) process.nextTick(() => lane.closeEmpty());
 }
 
 function isStalePlan(error: unknown): boolean {

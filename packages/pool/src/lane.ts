@@ -16,8 +16,10 @@ export interface LaneOwner {
   readonly host: StatementHost;
   /** Most statements of the pool's own that are kept prepared on one connection. */
   readonly mostPrepared: number;
-  /** Everything is answered, or the connection broke: it can be given back. */
-  emptied(lane: Lane, broken: Error | undefined): void;
+  /** Everything is answered: the lane may be closed, or kept for more. */
+  emptied(lane: Lane): void;
+  /** The lane gave its connection up. */
+  closed(lane: Lane, broken: Error | undefined): void;
 }
 
 /** What pg's client tells whoever runs its statement; a lane stands in for it. */
@@ -106,7 +108,7 @@ export class Lane implements MessageReader {
     return true;
   }
 
-  /** Gives up a lane that nothing was sent on. */
+  /** Gives the connection up, unless something is still under way. */
   closeEmpty(): void {
     if (this.#queue.length === 0) this.#close();
   }
@@ -265,7 +267,9 @@ export class Lane implements MessageReader {
       if (head.misread === undefined) this.#succeed(head, now);
       else this.#fail(head, head.misread, "completed");
     }
-    if (this.#queue.length === 0) this.#close();
+    if (this.#queue.length > 0) return;
+    if (this.#broken) this.#close();
+    else this.#owner.emptied(this);
   }
 
   #nextHead(now: number): void {
@@ -293,6 +297,8 @@ export class Lane implements MessageReader {
       const unsent = this.#ended || place.number >= this.#written;
       if (!place.settled) this.#fail(place, error, unsent ? "unsent" : index === 0 ? this.#headPhase : "sent");
     }
+    // A connection that ends while the lane awaits nothing ends the lane.
+    this.#broken ??= error;
     this.#close();
   }
 
@@ -326,7 +332,7 @@ export class Lane implements MessageReader {
     this.#client._activeQuery = null;
     this.#client.readyForQuery = true;
     const broken = this.#broken ?? (this.connection.usable ? undefined : this.connection.brokenBy);
-    this.#owner.emptied(this, broken);
+    this.#owner.closed(this, broken);
   }
 }
 

@@ -10,6 +10,8 @@ export class StatementProfile {
   uses = 0;
   /** Moving average of its time on the server, milliseconds. */
   averageMs = 0;
+  /** How often its time was taken. */
+  samples = 0;
   /** Part of its prepared name; a plan that went stale gets a new one. */
   revision = 0;
   /** The generation of the schema its name was made for. */
@@ -26,7 +28,8 @@ export class StatementProfile {
   }
 
   took(durationMs: number): void {
-    this.averageMs = this.uses <= 1 ? durationMs : this.averageMs * 0.8 + durationMs * 0.2;
+    this.samples += 1;
+    this.averageMs += (durationMs - this.averageMs) / Math.min(this.samples, 5);
   }
 }
 

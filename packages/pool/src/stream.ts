@@ -25,9 +25,13 @@ export async function* streamRows<Row extends object>(
   const cursor = connection.client.query(new Cursor<Row>(text, values ? [...values] : []));
   connection.lastStatement = text;
   let broken: unknown;
+  let failed = false;
   try {
     for (;;) {
-      const rows = await stoppable(cursor.read(batchSize), connection, { signal, timeoutMs }, server.statements);
+      const reading = cursor.read(batchSize);
+      // A cursor that failed has ended itself: who closed it then might wait for an answer that came already.
+      reading.catch(() => (failed = true));
+      const rows = await stoppable(reading, connection, { signal, timeoutMs }, server.statements);
       yield* rows;
       // A short batch is the last one.
       if (rows.length < batchSize) return;
@@ -36,7 +40,7 @@ export async function* streamRows<Row extends object>(
     if (classifyError(error).evict) broken = error;
     throw error;
   } finally {
-    if (connection.usable) await cursor.close().catch(() => connection.destroySocket());
+    if (connection.usable && !failed) await cursor.close().catch(() => connection.destroySocket());
     server.connections.release(connection, broken instanceof Error ? broken : !connection.usable);
   }
 }

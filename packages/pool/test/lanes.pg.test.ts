@@ -15,8 +15,8 @@ async function accounts(options: Partial<PoolOptions> = {}): Promise<Pool> {
   const pool = createPool({ primaryUrl: url, probeIntervalMs: false, ...options });
   await pool.query("create table account (id int primary key, name text)");
   await pool.query("insert into account select id, 'name ' || id from generate_series(1, 200) id");
-  // From its second use on a statement is known.
-  await pool.query(rowOf, [1]);
+  // From its second use on a statement is known; a third makes up for a slow first on a busy machine.
+  for (let use = 0; use < 3; use += 1) await pool.query(rowOf, [1]);
   return pool;
 }
 
@@ -46,7 +46,7 @@ describe("reads outside of transactions", () => {
     const { checkedOut, waiting } = pool.stats();
     expect(checkedOut + waiting).toBeLessThanOrEqual(4);
     expect(await reading).toEqual(expectedRows(32));
-    expect(pool.stats()).toMatchObject({ checkedOut: 0, waiting: 0 });
+    await expect.poll(() => pool.stats()).toMatchObject({ checkedOut: 0, waiting: 0 });
   });
 
   test("have a connection each without pipelining", async () => {
@@ -68,7 +68,9 @@ describe("reads outside of transactions", () => {
         : (outcome.reason as { code: string }).code,
     );
     expect(answers).toEqual([4, "22012", 3, "22012", 2]);
-    expect(pool.stats().servers[0]).toMatchObject({ connectionsClosed: 0, checkedOut: 0 });
+    // One more may just have been opened for those who come later.
+    await expect.poll(() => pool.stats().checkedOut).toBe(0);
+    expect(pool.stats().servers[0]!.connectionsClosed).toBe(0);
   });
 
   test("with a value that cannot be sent fail alone", async () => {
@@ -107,7 +109,7 @@ describe("reads outside of transactions", () => {
     await observer.query("select pg_terminate_backend($1)", [rows[0]!.pid]);
     expect(await reading).toEqual(expectedRows(60));
     expect(await readAll(pool, 30)).toEqual(expectedRows(30));
-    expect(pool.stats().servers[0]).toMatchObject({ breaker: "closed", checkedOut: 0 });
+    await expect.poll(() => pool.stats().servers[0]).toMatchObject({ breaker: "closed", checkedOut: 0 });
     await observer.end();
   });
 
@@ -136,10 +138,9 @@ describe("statements used again", () => {
     await using pool = await accounts({ max: 1 });
     const write = "update account set name = name where id = $1";
     await pool.query(write, [1]);
-    expect(await preparedOn(pool)).toEqual([]);
+    expect(await preparedOn(pool)).toEqual([rowOf]);
     await pool.query(write, [1]);
-    await pool.query(rowOf, [1]);
-    expect(await preparedOn(pool)).toEqual([write, rowOf]);
+    expect(await preparedOn(pool)).toEqual([rowOf, write]);
   });
 
   test("push out the least recently used one", async () => {

@@ -23,17 +23,20 @@ export interface AccountArena extends Arena {
 }
 
 const accounts = 10_000;
-const connections = 10;
 
 const tableSql = /* sql */ `
   create table account (id int primary key, name text not null, score int not null);
   insert into account select id, 'account ' || id, id * 7 % 1009 from generate_series(1, ${accounts}) id;
   vacuum (analyze) account`;
 
-export async function openAccounts(): Promise<AccountArena> {
+/** `sql` runs before any pool is used; `connections` is what every pool may open, 10 by default. */
+export async function openAccounts({
+  sql = "",
+  connections = 10,
+}: { readonly sql?: string; readonly connections?: number } = {}): Promise<AccountArena> {
   await using stack = new AsyncDisposableStack();
-  const cluster = stack.use(await startCluster());
-  const version = await fillAccounts(cluster);
+  const cluster = stack.use(await startCluster({ settings: { max_connections: 300 } }));
+  const version = await fillAccounts(cluster, sql);
   const { url } = cluster.primary;
   const end = (pool: { end(): Promise<void> }): Promise<void> => pool.end();
   const dbPools = [0, 1].map(() => stack.adopt(createPool({ primaryUrl: url, max: connections }), end));
@@ -53,11 +56,12 @@ export async function openAccounts(): Promise<AccountArena> {
   };
 }
 
-/** Makes the table. @returns `server_version` */
-export async function fillAccounts(cluster: Pick<TestCluster, "connect">): Promise<string> {
+/** Makes the table, then runs `sql`. @returns `server_version` */
+export async function fillAccounts(cluster: Pick<TestCluster, "connect">, sql = ""): Promise<string> {
   const client = await cluster.connect();
   try {
     for (const statement of tableSql.split(";")) await client.query(statement);
+    if (sql !== "") await client.query(sql);
     const { rows } = await client.query<{ server_version: string }>("show server_version");
     return rows[0]?.server_version ?? "";
   } finally {

@@ -7,12 +7,14 @@ import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
 import { monitorScrape } from "./monitor-scrape.bench.ts";
 import { poolErrors } from "./pool-errors.bench.ts";
+import { poolMixed } from "./pool-mixed.bench.ts";
 import { poolRow } from "./pool-row.bench.ts";
 import { suggest } from "./suggestion.ts";
 
 /** Every benchmark, in the order of `list`. */
 export const benchmarks: readonly Benchmark[] = [
   poolRow,
+  poolMixed,
   poolErrors,
   migrateNoop,
   migrate500,

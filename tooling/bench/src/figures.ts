@@ -60,6 +60,22 @@ export function timeFigures(measurements: readonly Measurement[], subject: strin
   return figures;
 }
 
+/**
+ * A fact of the subject as a share of each peer's, `p99_us_vs_postgres_js` with `_min` and `_max`. Below 1 the subject
+ * is better, where less is better.
+ */
+export function factRatios(measurements: readonly Measurement[], subject: string, fact: string): Figures {
+  const figures: Record<string, number> = {};
+  for (const { prefix, peer, pairs } of pairings(measurements, subject)) {
+    addRatios(
+      figures,
+      `${prefix}${fact}_vs_${peer}`,
+      pairs.map(({ own, other }) => (own.facts[fact] ?? Number.NaN) / (other.facts[fact] ?? Number.NaN)),
+    );
+  }
+  return figures;
+}
+
 function rateOf({ operations, durationMs }: Measurement): number {
   return (operations * 1_000) / durationMs;
 }

@@ -10,7 +10,7 @@ const text = "insert into account (id, name, score) values ($1, 'again', 0)";
 export const poolErrors: Benchmark<AccountArena, CallTally> = {
   name: "pool-errors",
   title: "Inserts refused with 23505, 10 connections, 16 callers",
-  setup: openAccounts,
+  setup: () => openAccounts(),
   contenders: [
     contender("db_pool", "@db/pool", ({ dbPool }, id) => dbPool.query(text, [id])),
     contender("pg", "pg", ({ pgUnnamed }, id) => pgUnnamed.query(text, [id])),

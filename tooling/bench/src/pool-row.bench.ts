@@ -19,7 +19,7 @@ export const poolRow: Benchmark<AccountArena, CallTally> = {
     { name: "c64", title: "64 callers" },
     { name: "c1", title: "1 caller" },
   ],
-  setup: openAccounts,
+  setup: () => openAccounts(),
   contenders: [
     contender("db_pool", "@db/pool", ({ dbPool }, id) => dbPool.query<Account>(text, [id])),
     contender("db_pool_named", "@db/pool", ({ dbPoolNamed }, id) =>
