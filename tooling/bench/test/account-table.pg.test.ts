@@ -23,7 +23,7 @@ function tinyBenchmark(shift: number): Benchmark<AccountArena, CallTally> {
   return {
     name: "tiny",
     title: "Tiny",
-    setup: openAccounts,
+    setup: () => openAccounts(),
     contenders: [
       contender("@db/pool", ({ dbPool }, id) => dbPool.query<Account>(sql, [id])),
       contender("pg", ({ pgUnnamed }, id) => pgUnnamed.query<Account>(sql, [id + shift])),
