@@ -6,15 +6,19 @@ import { legacyOverhead } from "./legacy-overhead.bench.ts";
 import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
 import { monitorScrape } from "./monitor-scrape.bench.ts";
+import { poolAcquire } from "./pool-acquire.bench.ts";
 import { poolErrors } from "./pool-errors.bench.ts";
 import { poolMixed } from "./pool-mixed.bench.ts";
 import { poolRow } from "./pool-row.bench.ts";
+import { poolSpike } from "./pool-spike.bench.ts";
 import { suggest } from "./suggestion.ts";
 
 /** Every benchmark, in the order of `list`. */
 export const benchmarks: readonly Benchmark[] = [
   poolRow,
   poolMixed,
+  poolAcquire,
+  poolSpike,
   poolErrors,
   migrateNoop,
   migrate500,
