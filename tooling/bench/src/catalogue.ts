@@ -8,9 +8,13 @@ import { migrateNoop } from "./migrate-noop.bench.ts";
 import { monitorScrape } from "./monitor-scrape.bench.ts";
 import { poolAcquire } from "./pool-acquire.bench.ts";
 import { poolErrors } from "./pool-errors.bench.ts";
+import { poolFailover } from "./pool-failover.bench.ts";
+import { poolFreeze } from "./pool-freeze.bench.ts";
+import { poolMemory } from "./pool-memory.bench.ts";
 import { poolMixed } from "./pool-mixed.bench.ts";
 import { poolRow } from "./pool-row.bench.ts";
 import { poolSpike } from "./pool-spike.bench.ts";
+import { poolStaleReads } from "./pool-stale-reads.bench.ts";
 import { suggest } from "./suggestion.ts";
 
 /** Every benchmark, in the order of `list`. */
@@ -19,6 +23,10 @@ export const benchmarks: readonly Benchmark[] = [
   poolMixed,
   poolAcquire,
   poolSpike,
+  poolFailover,
+  poolFreeze,
+  poolStaleReads,
+  poolMemory,
   poolErrors,
   migrateNoop,
   migrate500,

@@ -9,7 +9,7 @@ import { median, roundFigure, summarize } from "./statistics.ts";
 export function throughputFigures(measurements: readonly Measurement[], subject: string): Figures {
   const figures: Record<string, number> = {};
   for (const { prefix, peer, pairs } of pairings(measurements, subject)) {
-    addRatios(
+    addSummary(
       figures,
       `${prefix}vs_${peer}`,
       pairs.map(({ own, other }) => rateOf(own) / rateOf(other)),
@@ -33,7 +33,7 @@ export function timeFigures(measurements: readonly Measurement[], subject: strin
   const figures: Record<string, number> = {};
   const fastest = new Map<string, { own: Measurement; other: Measurement }[]>();
   for (const { prefix, peer, pairs } of pairings(measurements, subject)) {
-    addRatios(
+    addSummary(
       figures,
       `${prefix}time_vs_${peer}`,
       pairs.map(({ own, other }) => own.durationMs / other.durationMs),
@@ -47,7 +47,7 @@ export function timeFigures(measurements: readonly Measurement[], subject: strin
     fastest.set(prefix, better);
   }
   for (const [prefix, pairs] of fastest) {
-    addRatios(
+    addSummary(
       figures,
       `${prefix}time_vs_fastest_peer`,
       pairs.map(({ own, other }) => own.durationMs / other.durationMs),
@@ -67,11 +67,26 @@ export function timeFigures(measurements: readonly Measurement[], subject: strin
 export function factRatios(measurements: readonly Measurement[], subject: string, fact: string): Figures {
   const figures: Record<string, number> = {};
   for (const { prefix, peer, pairs } of pairings(measurements, subject)) {
-    addRatios(
+    addSummary(
       figures,
       `${prefix}${fact}_vs_${peer}`,
       pairs.map(({ own, other }) => (own.facts[fact] ?? Number.NaN) / (other.facts[fact] ?? Number.NaN)),
     );
+  }
+  return figures;
+}
+
+/** Every fact with its smallest and largest value, `first_write_ms`, for what has no peer that could do it at all. */
+export function factFigures(measurements: readonly Measurement[]): Figures {
+  const figures: Record<string, number> = {};
+  for (const { prefix, runs } of byContender(measurements)) {
+    for (const fact of Object.keys(runs[0]?.facts ?? {})) {
+      addSummary(
+        figures,
+        `${prefix}${fact}`,
+        runs.map(({ facts }) => facts[fact] ?? Number.NaN),
+      );
+    }
   }
   return figures;
 }
@@ -90,7 +105,7 @@ function addFacts(figures: Record<string, number>, { prefix, contender, runs }: 
   }
 }
 
-function addRatios(figures: Record<string, number>, key: string, ratios: readonly number[]): void {
+function addSummary(figures: Record<string, number>, key: string, ratios: readonly number[]): void {
   const summary = summarize(ratios);
   figures[key] = roundFigure(summary.median);
   figures[`${key}_min`] = roundFigure(summary.min);
