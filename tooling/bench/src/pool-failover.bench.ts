@@ -46,9 +46,9 @@ async function failOver(): Promise<{ operations: number; answer: Failover; facts
   let next = 0;
   let promotedAt = Infinity;
   let firstAfterMs: number | undefined;
-  let going = true;
+  const over = new AbortController();
   const write = async (): Promise<void> => {
-    while (going) {
+    while (!over.signal.aborted) {
       const id = (next += 1);
       try {
         await pool.query("insert into op values ($1)", [id]);
@@ -66,7 +66,7 @@ async function failOver(): Promise<{ operations: number; answer: Failover; facts
   await standby.promote();
   promotedAt = performance.now();
   while (confirmed.length < atKill + 1_000) await new Promise((resolve) => setTimeout(resolve, 5));
-  going = false;
+  over.abort();
   await Promise.all(running);
   const { rows } = await pool.query<{ id: string; times: number }>(
     "select id, count(*)::int as times from op group by id",

@@ -44,9 +44,9 @@ async function lose({ case: fault }: Run): Promise<Outcome<Reads>> {
   let lastHeldMs = 0;
   let elsewhere = 0;
   let failed = 0;
-  let going = true;
+  const over = new AbortController();
   const read = async (): Promise<void> => {
-    while (going) {
+    while (!over.signal.aborted) {
       const began = performance.now();
       try {
         const { rows } = await pool.replica.query<{ port: number }>(text);
@@ -65,7 +65,7 @@ async function lose({ case: fault }: Run): Promise<Outcome<Reads>> {
   else proxy.blackhole();
   lostAt = performance.now();
   await new Promise((resolve) => setTimeout(resolve, 2_000));
-  going = false;
+  over.abort();
   await Promise.all(running);
   if (fault === "frozen") await ill.thaw();
   else proxy.pass();
