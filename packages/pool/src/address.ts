@@ -39,7 +39,7 @@ export function readAddresses(text: string): AddressReading {
   if (database !== undefined && !decodes(database)) problems.push("has a database name with a broken percent escape");
   const parameters = new URLSearchParams(search);
   const addresses: ServerAddress[] = [];
-  for (const hostAndPort of hostList.split(",")) {
+  for (const hostAndPort of hostsOf(hostList, parameters)) {
     const reading = readHost(hostAndPort, parameters);
     if (typeof reading === "string") {
       problems.push(reading);
@@ -50,11 +50,22 @@ export function readAddresses(text: string): AddressReading {
       address({
         ...reading,
         database: database === undefined || !decodes(database) ? undefined : decodeURIComponent(database),
-        url: `postgres://${login}${hostAndPort}${path}${search}`,
+        url: `postgres://${login}${hostAndPort}${path}${hostList === "" && hostAndPort !== "" ? withoutHosts(parameters) : search}`,
       }),
     );
   }
   return problems.length > 0 ? { addresses: [], problems } : { addresses, problems };
+}
+
+/** libpq also takes its lists as parameters: `postgres:///db?host=h1,h2&port=1,2`. */
+function hostsOf(hostList: string, parameters: URLSearchParams): string[] {
+  const hosts = parameters.get("host")?.split(",") ?? [];
+  if (hostList !== "" || hosts.length < 2) return hostList.split(",");
+  const ports = parameters.get("port")?.split(",") ?? [];
+  return hosts.map((host, index) => {
+    const port = ports.length > 1 ? ports[index] : ports[0];
+    return port ? `${encodeURIComponent(host)}:${port}` : encodeURIComponent(host);
+  });
 }
 
 function readHost(text: string, parameters: URLSearchParams): { host: string; port: number } | string {
@@ -67,6 +78,13 @@ function readHost(text: string, parameters: URLSearchParams): { host: string; po
   const port = Number(portText);
   if (!/^\d+$/.test(portText) || port < 1 || port > 65_535) return `has the port "${portText}", not 1 to 65535`;
   return /\s/.test(host) ? `has a host with a space: "${host}"` : { host, port };
+}
+
+function withoutHosts(parameters: URLSearchParams): string {
+  const rest = new URLSearchParams(parameters);
+  rest.delete("host");
+  rest.delete("port");
+  return rest.size === 0 ? "" : `?${rest.toString()}`;
 }
 
 /** Makes an address whose URL does not show when it is printed or serialised. */

@@ -83,7 +83,7 @@ function isLost(error: unknown): boolean {
 }
 
 /** pg's own words for a connection that is gone; it gives them no code. */
-function isDriverClosed(error: unknown): boolean {
+export function isDriverClosed(error: unknown): boolean {
   return (
     error instanceof Error && /^(Client was closed|Client has encountered|Connection terminated)/.test(error.message)
   );

@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { Connection } from "./connection.ts";
+import { traceConnect } from "./diagnostics.ts";
 import { ConnectTimeoutError } from "./errors.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { Wire } from "./wire.ts";
@@ -21,7 +22,7 @@ export interface OpenOptions {
  */
 export function openConnection(of: OpenOptions): { client: pg.Client; opened: Promise<Connection> } {
   const client = of.spec.newClient(of.options.pg.Client as ClientConstructor | undefined, of.after);
-  return { client, opened: finish(client, of) };
+  return { client, opened: traceConnect(of.server, () => finish(client, of)) };
 }
 
 async function finish(client: pg.Client, { server, options, generation }: OpenOptions): Promise<Connection> {

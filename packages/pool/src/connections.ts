@@ -5,6 +5,7 @@ import { type OpenOptions, openConnection } from "./connect.ts";
 import { AcquireTimeoutError, type AcquireTimeoutFacts, PoolClosedError, PoolSaturatedError } from "./errors.ts";
 import { type ConnectionCounters, type ConnectionsListener, newConnectionCounters } from "./connection-events.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
+import { SoftMax } from "./soft-max.ts";
 import { aborted, type AcquireRequest, WaitQueue } from "./wait-queue.ts";
 
 /** A failure of these kinds will be the same for everybody who waits. */
@@ -33,6 +34,7 @@ export class Connections {
   readonly #idle: Connection[] = [];
   readonly #waiters: WaitQueue;
   readonly #removing = new Set<Promise<void>>();
+  readonly #softMax: SoftMax;
   #generation = 0;
   #openFailures = 0;
   #reopenTimer: NodeJS.Timeout | undefined;
@@ -43,6 +45,7 @@ export class Connections {
   constructor(of: Omit<OpenOptions, "generation" | "after"> & { readonly listener: ConnectionsListener }) {
     this.#server = of.server;
     this.#options = of.options;
+    this.#softMax = new SoftMax(of.options.max);
     this.#open = of;
     this.#listener = of.listener;
     this.#waiters = new WaitQueue({
@@ -79,10 +82,14 @@ export class Connections {
   }
   /** True when no more may be opened. */
   get isFull(): boolean {
-    return this.total >= this.#options.max;
+    return this.total >= this.#softMax.relax();
   }
   get lent(): Connection[] {
     return Array.from(this.#live).filter(({ checkout }) => checkout !== undefined);
+  }
+  /** The most connections the server seems to allow: `max`, or fewer since it said that it was full. */
+  get allowed(): number {
+    return this.#softMax.limit;
   }
   /** Waiting for a connection that is not being opened already: what pg calls waiting. */
   get queued(): number {
@@ -108,7 +115,9 @@ export class Connections {
       }
     }
     if (this.#waiters.length >= this.#options.maxWaiting + (this.isFull ? 0 : this.#options.max)) {
-      return Promise.reject(new PoolSaturatedError({ server: this.#server, waiting: this.#waiters.length }));
+      const saturated = (): PoolSaturatedError =>
+        new PoolSaturatedError({ server: this.#server, waiting: this.#waiters.length });
+      if (!this.#waiters.displace(request, saturated)) return Promise.reject(saturated());
     }
     return this.#wait(request);
   }
@@ -393,6 +402,7 @@ export class Connections {
 
   #openFailed(error: unknown, startedAt: number): void {
     this.#openFailures += 1;
+    if (sqlStateOf(error) === "53300") this.#softMax.refused(this.#live.size);
     if (this.#live.size > 0 || this.#waiters.length === 0) {
       if (this.#closing) return this.#finishDrain();
       // Those at work serve the queue meanwhile; a full or slow server is not asked again at once.

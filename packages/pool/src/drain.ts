@@ -17,6 +17,7 @@ export interface DrainReport {
 export async function drainPool(engine: Engine, timeoutMs: number): Promise<DrainReport> {
   const started = performance.now();
   const { servers } = engine.topology;
+  engine.gate.end();
   const gentle = Promise.all(servers.map(({ connections }) => connections.drain()));
   const late = Promise.withResolvers<"late">();
   const timer = Number.isFinite(timeoutMs) ? setTimeout(() => late.resolve("late"), timeoutMs) : undefined;

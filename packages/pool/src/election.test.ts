@@ -10,6 +10,7 @@ function view(
   const observation = {
     at: 0,
     tookMs: 1,
+    readOnly: false,
     inRecovery: recovery,
     serverVersion: 180_000,
     systemIdentifier: cluster,

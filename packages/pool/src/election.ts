@@ -24,6 +24,18 @@ export function electPrimary(views: readonly ServerView[], before: Election): El
   return { primary: primary?.name, refusals, systemIdentifier, timeline };
 }
 
+/** The primary is the one that was named: for addresses that lead to whichever server has the role. */
+export function trustNames(views: readonly ServerView[], before: Election): Election {
+  const primary = views.find(({ configuredRole }) => configuredRole === "primary");
+  const seen = primary?.observation;
+  return {
+    primary: primary?.name,
+    refusals: [],
+    systemIdentifier: seen?.systemIdentifier ?? before.systemIdentifier,
+    timeline: seen?.timeline ?? before.timeline,
+  };
+}
+
 function choose(writable: readonly ServerView[], before: Election, refusals: Refusal[]): ServerView | undefined {
   const current = writable.find(({ name }) => name === before.primary);
   const abreast = writable.filter((view) => {
@@ -42,13 +54,15 @@ function choose(writable: readonly ServerView[], before: Election, refusals: Ref
     .sort((a, b) => timelineOf(b) - timelineOf(a));
   const [winner, rival] = promoted;
   // Two promotions on one timeline: a split brain that only an operator can settle.
-  const chosen = winner && (!rival || timelineOf(rival) < timelineOf(winner)) ? winner : current;
+  const seen = winner && (!rival || timelineOf(rival) < timelineOf(winner)) ? winner : current;
+  // What nobody saw happen, the provider of the topology may know.
+  const chosen = seen ?? abreast.find(({ named }) => named);
   for (const view of abreast) {
     if (view === chosen) continue;
     const others = abreast.filter((other) => other !== view).map((other) => `${other.name} on ${timelineOf(other)}`);
     const fenced = chosen !== undefined && timelineOf(view) < timelineOf(chosen);
-    const seen = `writes on timeline ${timelineOf(view)} while another does: ${others.join(", ")}`;
-    refuse(refusals, view, fenced ? "old-primary" : "second-primary", seen);
+    const evidence = `writes on timeline ${timelineOf(view)} while another does: ${others.join(", ")}`;
+    refuse(refusals, view, fenced ? "old-primary" : "second-primary", evidence);
   }
   return chosen;
 }

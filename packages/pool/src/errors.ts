@@ -261,3 +261,114 @@ export class InvalidBulkInsertError extends DbError {
     super(message, { hint: "Give each row one value for each column named, in their order." });
   }
 }
+
+/** Options of a topology provider that cannot be used. All problems are told at once. */
+export class InvalidProviderOptionsError extends DbError {
+  override readonly code = "POOL_INVALID_PROVIDER_OPTIONS";
+  readonly problems: readonly string[];
+  constructor(provider: string, problems: readonly string[]) {
+    super(`the options of ${provider} cannot be used: ${problems.join("; ")}`, {
+      hint: "Correct every option named here.",
+    });
+    this.problems = problems;
+  }
+}
+
+/** Nobody could say which servers there are. The pool logs it and goes on with those it knows. */
+export class ProviderError extends DbError {
+  override readonly code = "POOL_PROVIDER_FAILED";
+  override readonly retryable = true;
+  constructor(provider: string, failures: readonly string[]) {
+    super(`${provider} does not say which servers there are (${failures.join("; ")})`, {
+      hint: "Check that its API is reachable from here.",
+    });
+  }
+}
+
+/** The server left the topology while a connection to it was waited for: the work goes to another one. */
+export class ServerLeftError extends DbError {
+  override readonly code = "POOL_SERVER_LEFT";
+  override readonly retryable = true;
+  constructor(server: string) {
+    super(`${server} left the topology`, { hint: "Try again: another server serves it." });
+  }
+}
+
+/** The pool stayed paused for as long as an acquire may take. */
+export class PoolPausedError extends DbError {
+  override readonly code = "POOL_PAUSED";
+  override readonly retryable = true;
+  constructor({ waitedMs }: { waitedMs: number }) {
+    super(`the pool is paused, waited ${waitedMs} ms`, { hint: "Call pool.resume(), or raise acquireTimeoutMs." });
+  }
+}
+
+/** A statement through `pool.query` would have changed the session of whoever has the connection next. */
+export class SessionStateError extends DbError {
+  override readonly code = "POOL_SESSION_STATE";
+  /** `SET`, `LISTEN`, `BEGIN` … */
+  readonly change: string;
+  constructor(change: string) {
+    super(`${change} changes its session, and pool.query has none of its own`, {
+      hint: 'Use pool.withSession, pool.withTransaction or pool.listen; sessionState "keep" allows it as pg does.',
+    });
+    this.change = change;
+  }
+}
+
+/** A setting whose name or value cannot be one. */
+export class InvalidSettingError extends DbError {
+  override readonly code = "POOL_INVALID_SETTING";
+  constructor(name: string, problem: string) {
+    super(`the setting ${JSON.stringify(name)} ${problem}`, {
+      hint: 'Name it as in postgresql.conf, "app.tenant" or "work_mem", and give its value as text.',
+    });
+  }
+}
+
+/** What was given as a session token is none. */
+export class InvalidSessionTokenError extends DbError {
+  override readonly code = "POOL_INVALID_SESSION_TOKEN";
+  constructor(problem: string) {
+    super(`the session token cannot be used: ${problem}`, {
+      hint: "Pass on what session.token or encodeSessionToken gave, unchanged.",
+    });
+  }
+}
+
+/** A connection held past `leakThresholdMs` was taken back. The cause of what its holder sees fail afterwards. */
+export class ConnectionReclaimedError extends DbError {
+  override readonly code = "POOL_CONNECTION_RECLAIMED";
+  constructor({ heldMs }: { heldMs: number }) {
+    super(`the connection was held idle for ${Math.round(heldMs)} ms and taken back`, {
+      hint: "Release it in a finally block, or use withSession and withTransaction.",
+    });
+  }
+}
+
+/** Options of a cache that cannot be used. All problems are told at once. */
+export class InvalidCacheOptionsError extends DbError {
+  override readonly code = "POOL_INVALID_CACHE_OPTIONS";
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`the cache's options cannot be used: ${problems.join("; ")}`, { hint: "Correct every option named here." });
+    this.problems = problems;
+  }
+}
+
+/** The database is away, and no answer that is kept is recent enough. The cause says in which way it is away. */
+export class OfflineError extends DbError {
+  override readonly code = "POOL_OFFLINE";
+  override readonly retryable = true;
+  /** Undefined when there never was an answer. */
+  readonly lastAnswerAgeMs: number | undefined;
+  constructor(of: { lastAnswerAgeMs: number | undefined; offlineMs: number; cause: unknown }) {
+    const { lastAnswerAgeMs, offlineMs, cause } = of;
+    const last =
+      lastAnswerAgeMs === undefined
+        ? "there is no earlier answer"
+        : `the last answer is ${Math.round(lastAnswerAgeMs)} ms old, over ${offlineMs} ms`;
+    super(`the database is away and ${last}`, { cause, hint: "Look at pool.health(); try again when it passes." });
+    this.lastAnswerAgeMs = lastAnswerAgeMs;
+  }
+}

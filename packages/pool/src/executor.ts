@@ -40,7 +40,11 @@ export class ExclusiveExecutor implements Executor {
   ): Promise<pg.QueryResult> {
     let connection: Connection | undefined;
     try {
-      connection = await this.#connections.acquire({ borrowed: false, signal: statement.signal });
+      connection = await this.#connections.acquire({
+        borrowed: false,
+        signal: statement.signal,
+        priority: statement.priority,
+      });
       hooks?.taken(connection);
       const began = performance.now();
       const result = await runStatement(connection, statement, this.#host);

@@ -3,12 +3,14 @@ import { hasUnknownKeys, makeRoom, named, ownName, revise } from "./auto-prepare
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 import { ExclusiveExecutor, type Executor, type ExecutorHooks } from "./executor.ts";
+import { classifyError } from "./classify.ts";
+import { SessionStateError } from "./errors.ts";
 import { StatementFailure, unwrapFailure } from "./failure.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { type StatementProfile, StatementProfiles } from "./statement-profile.ts";
 import { type AcquireRequest } from "./wait-queue.ts";
-import { classifyStatementError, type Statement, type StatementHost } from "./statement.ts";
+import { classifyStatementError, statementText, type Statement, type StatementHost } from "./statement.ts";
 
 /** How statements share connections. */
 export interface PipelineOptions {
@@ -78,10 +80,15 @@ export class LaneExecutor implements Executor {
 
   execute(statement: Statement, afterward?: (connection: Connection) => Promise<void>): Promise<pg.QueryResult> {
     const { config } = statement;
-    const profile = this.#profiles.of(statementText(config));
+    const profile = this.#profiles.of(statement.untagged ?? statementText(config));
     profile.uses += 1;
-    const { prepare } = this.#options;
-    const own = prepare === false ? undefined : ownName(statement, profile, prepare);
+    const { prepare, sessionState } = this.#options;
+    const change = profile.changesSession;
+    if (change !== undefined && sessionState === "refuse") {
+      const error = new SessionStateError(change);
+      return Promise.reject(new StatementFailure(error, classifyError(error)));
+    }
+    const own = prepare === false || statement.prepare === false ? undefined : ownName(statement, profile, prepare);
     if (afterward === undefined && this.#mayShare(statement, profile)) {
       const now = performance.now();
       const lane = this.#lane(now);
@@ -149,11 +156,12 @@ export class LaneExecutor implements Executor {
     this.#roundTripMs = Math.min(durationMs, this.#roundTripMs === 0 ? durationMs : this.#roundTripMs * 1.02);
   }
 
-  #mayShare({ config, values, signal, timeoutMs }: Statement, profile: StatementProfile): boolean {
+  #mayShare({ config, values, signal, timeoutMs, untagged }: Statement, profile: StatementProfile): boolean {
     if (!profile.shareable || profile.uses < 2) return false;
     // What a cold cache cost the first runs says little yet.
     if (profile.averageMs > (profile.samples <= 5 ? heldUpMs : slowMs + this.#roundTripMs)) return false;
     if (signal !== undefined || timeoutMs !== false || this.#mostLanes === 0) return false;
+    if (untagged !== undefined) return false;
     if (values !== undefined && !Array.isArray(values)) return false;
     return typeof config === "string" || !hasUnknownKeys(config);
   }
@@ -253,12 +261,6 @@ export class LaneExecutor implements Executor {
     this.#lanes.splice(index, 1);
     this.#connections.release(lane.connection, broken);
   }
-}
-
-/** What is no text is for pg to refuse. */
-function statementText(config: Statement["config"]): string {
-  const text: unknown = typeof config === "string" ? config : config.text;
-  return typeof text === "string" ? text : "";
 }
 
 /** A lane opened for those who come later closes again when nobody came; why it could not be opened they will hear. */

@@ -15,19 +15,28 @@ export interface LeakReport {
   readonly lastStatement: string | undefined;
   /** True while a statement runs: slow rather than forgotten. */
   readonly busy: boolean;
+  /** True when the connection was taken back; it is closed, and its holder's next statement fails. */
+  readonly reclaimed: boolean;
 }
 
 /** Watches borrowed connections and reports each one that is held too long, once. */
 export class LeakWatch {
   readonly #thresholdMs: number | false;
   readonly #report: (leak: LeakReport) => void;
+  /** Takes a connection back; absent where leaks are only reported. */
+  readonly #reclaim: ((connection: Connection) => void) | undefined;
   readonly #timers = new Map<Connection, NodeJS.Timeout>();
   readonly #leaking = new Set<Connection>();
   #count = 0;
 
-  constructor(thresholdMs: number | false, report: (leak: LeakReport) => void) {
+  constructor(
+    thresholdMs: number | false,
+    report: (leak: LeakReport) => void,
+    reclaim?: (connection: Connection) => void,
+  ) {
     this.#thresholdMs = thresholdMs;
     this.#report = report;
+    this.#reclaim = reclaim;
   }
 
   /** Where the pool's caller stands, while reports are on: capturing it costs about ten microseconds. */
@@ -39,13 +48,19 @@ export class LeakWatch {
 
   lent(connection: Connection): void {
     if (this.#thresholdMs === false || !connection.checkout?.borrowed) return;
-    const timer = setTimeout(() => {
-      this.#count += 1;
-      this.#leaking.add(connection);
-      const leak = describeLeak(connection);
-      if (leak) this.#report(leak);
-    }, this.#thresholdMs).unref();
-    this.#timers.set(connection, timer);
+    this.#timers.set(connection, setTimeout(() => this.#leaked(connection), this.#thresholdMs).unref());
+  }
+
+  #leaked(connection: Connection): void {
+    const first = !this.#leaking.has(connection);
+    this.#leaking.add(connection);
+    // What works is slow rather than forgotten; it is looked at again.
+    const reclaim = this.#reclaim !== undefined && !connection.busy;
+    if (this.#reclaim && !reclaim) this.#timers.get(connection)?.refresh();
+    const leak = describeLeak(connection);
+    if (reclaim) this.#reclaim?.(connection);
+    if (leak && (first || reclaim)) this.#report({ ...leak, reclaimed: reclaim });
+    if (first) this.#count += 1;
   }
 
   returned(connection: Connection): void {
@@ -87,5 +102,5 @@ function describeLeak({ server, checkout, lastStatement, busy }: Connection): Le
   const heldMs = performance.now() - checkout.since;
   const since = new Date(Date.now() - heldMs).toISOString();
   const last = lastStatement === undefined ? undefined : loggable(lastStatement);
-  return { server, heldMs, since, stack: checkout.stack, lastStatement: last, busy };
+  return { server, heldMs, since, stack: checkout.stack, lastStatement: last, busy, reclaimed: false };
 }

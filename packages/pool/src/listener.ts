@@ -1,4 +1,4 @@
-import { quoteIdentifier } from "@db/core";
+import { AbortedError, quoteIdentifier } from "@db/core";
 import type pg from "pg";
 import { connectClient } from "./connect.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
@@ -25,6 +25,8 @@ export interface ListenGap {
 export interface ListenOptions {
   /** Told after each reconnection: read again whatever the notifications announce. */
   readonly onGap?: (gap: ListenGap) => void;
+  /** Ends the subscription when it fires, or the attempt to begin one. */
+  readonly signal?: AbortSignal;
 }
 
 interface Subscription {
@@ -58,13 +60,36 @@ export class Listener {
   async listen(
     channel: string,
     receive: (notification: PoolNotification) => void,
-    { onGap }: ListenOptions,
+    { onGap, signal }: ListenOptions,
   ): Promise<AsyncDisposable> {
     const subscription: Subscription = { channel, receive, onGap };
-    const client = await this.#connected();
-    await client.query(`listen ${quoteIdentifier(channel)}`);
+    if (signal?.aborted) throw new AbortedError("aborted before listening", { cause: signal.reason });
+    // Known before the server listens, so that nothing said in between is missed.
     this.#subscriptions.add(subscription);
-    return { [Symbol.asyncDispose]: () => this.#unlisten(subscription) };
+    const end = (): Promise<void> => this.#unlisten(subscription);
+    const abort = (): void => void end().catch(() => undefined);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      const client = await this.#connected();
+      await client.query(`listen ${quoteIdentifier(channel)}`);
+    } catch (error) {
+      signal?.removeEventListener("abort", abort);
+      this.#subscriptions.delete(subscription);
+      if (signal?.aborted) throw new AbortedError("aborted before listening", { cause: signal.reason });
+      throw error;
+    }
+    if (signal?.aborted) throw new AbortedError("aborted before listening", { cause: signal.reason });
+    return {
+      [Symbol.asyncDispose]: () => {
+        signal?.removeEventListener("abort", abort);
+        return end();
+      },
+    };
+  }
+
+  /** This server no longer answers: listen elsewhere, or again. */
+  left(server: string): void {
+    if (this.#server?.name === server) this.#client?.connection.stream.destroy();
   }
 
   /** The primary changed: listen there. */

@@ -11,6 +11,7 @@ const server = (of: Partial<ServerStats> = {}): ServerStats => ({
   state: "up",
   breaker: "closed",
   reason: undefined,
+  allowed: 10,
   total: 3,
   idle: 1,
   checkedOut: 2,
@@ -40,6 +41,7 @@ const stats = (servers: readonly ServerStats[], of: Partial<PoolStats> = {}): Po
   checkedOut: 2,
   connecting: 0,
   waiting: 0,
+  paused: false,
   utilization: 0.2,
   queries: 0,
   failedQueries: 0,
@@ -54,6 +56,7 @@ const stats = (servers: readonly ServerStats[], of: Partial<PoolStats> = {}): Po
   failovers: 0,
   leftOpen: 0,
   idleFailures: 0,
+  provider: undefined,
   servers,
   ...of,
 });

@@ -5,6 +5,8 @@ export interface Observation {
   /** How long the probe took. */
   readonly tookMs: number;
   readonly inRecovery: boolean;
+  /** True when sessions there may not write by default. */
+  readonly readOnly: boolean;
   /** `160004` for 16.4. */
   readonly serverVersion: number;
   /** The cluster's identity, shared by a primary and its standbys; undefined where the server does not tell. */
@@ -25,6 +27,8 @@ export interface ServerView {
   readonly observation: Observation | undefined;
   /** True when it was seen in recovery before, so that finding it writable means it was promoted under our eyes. */
   readonly wasStandby: boolean;
+  /** True when the provider of the topology takes it for the primary. */
+  readonly named?: boolean;
   /** Why it was last unreachable, in a few words. */
   readonly failure: string | undefined;
 }

@@ -36,9 +36,9 @@ describe("resolvePoolOptions", () => {
     });
     expect(problems).toEqual([
       "connectionString and primaryUrl say the same thing: give one of them",
-      "retry.typo is not an option",
       'replicaUrls[1] has the scheme "http", not postgres',
       "127.0.0.1:5432 is listed twice",
+      "retry.typo is not an option",
       "acquireTimeoutMs is -1, not a number from 1 to 2147483647, Infinity",
       "min (3) is above max (2)",
       "maxLifetimeJitter (2) is above 0.9",
@@ -47,6 +47,33 @@ describe("resolvePoolOptions", () => {
       "retry.minDelayMs (10) is above retry.maxDelayMs (5)",
     ]);
     expect(problems.join()).not.toContain("topsecret");
+  });
+
+  test("reports what contradicts itself about the topology", () => {
+    const problems = problemsOf({
+      primaryUrl: "postgres://h1,h2/db?target_session_attrs=standby",
+      targetSessionAttrs: "primary",
+      topology: "static",
+      loadBalance: "fairest" as never,
+      consistency: "some" as never,
+    });
+    expect(problems).toEqual([
+      'targetSessionAttrs is "primary", but the URL says "standby"',
+      'topology is "static" with 2 hosts in primaryUrl: one of them must be the primary',
+      'loadBalance is "fairest", not one of least-in-flight, round-robin, weighted, random, in-order',
+      'consistency is "some", not one of eventual, session, strong',
+    ]);
+    const topology = { name: "none", intervalMs: 1, members: () => Promise.resolve([]) };
+    expect(problemsOf({ primaryUrl, topology, probeIntervalMs: false, targetSessionAttrs: "primry" as never })).toEqual(
+      [
+        'targetSessionAttrs is "primry", not one of any, read-write, read-only, primary, standby, prefer-standby',
+        "topology.intervalMs is 1, not a number from 10",
+        "probeIntervalMs is false with a provider: it is the safety net",
+      ],
+    );
+    expect(problemsOf({ primaryUrl, targetSessionAttrs: "standby", replicaFallback: "primary" })).toEqual([
+      'replicaFallback is "primary", but targetSessionAttrs is "standby"',
+    ]);
   });
 
   test("takes undefined for the default and false for off", () => {

@@ -5,8 +5,20 @@ import type { PrepareOptions } from "./auto-prepare.ts";
 import { InvalidPoolOptionsError } from "./errors.ts";
 import type { PipelineOptions } from "./lane-executor.ts";
 import { readPgNames } from "./pg-names.ts";
-import { resolveServers, type ServerSpec } from "./server-spec.ts";
-import { type SslMode } from "./tls-mode.ts";
+import type { LoadBalance } from "./balance.ts";
+import type { Consistency } from "./consistency.ts";
+import { checkNumbers, checkRelations, show } from "./option-checks.ts";
+import { type ResolvedServers, resolveServers, type WeightedReplica } from "./server-spec.ts";
+import {
+  type DefaultRoute,
+  plainRoute,
+  readWishes,
+  type TargetSessionAttrs,
+  targetSessionRoutes,
+} from "./target-session.ts";
+import type { SqlTags } from "./sql-comment.ts";
+import type { SslMode } from "./tls-mode.ts";
+import type { TopologyProvider } from "./topology-provider.ts";
 
 /** When the circuit to a server opens and how long it stays open. */
 export interface CircuitBreakerOptions {
@@ -39,10 +51,32 @@ export type PoolCompat = "postgres" | "pgbouncer" | "supavisor" | "rds-proxy";
 
 /** Durations are milliseconds, sizes are connections per server. `false` is off, `Infinity` is no limit. */
 export interface PoolOptions {
-  /** The primary, as a `postgres://` URL; with several hosts in it, whichever of them accepts writes. */
+  /**
+   * The primary, as a `postgres://` URL or as libpq's `host=… port=… dbname=…`; with several hosts in it, whichever of
+   * them accepts writes, and the others are replicas.
+   */
   readonly primaryUrl: string;
-  /** Standbys that may serve reads. They need the same database, user and password rules as the primary. */
-  readonly replicaUrls?: readonly string[];
+  /**
+   * Standbys that may serve reads, each with a weight where their shares differ. They need the same database, user and
+   * password rules as the primary.
+   */
+  readonly replicaUrls?: readonly (string | WeightedReplica)[];
+  /**
+   * Who says which servers there are, and what they are. `probe` asks the servers named here and follows a failover
+   * among them. `static` believes the names: for addresses that lead to whichever server has the role, such as those of
+   * HAProxy or of a hosted cluster. A provider, such as `patroni(…)`, adds and removes servers while the pool runs.
+   * Default `probe`.
+   */
+  readonly topology?: "probe" | "static" | TopologyProvider;
+  /**
+   * libpq's word for what the servers must be. It decides where statements go that name no target, and with `standby`
+   * and `read-only` there is no fallback to the primary. Default: what the URL says, or the primary.
+   */
+  readonly targetSessionAttrs?: TargetSessionAttrs;
+  /** How a replica is chosen among those that are fit. Default `least-in-flight`, both by weight. */
+  readonly loadBalance?: LoadBalance;
+  /** What reads on replicas see, where a statement says nothing else. Default `eventual`. */
+  readonly consistency?: Consistency;
   /** Shown in `pg_stat_activity`. Default: what the URL says. */
   readonly applicationName?: string;
   /** TLS, as `node:tls` takes it; `sslmode` in a URL wins. Default: what the URL says. */
@@ -91,6 +125,19 @@ export interface PoolOptions {
   readonly slowQueryThresholdMs?: number | false;
   /** Report a connection checked out for longer. Default `false`; on, each checkout captures a stack. */
   readonly leakThresholdMs?: number | false;
+  /** What happens to it: with `reclaim`, one that runs nothing is also closed and replaced. Default `report`. */
+  readonly leakAction?: "report" | "reclaim";
+  /**
+   * What becomes of a statement through `pool.query` that would change the session of whoever has the connection next
+   * (`set`, `listen`, `begin`, a temporary table, a session's advisory lock). Default `refuse`; for a pool made with
+   * pg's names alone `keep`, as pg does.
+   */
+  readonly sessionState?: "refuse" | "keep";
+  /**
+   * Written behind each statement, as sqlcommenter does, for the server's log. Tags that change, from a function or
+   * from a statement's own options, only where statements are not prepared. Default: none.
+   */
+  readonly tags?: SqlTags | (() => SqlTags);
 
   /**
    * Pause between two probes of a server, on a connection of their own. Default 500; for a pool made with pg's names
@@ -147,6 +194,7 @@ export const poolDefaults: Readonly<
     Omit<
       PoolOptions,
       | "primaryUrl"
+      | "targetSessionAttrs"
       | "applicationName"
       | "ssl"
       | "sslMode"
@@ -164,6 +212,9 @@ export const poolDefaults: Readonly<
   }
 > = Object.freeze({
   replicaUrls: Object.freeze([]),
+  topology: "probe",
+  loadBalance: "least-in-flight",
+  consistency: "eventual",
   max: 10,
   min: 0,
   connectConcurrency: 2,
@@ -181,6 +232,9 @@ export const poolDefaults: Readonly<
   cancelTimeoutMs: 2_000,
   slowQueryThresholdMs: false,
   leakThresholdMs: false,
+  leakAction: "report",
+  sessionState: "refuse",
+  tags: {},
   probeIntervalMs: 500,
   probeTimeoutMs: 500,
   probeFailureThreshold: 3,
@@ -205,6 +259,7 @@ export interface ResolvedPoolOptions extends Readonly<
       PoolOptions,
       | "primaryUrl"
       | "replicaUrls"
+      | "targetSessionAttrs"
       | "applicationName"
       | "ssl"
       | "sslMode"
@@ -216,7 +271,10 @@ export interface ResolvedPoolOptions extends Readonly<
     >
   >
 > {
-  readonly servers: readonly ServerSpec[];
+  readonly servers: ResolvedServers["servers"];
+  readonly newServers: Pick<ResolvedServers, "specOf" | "replicasOf">;
+  /** Where statements go that name no target. */
+  readonly route: DefaultRoute;
   readonly circuitBreaker: Required<CircuitBreakerOptions> | false;
   readonly retry: Required<RetryOptions> | false;
   readonly pipeline: Required<PipelineOptions> | false;
@@ -240,89 +298,57 @@ export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
   const pipeline = given.pipeline ?? (pooled && compat !== "pgbouncer" ? false : undefined);
   const prepare = given.prepare ?? (pooled ? false : undefined);
   // A pool made with pg's names alone opens no connection pg would not have opened.
-  const probed = config.primaryUrl !== undefined || (config.replicaUrls?.length ?? 0) > 0;
-  const merged = { ...poolDefaults, ...(probed ? {} : { probeIntervalMs: false }), ...flat };
+  const { primaryUrl, replicaUrls = [], topology, targetSessionAttrs } = config;
+  const probed = [primaryUrl, replicaUrls[0], topology, targetSessionAttrs].some((each) => each !== undefined);
+  const likePg = probed ? {} : ({ probeIntervalMs: false, sessionState: "keep" } as const);
+  const merged = { ...poolDefaults, ...likePg, ...flat };
   const { Client, onConnect, verify, log, connectionTimeoutMillis } = config;
-  const resolved: ResolvedPoolOptions = {
+  const resolved = resolveServers(config, merged as Pick<ResolvedPoolOptions, "keepAliveMs"> & PoolOptions, problems);
+  const options: ResolvedPoolOptions = {
     ...pickKnown(merged),
     circuitBreaker: nested("circuitBreaker", circuitBreaker, poolDefaults.circuitBreaker, problems),
     retry: nested("retry", retry, poolDefaults.retry, problems),
     pipeline: nested("pipeline", pipeline === true ? {} : pipeline, poolDefaults.pipeline, problems),
     prepare: nested("prepare", prepare === true ? {} : prepare, poolDefaults.prepare, problems),
     compat,
-    servers: resolveServers(config, merged as Pick<ResolvedPoolOptions, "keepAliveMs"> & PoolOptions, problems),
+    servers: resolved.servers,
+    newServers: resolved,
+    ...wishesOf(config, merged as PoolOptions, problems),
     pg: withoutUndefined({ Client, onConnect, verify, log, connectionTimeoutMillis }),
   };
-  checkNumbers(resolved, problems);
-  checkRelations(resolved, problems);
+  checkNumbers(options, problems);
+  checkRelations(options, problems);
   if (problems.length > 0) throw new InvalidPoolOptionsError(problems);
-  return Object.freeze(resolved);
+  return Object.freeze(options);
 }
 
-const bounds: Readonly<Record<string, { least: number; whole?: true; off?: true; infinite?: true }>> = {
-  max: { least: 1, whole: true },
-  min: { least: 0, whole: true },
-  connectConcurrency: { least: 1, whole: true },
-  acquireTimeoutMs: { least: 1, infinite: true },
-  connectTimeoutMs: { least: 1, infinite: true },
-  maxWaiting: { least: 0, infinite: true },
-  idleTimeoutMs: { least: 1, off: true, infinite: true },
-  maxLifetimeMs: { least: 1, off: true, infinite: true },
-  maxLifetimeJitter: { least: 0 },
-  maxUses: { least: 1, infinite: true },
-  validateAfterIdleMs: { least: 0, off: true, infinite: true },
-  keepAliveMs: { least: 0, off: true },
-  queryTimeoutMs: { least: 1, off: true },
-  cancelTimeoutMs: { least: 1 },
-  slowQueryThresholdMs: { least: 0, off: true },
-  leakThresholdMs: { least: 1, off: true },
-  probeIntervalMs: { least: 10, off: true },
-  probeTimeoutMs: { least: 10 },
-  probeFailureThreshold: { least: 1, whole: true },
-  maxReplicaLagMs: { least: 0, infinite: true },
-  maxReplicaLagBytes: { least: 0, infinite: true },
-  failoverTimeoutMs: { least: 1, off: true, infinite: true },
-  drainTimeoutMs: { least: 0, infinite: true },
-};
-
-function checkNumbers(options: ResolvedPoolOptions, problems: string[]): void {
-  for (const [name, { least, whole, off, infinite }] of Object.entries(bounds)) {
-    const value = options[name as keyof ResolvedPoolOptions];
-    if (off && value === false) continue;
-    const fits =
-      typeof value === "number" &&
-      value >= least &&
-      (!name.endsWith("Ms") || value < 2 ** 31 || value === Infinity) &&
-      (infinite || Number.isFinite(value)) &&
-      (!whole || Number.isInteger(value));
-    if (fits) continue;
-    const most = name.endsWith("Ms") ? " to 2147483647" : "";
-    const expected = `${whole ? "a whole number" : "a number"} from ${least}${most}${infinite ? ", Infinity" : ""}${off ? " or false" : ""}`;
-    problems.push(`${name} is ${show(value)}, not ${expected}`);
+/** What the options and the URL together wish of routing. */
+function wishesOf(
+  config: PoolConfig,
+  merged: PoolOptions,
+  problems: string[],
+): Pick<ResolvedPoolOptions, "route" | "loadBalance" | "replicaFallback"> {
+  const said = readWishes(config.primaryUrl ?? config.connectionString);
+  const attrs = config.targetSessionAttrs ?? (said.targetSessionAttrs as TargetSessionAttrs | undefined);
+  if (config.targetSessionAttrs !== undefined && (said.targetSessionAttrs ?? attrs) !== attrs) {
+    problems.push(`targetSessionAttrs is ${show(attrs)}, but the URL says "${said.targetSessionAttrs}"`);
   }
-}
-
-const compats: readonly PoolCompat[] = ["postgres", "pgbouncer", "supavisor", "rds-proxy"];
-
-function checkRelations(options: ResolvedPoolOptions, problems: string[]): void {
-  if (options.min > options.max) problems.push(`min (${options.min}) is above max (${options.max})`);
-  if (options.maxLifetimeJitter > 0.9) problems.push(`maxLifetimeJitter (${options.maxLifetimeJitter}) is above 0.9`);
-  if (options.replicaFallback !== "primary" && options.replicaFallback !== "error") {
-    problems.push(`replicaFallback is ${show(options.replicaFallback)}, not "primary" or "error"`);
+  if (attrs !== undefined && !Object.hasOwn(targetSessionRoutes, attrs)) {
+    problems.push(`targetSessionAttrs is ${show(attrs)}, not one of ${Object.keys(targetSessionRoutes).join(", ")}`);
   }
-  if (options.servers.length > 1 && options.probeIntervalMs === false) {
-    problems.push("probeIntervalMs is false with several servers: roles and lag could not be known");
+  const route = (attrs === undefined ? undefined : targetSessionRoutes[attrs]) ?? plainRoute;
+  if (route.replicaFallback !== undefined && config.replicaFallback !== undefined) {
+    if (config.replicaFallback !== route.replicaFallback) {
+      problems.push(`replicaFallback is ${show(config.replicaFallback)}, but targetSessionAttrs is ${show(attrs)}`);
+    }
   }
-  if (!compats.includes(options.compat)) {
-    problems.push(`compat is ${show(options.compat)}, not one of ${compats.join(", ")}`);
-  }
-  const { retry, circuitBreaker } = options;
-  if (retry && retry.minDelayMs > retry.maxDelayMs) {
-    problems.push(`retry.minDelayMs (${retry.minDelayMs}) is above retry.maxDelayMs (${retry.maxDelayMs})`);
-  }
-  if (circuitBreaker && circuitBreaker.errorThresholdPercentage > 100) {
-    problems.push(`circuitBreaker.errorThresholdPercentage (${circuitBreaker.errorThresholdPercentage}) is above 100`);
-  }
+  // libpq's `disable`, which is its default and nobody's wish, leaves the choice to the pool.
+  const random = said.loadBalanceHosts === "random" && config.loadBalance === undefined;
+  return {
+    route,
+    loadBalance: random ? "random" : (merged.loadBalance ?? poolDefaults.loadBalance),
+    replicaFallback: route.replicaFallback ?? merged.replicaFallback ?? poolDefaults.replicaFallback,
+  };
 }
 
 function nested<T extends object>(
@@ -344,7 +370,10 @@ function nested<T extends object>(
 
 function pickKnown(
   merged: object,
-): Omit<ResolvedPoolOptions, "servers" | "circuitBreaker" | "retry" | "pipeline" | "prepare" | "compat" | "pg"> {
+): Omit<
+  ResolvedPoolOptions,
+  "servers" | "newServers" | "route" | "circuitBreaker" | "retry" | "pipeline" | "prepare" | "compat" | "pg"
+> {
   const known = Object.keys(poolDefaults).filter((key) => key !== "replicaUrls");
   return Object.fromEntries(known.map((key) => [key, merged[key as never]])) as never;
 }
@@ -352,8 +381,4 @@ function pickKnown(
 /** `undefined` means the default, wherever it comes from. */
 function withoutUndefined<T extends object>(of: T): T {
   return Object.fromEntries(Object.entries(of).filter(([, value]) => value !== undefined)) as T;
-}
-
-function show(value: unknown): string {
-  return typeof value === "string" ? `"${value}"` : String(value);
 }

@@ -2,7 +2,7 @@ import type pg from "pg";
 import type { BreakerState } from "./breaker.ts";
 import type { LeakReport } from "./leak.ts";
 import type { RunnerListener } from "./runner.ts";
-import type { Failover, TopologyListener } from "./topology.ts";
+import type { Failover, MembershipChange, TopologyListener } from "./topology.ts";
 
 /** A statement that took at least `slowQueryThresholdMs`. */
 export interface SlowQuery {
@@ -29,6 +29,7 @@ export interface LostConnection {
 /** The pool's own events, beside pg's `connect`, `acquire`, `release`, `remove` and `error`. */
 export interface PoolEventMap {
   failover: [Failover];
+  membership: [MembershipChange];
   "server-state": [{ server: string; from: string; to: string; reason: string | undefined }];
   breaker: [{ server: string; state: BreakerState }];
   leak: [LeakReport];
@@ -68,6 +69,7 @@ export function emitSignals(emitter: NodeJS.EventEmitter): PoolSignals {
       emitter.emit("connection-lost", lost);
       if (client) failed(lost.error, client);
     },
+    membersChanged: (change) => void emitter.emit("membership", change),
     failedOver: (failover) => void emitter.emit("failover", failover),
     stateChanged: (change) => void emitter.emit("server-state", change),
     breakerChanged: (change) => void emitter.emit("breaker", change),

@@ -5,20 +5,22 @@ import type pg from "pg";
 import { answer } from "./callback.ts";
 import { drainPool, type DrainReport } from "./drain.ts";
 import { Engine, type QueryOptions, type SessionOptions } from "./engine.ts";
-import { DoubleReleaseError, PoolClosedError } from "./errors.ts";
+import { DoubleReleaseError, InvalidPoolOptionsError, PoolClosedError } from "./errors.ts";
 import { judgePool } from "./health.ts";
 import type { LeakReport } from "./leak.ts";
 import type { ListenOptions, PoolNotification } from "./listener.ts";
 import { type PoolConfig, type PoolOptions, resolvePoolOptions } from "./options.ts";
 import { emitSignals, type PoolEventMap } from "./pool-events.ts";
-import { ReadYourWrites, type SessionToken } from "./read-your-writes.ts";
+import { ReadYourWrites } from "./read-your-writes.ts";
+import { checkSessionToken, decodeSessionToken, type SessionToken } from "./session-token.ts";
 import type { Target } from "./routing.ts";
 import type { Server } from "./server.ts";
-import type { SessionHandle, StatementInput } from "./session-handle.ts";
+import type { OwnedSession, SessionHandle, StatementInput } from "./session-handle.ts";
 import { type StreamOptions, streamRows } from "./stream.ts";
 import { gatherStats, type PoolStats } from "./stats.ts";
 import type { Transaction, TransactionOptions } from "./transaction.ts";
 import { PoolView } from "./view.ts";
+import type { Priority } from "./wait-queue.ts";
 import { insertMany, type BulkInsert } from "./bulk.ts";
 import { registerClient } from "./checkout-registry.ts";
 import type { Connection } from "./connection.ts";
@@ -31,6 +33,8 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal;
   /** Replaces `acquireTimeoutMs`. */
   readonly timeoutMs?: number;
+  /** Its place among those who wait. Default `normal`. */
+  readonly priority?: Priority;
 }
 
 type QueryCallback = (error: Error | undefined, result: pg.QueryResult | undefined) => void;
@@ -65,7 +69,7 @@ export class Pool extends PgPool implements Database, Service {
     this.#engine = new Engine(options, emitSignals(this));
     this.primary = new PoolView(this.#engine, "primary");
     this.replica = new PoolView(this.#engine, "replica");
-    this.#countFrom(this.#engine.topology.servers);
+    this.#countFrom(this.#engine.topology);
   }
 
   /* pg's own call forms, with pg's own types, which are built on `any`. */
@@ -115,13 +119,13 @@ export class Pool extends PgPool implements Database, Service {
     return undefined;
   }
 
-  override connect(options?: AcquireOptions): Promise<pg.PoolClient>;
+  override connect(options?: AcquireOptions): Promise<pg.PoolClient & Disposable>;
   override connect(callback: ConnectCallback): void;
   /**
    * Checks a client out; give it back by `client.release()`. Prefer `withSession` and `withTransaction`, which cannot
    * forget to.
    */
-  override connect(first?: AcquireOptions | ConnectCallback): Promise<pg.PoolClient> | undefined {
+  override connect(first?: AcquireOptions | ConnectCallback): Promise<pg.PoolClient & Disposable> | undefined {
     const stack = this.#engine.leaks.captureStack();
     if (typeof first !== "function") return this.#connect(first ?? {}, stack);
     void answer(this.#connect({}, stack), (error, client) =>
@@ -131,11 +135,20 @@ export class Pool extends PgPool implements Database, Service {
   }
 
   /**
+   * Takes a session of its own, to be disposed: `await using session = await pool.acquire()`. What it sets, locks,
+   * prepares or listens to is undone then, and whoever uses it afterwards is told so. Prefer `withSession` where a
+   * callback will do.
+   */
+  acquire(options: SessionOptions = {}): Promise<OwnedSession> {
+    return this.#engine.openSession(options, this.#engine.leaks.captureStack());
+  }
+
+  /**
    * Runs `use` on one connection: what it sets, locks, prepares or listens to is undone afterwards, in one round trip.
    */
   withSession<T>(use: (session: SessionHandle) => Promise<T>, options: SessionOptions = {}): Promise<T> {
     const stack = this.#engine.leaks.captureStack();
-    return this.#engine.withSession(use, options, stack);
+    return this.#engine.session(use, options, stack);
   }
 
   /**
@@ -145,7 +158,7 @@ export class Pool extends PgPool implements Database, Service {
    */
   withTransaction<T>(use: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     const stack = this.#engine.leaks.captureStack();
-    return this.#engine.withTransaction(use, options, stack);
+    return this.#engine.transaction(use, options, stack);
   }
 
   /** Reads a result row by row, a batch in memory at a time. The connection is held while the loop runs. */
@@ -158,12 +171,12 @@ export class Pool extends PgPool implements Database, Service {
   }
 
   /** Loads data by `copy … from stdin`. All rows or none; never retried. @returns how many rows were loaded */
-  copyFrom(sql: string, source: CopySource, options: Omit<SessionOptions, "timeoutMs"> = {}): Promise<number> {
+  copyFrom(sql: string, source: CopySource, options: SessionOptions = {}): Promise<number> {
     return copyFrom(this.#engine, sql, source, options, this.#engine.leaks.captureStack());
   }
 
   /** Unloads data by `copy … to stdout`, in pieces as the server sends them. */
-  copyTo(sql: string, options: Omit<SessionOptions, "timeoutMs"> = {}): AsyncGenerator<Buffer, void, undefined> {
+  copyTo(sql: string, options: SessionOptions = {}): AsyncGenerator<Buffer, void, undefined> {
     return copyTo(this.#engine, sql, options, this.#engine.leaks.captureStack());
   }
 
@@ -190,9 +203,12 @@ export class Pool extends PgPool implements Database, Service {
   /**
    * A stream of work that sees its own writes even on replicas. Pass its `token` to continue it elsewhere: in the
    * next request, in another process.
+   * @throws {InvalidSessionTokenError}
    */
-  session(token?: SessionToken): ReadYourWrites {
-    return new ReadYourWrites(this.#engine, token);
+  session(token?: SessionToken | string): ReadYourWrites {
+    if (token === undefined) return new ReadYourWrites(this.#engine, undefined);
+    const read = typeof token === "string" ? decodeSessionToken(token) : checkSessionToken(token);
+    return new ReadYourWrites(this.#engine, read);
   }
 
   /**
@@ -205,10 +221,35 @@ export class Pool extends PgPool implements Database, Service {
     await this.#engine.start();
   }
 
+  /**
+   * Opens connections until `count` are there on each server that is up, and keeps `min` from then on.
+   * @throws why the first that could not be made was not
+   */
+  async warmUp(count: number = this.#engine.options.min): Promise<void> {
+    await this.#engine.topology.start();
+    const up = this.#engine.topology.servers.filter(({ state }) => state === "up");
+    const { max } = this.#engine.options;
+    await Promise.all(up.map(({ connections }) => connections.warmUp(Math.min(count, max))));
+  }
+
+  /**
+   * Begins nothing new until `resume`: what is asked for meanwhile waits, as long as an acquire may take. Resolves with
+   * true when nothing runs any more, or with false when something still does after `timeoutMs`.
+   */
+  pause({ timeoutMs = this.#engine.options.drainTimeoutMs }: { readonly timeoutMs?: number } = {}): Promise<boolean> {
+    this.#engine.gate.close();
+    return this.#engine.quiet(timeoutMs);
+  }
+
+  /** Ends a pause: what waited goes on, in the order it came. */
+  resume(): void {
+    this.#engine.gate.open();
+  }
+
   /** Everything counted, and each server as last seen. Asks no server. */
   stats(): PoolStats {
-    const { options, topology, counters, leaks } = this.#engine;
-    return gatherStats(topology, options, counters, leaks.count);
+    const { options, topology, counters, leaks, gate } = this.#engine;
+    return gatherStats(topology, options, counters, { leaks: leaks.count, gate });
   }
 
   /** Whether the pool can do its work, from what its probes last saw: answers at once, whatever the servers do. */
@@ -225,6 +266,21 @@ export class Pool extends PgPool implements Database, Service {
   /** Connections checked out for longer than `leakThresholdMs` now, longest first. */
   leaks(): LeakReport[] {
     return this.#engine.leaks.current();
+  }
+
+  /**
+   * Makes these the replicas: those that are new join, those that are missing leave once what runs on them has ended.
+   * @throws {InvalidPoolOptionsError} for URLs that cannot be used, or when a provider says which servers there are
+   */
+  setReplicas(replicaUrls: NonNullable<PoolOptions["replicaUrls"]>): void {
+    const { options, topology } = this.#engine;
+    const problems: string[] = [];
+    if (topology.provider)
+      problems.push(`replicas come from the provider ${topology.provider.name}, not from setReplicas`);
+    if (options.probeIntervalMs === false) problems.push("probeIntervalMs is false: roles and lag could not be known");
+    const specs = options.newServers.replicasOf(replicaUrls, problems);
+    if (problems.length > 0) throw new InvalidPoolOptionsError(problems);
+    topology.setReplicas(specs);
   }
 
   /** Replaces every connection: idle ones now, lent ones when they come back. */
@@ -288,30 +344,32 @@ export class Pool extends PgPool implements Database, Service {
 
   /** A query object that drives the protocol itself: it has its connection until it ends. */
   async #submit(submittable: pg.Submittable): Promise<pg.QueryResult> {
-    const { connection, server } = await this.#engine.borrow({ target: "primary" }, undefined);
+    const { connection, server } = await this.#engine.borrow({ target: this.#engine.options.route.target }, undefined);
     connection.client.query(submittable);
     connection.client.once("drain", () => server.connections.release(connection));
     return submittable as unknown as pg.QueryResult;
   }
 
   async #connect(
-    { target = "primary", signal, timeoutMs }: AcquireOptions,
+    { target = this.#engine.options.route.target, signal, timeoutMs, priority }: AcquireOptions,
     stack: string | undefined,
-  ): Promise<pg.PoolClient> {
-    const { connection, server } = await this.#engine.borrow({ target, signal, timeoutMs }, stack);
-    const release = releaseOnce(connection, server);
+  ): Promise<pg.PoolClient & Disposable> {
+    const { connection, server } = await this.#engine.borrow({ target, signal, timeoutMs, priority }, stack);
+    const release = releaseOnce(connection, server, this.#engine.whole?.hold());
     connection.client.release = this.#lendsPipelined ? lendPipelined(connection, release) : release;
+    disposable(connection.client);
     registerClient(connection.client, { connection, server });
-    return connection.client;
+    return connection.client as pg.PoolClient & Disposable;
   }
 
   /** pg reads these off the instance, and so do the libraries that take a pool. */
-  #countFrom(servers: readonly Server[]): void {
-    const sum = (of: (server: Server) => number) => (): number => servers.reduce((total, each) => total + of(each), 0);
+  #countFrom(topology: { readonly servers: readonly Server[] }): void {
+    const sum = (of: (server: Server) => number) => (): number =>
+      topology.servers.reduce((total, each) => total + of(each), 0);
     const list =
       <T>(of: (server: Server) => T[]) =>
       (): T[] =>
-        servers.flatMap(of);
+        topology.servers.flatMap(of);
     const getters: Readonly<Record<string, () => unknown>> = {
       totalCount: sum(({ connections }) => connections.total),
       idleCount: sum(({ connections }) => connections.idle),
@@ -348,8 +406,9 @@ function facadeOptions(config: PoolConfig, options: ReturnType<typeof resolvePoo
   const { pipeline: _, ...rest } = config;
   const facade: pg.PoolConfig = { ...rest, max, min, maxUses, allowExitOnIdle };
   facade.idleTimeoutMillis = idleTimeoutMs === false ? 0 : idleTimeoutMs;
-  const connectionString = config.primaryUrl ?? config.connectionString;
-  if (connectionString !== undefined) facade.connectionString = connectionString;
+  // pg itself reads neither lists of hosts nor keywords: it is shown the first server.
+  const connectionString = options.servers[0]!.address.url;
+  if (connectionString !== "") facade.connectionString = connectionString;
   return facade;
 }
 
@@ -372,11 +431,34 @@ function lendPipelined(connection: Connection, release: Release): Release {
   };
 }
 
-function releaseOnce(connection: Connection, server: Server): Release {
+async function noteThenRelease(
+  connection: Connection,
+  server: Server,
+  error: Error | boolean | undefined,
+  noted: ReturnType<ReadYourWrites["hold"]>,
+): Promise<void> {
+  await noted(connection, server);
+  server.connections.release(connection, error);
+}
+
+/** `noted` is told of the position first, where the pool keeps count of what is written. */
+function releaseOnce(
+  connection: Connection,
+  server: Server,
+  noted: ReturnType<ReadYourWrites["hold"]> | undefined,
+): Release {
   let released = false;
   return (error) => {
     if (released) throw new DoubleReleaseError();
     released = true;
-    server.connections.release(connection, error);
+    if (noted) void noteThenRelease(connection, server, error, noted);
+    else server.connections.release(connection, error);
   };
+}
+
+/** Lets a client be given back by `using`; once for each connection. */
+function disposable(client: pg.PoolClient): void {
+  if (Symbol.dispose in client) return;
+  const release = { configurable: true, value: () => client.release() };
+  Object.defineProperties(client, { [Symbol.dispose]: release });
 }

@@ -17,6 +17,7 @@ export type ProbeOutcome =
 // name of the segment it writes, and a standby's from what it receives, where the role may see that.
 const probeSql = /* sql */ `
   select pg_is_in_recovery() as "inRecovery",
+         current_setting('default_transaction_read_only') = 'on' as "readOnly",
          current_setting('server_version_num')::int as "serverVersion",
          (select system_identifier::text from pg_catalog.pg_control_system()) as "systemIdentifier",
          case when pg_is_in_recovery()
@@ -28,7 +29,8 @@ const probeSql = /* sql */ `
 
 // For servers that hide their control file or their WAL, as some hosted ones do.
 const plainProbeSql = /* sql */ `
-  select pg_is_in_recovery() as "inRecovery", current_setting('server_version_num')::int as "serverVersion"`;
+  select pg_is_in_recovery() as "inRecovery", current_setting('server_version_num')::int as "serverVersion",
+         current_setting('default_transaction_read_only') = 'on' as "readOnly"`;
 
 /** Asks one server how it is, on a connection of its own that keeps no process alive. */
 export class Probe {
@@ -123,9 +125,10 @@ export class Probe {
 
 async function readRow(client: pg.Client, sql: string): Promise<Omit<Observation, "at" | "tookMs">> {
   const { rows } = await client.query<Record<keyof Observation, never>>(sql);
-  const { inRecovery, serverVersion, systemIdentifier, timeline, lsn } = rows[0]!;
+  const { inRecovery, readOnly, serverVersion, systemIdentifier, timeline, lsn } = rows[0]!;
   return {
     inRecovery,
+    readOnly,
     serverVersion,
     systemIdentifier: systemIdentifier ?? undefined,
     timeline: timeline ?? undefined,

@@ -1,14 +1,14 @@
+import type { Balanced, Balancer } from "./balance.ts";
 import type { Lag } from "./lag.ts";
 
 /** Where work is sent: to the primary, to a replica, or to whichever server is least busy. */
 export type Target = "primary" | "replica" | "any";
 
 /** What routing looks at; a `Server` is one. */
-export interface Candidate {
+export interface Candidate extends Balanced {
   readonly role: "primary" | "standby" | "unknown";
   readonly state: "up" | "suspect" | "down" | "refused";
   readonly lag: Lag | undefined;
-  readonly inFlight: number;
   readonly breaker: { readonly state: "closed" | "half-open" | "open" | "off" };
 }
 
@@ -23,28 +23,11 @@ export function unfitness(candidate: Candidate, limits: LagLimits): string | und
   const { role, state, lag, breaker } = candidate;
   if (role !== "standby") return role === "primary" ? "is a primary" : "its role is not known yet";
   if (state !== "up") return state === "suspect" ? "left its last probe unanswered" : `is ${state}`;
+  if (candidate.weight === 0) return "it is to serve no reads";
   if (breaker.state === "open") return "its circuit is open";
   if (lag && lag.lagMs > limits.maxReplicaLagMs) return `lags ${Math.round(lag.lagMs)} ms`;
   if (lag && lag.lagBytes > limits.maxReplicaLagBytes) return `lags ${lag.lagBytes} bytes`;
   return undefined;
-}
-
-/** The least busy of the candidates; among equals the choice is random, so that no order favours one. */
-export function leastBusy<C extends Candidate>(
-  candidates: readonly C[],
-  random: () => number = Math.random,
-): C | undefined {
-  let best: C | undefined;
-  let equals = 0;
-  for (const candidate of candidates) {
-    if (best === undefined || candidate.inFlight < best.inFlight) {
-      best = candidate;
-      equals = 1;
-    } else if (candidate.inFlight === best.inFlight && random() * ++equals < 1) {
-      best = candidate;
-    }
-  }
-  return best;
 }
 
 /**
@@ -55,10 +38,13 @@ export function chooseReplica<C extends Candidate>(
   candidates: readonly C[],
   limits: LagLimits,
   lastResort: boolean,
+  balance: Balancer,
 ): C | undefined {
   const fit = candidates.filter((candidate) => unfitness(candidate, limits) === undefined);
-  if (fit.length > 0 || !lastResort) return leastBusy(fit);
-  return leastBusy(
-    candidates.filter(({ role, state }) => role === "standby" && state !== "refused" && state !== "down"),
+  if (fit.length > 0 || !lastResort) return balance(fit);
+  return balance(
+    candidates.filter(
+      ({ role, state, weight }) => role === "standby" && weight > 0 && state !== "refused" && state !== "down",
+    ),
   );
 }

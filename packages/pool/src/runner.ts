@@ -2,10 +2,12 @@ import { type Clock, isDbError } from "@db/core";
 import { classifyError, type ErrorClass } from "./classify.ts";
 import { NoPrimaryError, NoReplicaError, type ServerEvidence } from "./errors.ts";
 import { StatementFailure, unwrapFailure } from "./failure.ts";
+import type { Gate } from "./gate.ts";
 import { describeView } from "./observation.ts";
 import type { ResolvedPoolOptions, RetryOptions } from "./options.ts";
 import { retryAfter, RetryBudget, type RetryDecision, type RetryPlan, withRetries } from "./retry.ts";
-import { chooseReplica, leastBusy, type Target, unfitness } from "./routing.ts";
+import { type Balancer, createBalancer } from "./balance.ts";
+import { chooseReplica, type Target, unfitness } from "./routing.ts";
 import type { Server } from "./server.ts";
 import type { Topology } from "./topology.ts";
 
@@ -41,17 +43,22 @@ export class Runner {
   readonly #clock: Clock;
   readonly #budget: RetryBudget | undefined;
   readonly #listener: RunnerListener;
+  readonly #balance: Balancer;
+  readonly #gate: Gate;
 
-  constructor(topology: Topology, options: ResolvedPoolOptions, listener: RunnerListener) {
+  constructor(topology: Topology, options: ResolvedPoolOptions, gate: Gate, listener: RunnerListener) {
+    this.#gate = gate;
     this.#topology = topology;
     this.#options = options;
     this.#clock = options.clock;
     this.#budget = options.retry ? new RetryBudget(options.retry) : undefined;
     this.#listener = listener;
+    this.#balance = createBalancer(options.loadBalance);
   }
 
   /** @throws what the last attempt threw, without the package's own wrapping */
   run<T>(job: Job<T>): Promise<T> {
+    if (!this.#gate.isOpen) return this.#gate.pass(job.signal).then(() => this.run(job));
     this.#budget?.earn();
     const trail: Trail = { tried: new Set(), server: undefined, since: this.#clock.now(), waitedFor: undefined };
     // What nearly always happens: the server is known and well, and the first attempt succeeds.
@@ -101,17 +108,24 @@ export class Runner {
     const { primary } = this.#topology;
     if (job.target === "any") {
       const fit = replicas.filter((server) => server === primary || !unfitness(server, this.#options));
-      return leastBusy(fit) ?? (await this.#primary(job, trail));
+      return this.#balance(fit) ?? (await this.#primary(job, trail));
     }
+    const { mode } = this.#options.route;
     const fallsBack = this.#options.replicaFallback === "primary" && primary !== undefined;
-    const replica = chooseReplica(replicas, this.#options, !fallsBack);
+    const replica = chooseReplica(replicas, this.#options, !fallsBack, this.#balance);
     if (replica) return replica;
-    if (this.#options.replicaFallback === "error") throw new NoReplicaError(evidenceOf(this.#topology, this.#options));
+    if (this.#options.replicaFallback === "error") {
+      // libpq's `read-only` is content with a primary whose sessions may not write.
+      if (mode === "read-only" && primary?.observation?.readOnly) return primary;
+      throw new NoReplicaError(evidenceOf(this.#topology, this.#options));
+    }
     return await this.#primary(job, trail);
   }
 
   async #primary({ signal }: Job<unknown>, trail: Trail): Promise<Server> {
     const { primary, hadPrimary } = this.#topology;
+    const refused = this.#options.route.mode === "read-write" && primary?.observation?.readOnly;
+    if (refused) throw new NoPrimaryError([{ server: primary.name, seen: "sessions there are read-only by default" }]);
     if (primary) return primary;
     const found = hadPrimary ? await this.#awaitPrimary(undefined, signal, trail) : undefined;
     if (found) return found;
@@ -142,6 +156,7 @@ export class Runner {
       void this.#topology.recheck();
       return this.#spend() === "no" ? "no" : "now";
     }
+    if (kind === "wrong-role" && this.#options.topology === "static") return job.readOnly ? "no" : this.#spend();
     if (kind === "wrong-role" && (await this.#isReallyPrimary(job, server))) return "no";
     return await this.#afterFailedPrimary(server, job, trail);
   }
@@ -204,7 +219,8 @@ function describeServer(server: Server, options: ResolvedPoolOptions): string {
 
 function verdictOf(error: unknown): ErrorClass {
   if (error instanceof StatementFailure) return error.verdict;
-  if (isDbError(error, "POOL_CIRCUIT_OPEN")) return { kind: "connection", retry: "always", evict: false };
+  if (isDbError(error, "POOL_CIRCUIT_OPEN") || isDbError(error, "POOL_SERVER_LEFT"))
+    return { kind: "connection", retry: "always", evict: false };
   // What did not come from a statement came from routing or connecting: nothing was sent.
   return classifyError(error, { phase: "connect" });
 }

@@ -1,3 +1,4 @@
+import type { Gate } from "./gate.ts";
 import { describeLoss, type LeakWatch } from "./leak.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { PoolSignals } from "./pool-events.ts";
@@ -11,9 +12,10 @@ export function listenToServers(of: {
   readonly counters: PoolCounters;
   readonly leaks: LeakWatch;
   readonly signals: PoolSignals;
+  readonly gate: Gate;
   readonly schemaChanged: () => void;
 }): ServerListener {
-  const { options, counters, leaks, signals, schemaChanged } = of;
+  const { options, counters, leaks, signals, gate, schemaChanged } = of;
   return {
     schemaChanged,
     connected: (client) => signals.connected(client),
@@ -31,7 +33,10 @@ export function listenToServers(of: {
       signals.lentFailed(lost, heard ? undefined : connection.client);
     },
     lent: (connection) => leaks.lent(connection),
-    returned: (connection) => leaks.returned(connection),
+    returned: (connection) => {
+      leaks.returned(connection);
+      gate.noted();
+    },
     leftOpen: (connection) => {
       counters.leftOpen += 1;
       const { server, checkout } = connection;

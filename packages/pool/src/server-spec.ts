@@ -1,12 +1,23 @@
 import { Client, type ClientConfig } from "pg";
 import { address, readAddresses, type ServerAddress } from "./address.ts";
+import { isConninfo, readConninfo } from "./conninfo.ts";
 import type { PoolConfig, PoolOptions } from "./options.ts";
 import { refusesWay, sslModes, type TlsWays, tlsWays } from "./tls-mode.ts";
+import type { TopologyMember } from "./topology-provider.ts";
+
+/** A replica, and which share of the reads it gets beside the others. */
+export interface WeightedReplica {
+  readonly url: string;
+  /** Compared with the weights of the others, 1 by default. 0: it stands by for a failover and serves no reads. */
+  readonly weight: number;
+}
 
 /** One server as configured. What it turns out to be is for the probe to say. */
 export interface ServerSpec {
   readonly address: ServerAddress;
   readonly configuredRole: "primary" | "replica";
+  /** Share of reads compared with other replicas; 0 gives it none. */
+  readonly weight: number;
   /** True when the password comes from a function that may answer differently the next time. */
   readonly refreshesPassword: boolean;
   /**
@@ -26,30 +37,64 @@ const poolOnly: ReadonlySet<string> = new Set(
   (
     "max min maxUses poolSize idleTimeoutMillis maxLifetimeSeconds connectionTimeoutMillis query_timeout log verify " +
     "onConnect Client Promise allowExitOnIdle connectionString primaryUrl replicaUrls applicationName logger clock " +
-    "retry circuitBreaker sslMode pipeline prepare compat"
+    "retry circuitBreaker sslMode pipeline prepare compat topology targetSessionAttrs loadBalance consistency tags " +
+    "sessionState leakAction"
   ).split(" "),
 );
+
+/** The servers a pool begins with, and how to make others for it. */
+export interface ResolvedServers {
+  readonly servers: readonly ServerSpec[];
+  /** A server the provider of the topology told of: as the first one configured, elsewhere. */
+  specOf(member: TopologyMember): ServerSpec;
+  /** Other replicas; adds what is wrong with them to `problems`. */
+  replicasOf(urls: PoolOptions["replicaUrls"], problems: string[]): ServerSpec[];
+}
 
 /** Finds the servers in the options; adds what is wrong with them to `problems`. */
 export function resolveServers(
   config: PoolConfig,
   merged: Pick<PoolOptions, "replicaUrls"> & { readonly keepAliveMs: number | false },
   problems: string[],
-): ServerSpec[] {
+): ResolvedServers {
   const base = clientBase(config, merged.keepAliveMs);
   const ways = readTls(config, problems);
   const primary = readAll("primaryUrl", config.primaryUrl ?? config.connectionString, problems);
-  const replicas = (merged.replicaUrls ?? []).flatMap((url, index) => readAll(`replicaUrls[${index}]`, url, problems));
+  const replicasOf: ResolvedServers["replicasOf"] = (replicaUrls = [], found) =>
+    replicaUrls.flatMap((each, index) => {
+      const { url, weight } = typeof each === "string" ? { url: each, weight: 1 } : each;
+      if (!(weight >= 0) || !Number.isFinite(weight)) {
+        found.push(`replicaUrls[${index}] has the weight ${String(weight)}, not a number from 0`);
+      }
+      const addresses = readAll(`replicaUrls[${index}]`, url, found);
+      return addresses.map((at) => spec(at, { configuredRole: "replica", weight }, base, ways));
+    });
   const specs = [
-    ...(primary.length > 0 ? primary : [unnamedServer(base)]).map((address) => spec(address, "primary", base, ways)),
-    ...replicas.map((address) => spec(address, "replica", base, ways)),
+    ...(primary.length > 0 ? primary : [unnamedServer(base)]).map((at) =>
+      spec(at, { configuredRole: "primary", weight: 1 }, base, ways),
+    ),
+    ...replicasOf(merged.replicaUrls, problems),
   ];
   const seen = new Set<string>();
   for (const { address } of specs) {
     if (seen.has(address.name)) problems.push(`${address.name} is listed twice`);
     seen.add(address.name);
   }
-  return specs;
+  return {
+    servers: specs,
+    replicasOf,
+    specOf: ({ host, port, role, weight = 1 }) => {
+      const { database, url } = specs[0]!.address;
+      const at = address({ host, port, database, url: url === "" ? "" : urlElsewhere(url, host, port) });
+      return spec(at, { configuredRole: role, weight }, url === "" ? { ...base, host, port } : base, ways);
+    },
+  };
+}
+
+/** The same URL with another host: same login, database and parameters. */
+function urlElsewhere(url: string, host: string, port: number): string {
+  const shown = host.includes(":") ? `[${host}]` : encodeURIComponent(host);
+  return url.replace(/^([^:/?#]*:\/\/(?:[^@/]*@)?)[^/?#]*/, (_, login: string) => `${login}${shown}:${port}`);
 }
 
 function readAll(option: string, url: string | undefined, problems: string[]): readonly ServerAddress[] {
@@ -59,14 +104,14 @@ function readAll(option: string, url: string | undefined, problems: string[]): r
     const { host, port, database } = new Client(url);
     return [address({ host, port, database, url })];
   }
-  const reading = readAddresses(url);
+  const reading = isConninfo(url) ? readConninfo(url) : readAddresses(url);
   problems.push(...reading.problems.map((problem) => `${option} ${problem}`));
   return reading.addresses;
 }
 
 function spec(
   at: ServerAddress,
-  configuredRole: "primary" | "replica",
+  of: Pick<ServerSpec, "configuredRole" | "weight">,
   base: ClientConfig,
   ways: TlsWays | undefined,
 ): ServerSpec {
@@ -74,7 +119,7 @@ function spec(
   const second = new WeakSet<Client>();
   return {
     address: at,
-    configuredRole,
+    ...of,
     refreshesPassword: typeof base.password === "function",
     newClient: (Class = Client, after) => {
       const ssl = after ? ways?.second : ways?.first;
@@ -103,7 +148,9 @@ function readTls(config: PoolConfig, problems: string[]): TlsWays | undefined {
   if (ways.second === undefined) return ways;
   const urls: readonly (readonly [string, string | undefined])[] = [
     ["primaryUrl", config.primaryUrl ?? config.connectionString],
-    ...(config.replicaUrls ?? []).map((url, index) => [`replicaUrls[${index}]`, url] as const),
+    ...(config.replicaUrls ?? []).map(
+      (each, index) => [`replicaUrls[${index}]`, typeof each === "string" ? each : each.url] as const,
+    ),
   ];
   for (const [name, url] of urls) {
     const said = /[?&](sslmode|ssl|sslnegotiation)=/.exec(url ?? "")?.[1];

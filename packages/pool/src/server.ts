@@ -39,17 +39,24 @@ export class Server {
   failure: string | undefined;
   lag: Lag | undefined;
   refusal: Refusal | undefined;
+  /** True while the provider of the topology takes it for the primary. */
+  named = false;
+  /** Share of reads compared with other replicas. */
+  weight: number;
   readonly #failureThreshold: number;
   #replayed = 0n;
   #silent = 0;
   #silentSince = 0;
   #reachable = true;
   #wasStandby = false;
+  readonly #trusted: "primary" | "replica" | undefined;
   #inRecovery: boolean | undefined;
 
   constructor(spec: ServerSpec, options: ResolvedPoolOptions, listener: ServerListener) {
     this.spec = spec;
     this.name = spec.address.name;
+    this.weight = spec.weight;
+    this.#trusted = options.topology === "static" ? spec.configuredRole : undefined;
     this.#failureThreshold = options.probeFailureThreshold;
     this.breaker = new Breaker(this.name, options.circuitBreaker, (state) => listener.breakerChanged(this, state));
     this.probe = new Probe(spec, options.probeTimeoutMs);
@@ -69,6 +76,7 @@ export class Server {
   }
 
   get role(): ServerRole {
+    if (this.#trusted !== undefined) return this.#trusted === "primary" ? "primary" : "standby";
     return this.#inRecovery === undefined ? "unknown" : this.#inRecovery ? "standby" : "primary";
   }
 
@@ -89,6 +97,7 @@ export class Server {
       reachable: this.#reachable,
       observation: this.observation,
       wasStandby: this.#wasStandby,
+      named: this.named,
       failure: this.failure,
     };
   }
@@ -111,7 +120,8 @@ export class Server {
       this.#inRecovery = outcome.observation.inRecovery;
       if (this.observation?.timeline !== outcome.observation.timeline) this.#replayed = 0n;
       this.observation = outcome.observation;
-      if (outcome.observation.inRecovery && outcome.observation.lsn) this.replayedTo(outcome.observation.lsn);
+      // Taken as it is, though it were less: a standby may have been made anew from an older copy.
+      if (outcome.observation.inRecovery) this.#replayed = parseLsn(outcome.observation.lsn ?? "0/0");
       this.#silent = 0;
       this.#reachable = true;
       this.failure = undefined;
@@ -119,6 +129,7 @@ export class Server {
       return;
     }
     this.failure = outcome.reason;
+    this.#replayed = 0n;
     if (outcome.failure === "error") {
       // It answers, so it lives; what it said before still holds.
       this.#silent = 0;
@@ -139,6 +150,12 @@ export class Server {
   /** The election found that the server changed sides or was settled; a fresh promotion counts once. */
   settled(): void {
     this.#wasStandby = this.#inRecovery === true;
+  }
+
+  /** It left the topology: it lends no more, and closes when what runs on it has ended. */
+  async leave(): Promise<void> {
+    await Promise.all([this.connections.drain(), this.probe.end()]);
+    this.breaker.shutdown();
   }
 
   async #cancel(connection: Connection, timeoutMs: number): Promise<void> {

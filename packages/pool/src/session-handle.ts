@@ -1,7 +1,7 @@
 import type { Queryable } from "@db/core";
 import type pg from "pg";
 import type { Connection } from "./connection.ts";
-import { SessionEndedError } from "./errors.ts";
+import { DoubleReleaseError, SessionEndedError } from "./errors.ts";
 import { StatementFailure } from "./failure.ts";
 import { classifyStatementError, runStatement, type Statement, type StatementHost } from "./statement.ts";
 
@@ -77,5 +77,35 @@ export class SessionHandle implements Queryable {
       if (verdict.evict) this.broken ??= new StatementFailure(error, verdict);
       throw error;
     }
+  }
+}
+
+/** A session that is held until it is disposed: `await using session = await pool.acquire()`. */
+export class OwnedSession extends SessionHandle implements AsyncDisposable {
+  readonly #giveBack: (session: SessionHandle) => Promise<void>;
+  #given: Promise<void> | undefined;
+
+  constructor(
+    connection: Connection,
+    host: StatementHost,
+    defaults: SessionHandle["defaults"],
+    giveBack: (session: SessionHandle) => Promise<void>,
+  ) {
+    super(connection, host, defaults);
+    this.#giveBack = giveBack;
+  }
+
+  /**
+   * Gives the connection back, with all that was set, locked, prepared or listened to undone.
+   * @throws {DoubleReleaseError} the second time
+   */
+  release(): Promise<void> {
+    if (this.#given) return Promise.reject(new DoubleReleaseError());
+    this.#given = this.end().then(() => this.#giveBack(this));
+    return this.#given;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (this.#given ?? this.release());
   }
 }

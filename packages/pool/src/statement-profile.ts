@@ -1,3 +1,4 @@
+import { changeOfSession } from "./session-state.ts";
 import { isSingleQuery } from "./sql-text.ts";
 
 /** What is known of one statement text: whether it may share a connection, how long it takes, what it is called. */
@@ -7,6 +8,8 @@ export class StatementProfile {
   readonly single: boolean;
   /** It only reads, waits for nobody's row locks, and neither uses nor changes the state of its session. */
   readonly shareable: boolean;
+  /** What it would leave behind in its session, in SQL's word for it. */
+  readonly changesSession: string | undefined;
   uses = 0;
   /** Moving average of its time on the server, milliseconds. */
   averageMs = 0;
@@ -25,6 +28,7 @@ export class StatementProfile {
     this.epoch = epoch;
     this.single = isSingleQuery(text);
     this.shareable = this.single && onlyReads(text);
+    this.changesSession = changeOfSession(text);
   }
 
   took(durationMs: number): void {

@@ -1,9 +1,10 @@
 import { AbortedError, isConnectionError, isDbError, sqlStateOf } from "@db/core";
 import type pg from "pg";
-import { classifyError } from "./classify.ts";
+import { classifyError, isDriverClosed } from "./classify.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionLostError, QueryTimeoutError } from "./errors.ts";
 import { isSingleQuery } from "./sql-text.ts";
+import type { Priority } from "./wait-queue.ts";
 
 /** One statement on its way to a server. */
 export interface Statement {
@@ -11,6 +12,18 @@ export interface Statement {
   readonly values: readonly unknown[] | undefined;
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number | false;
+  /** Its place among those who wait for a connection. */
+  readonly priority?: Priority | undefined;
+  /** False keeps it from being prepared. */
+  readonly prepare?: boolean | undefined;
+  /** Its text without the tags that change from use to use; such a statement is neither prepared nor shared. */
+  readonly untagged?: string;
+}
+
+/** What is no text is for pg to refuse. */
+export function statementText(config: Statement["config"]): string {
+  const text: unknown = typeof config === "string" ? config : config.text;
+  return typeof text === "string" ? text : "";
 }
 
 /** What running a statement needs from its surroundings. */
@@ -70,6 +83,9 @@ export function classifyStatementError(
   return classifyError(error, { phase: ended ? "unsent" : phase, singleStatement: isSingleQuery(text) });
 }
 
+/** A cancel is asked for again after this long without an answer. */
+const repeatCancelMs = 250;
+
 /** Waits for what runs on a connection, and cancels it on the server at its bound or when its signal fires. */
 export async function stoppable<T>(
   running: Promise<T>,
@@ -78,7 +94,8 @@ export async function stoppable<T>(
   host: StatementHost,
 ): Promise<T> {
   let why: "timeout" | "abort" | undefined;
-  let cancelling: Promise<void> | undefined;
+  let cancelling: Promise<unknown> | undefined;
+  let repetition: NodeJS.Timeout | undefined;
   let escalation: NodeJS.Timeout | undefined;
   const stop = (reason: "timeout" | "abort"): void => {
     if (why !== undefined) return;
@@ -86,6 +103,10 @@ export async function stoppable<T>(
     host.stopped(reason);
     escalation = setTimeout(() => connection.destroySocket(), host.cancelTimeoutMs);
     cancelling = host.cancel(connection);
+    // One that overtook the statement it was meant for found nothing to cancel.
+    repetition = setInterval(() => {
+      cancelling = Promise.all([cancelling, host.cancel(connection)]);
+    }, repeatCancelMs);
   };
   const abort = (): void => stop("abort");
   const timer = timeoutMs === false ? undefined : setTimeout(() => stop("timeout"), timeoutMs);
@@ -103,6 +124,7 @@ export async function stoppable<T>(
   } finally {
     clearTimeout(timer);
     clearTimeout(escalation);
+    clearInterval(repetition);
     signal?.removeEventListener("abort", abort);
     // A late cancel would hit the next statement of this backend: wait until the server has taken note.
     await cancelling;
@@ -114,6 +136,7 @@ export function explain(
   error: unknown,
   { server, phase, brokenBy }: Pick<Connection, "server" | "phase" | "brokenBy">,
 ): unknown {
-  if (isDbError(error) || sqlStateOf(error) !== undefined || !isConnectionError(error)) return error;
+  if (isDbError(error) || sqlStateOf(error) !== undefined) return error;
+  if (!isConnectionError(error) && !isDriverClosed(error)) return error;
   return new ConnectionLostError({ server, phase, cause: brokenBy ?? error });
 }

@@ -2,6 +2,7 @@ import type { BreakerState } from "./breaker.ts";
 import { Histogram, type HistogramSnapshot } from "./histogram.ts";
 import type { Server, ServerRole, ServerState } from "./server.ts";
 import type { Topology } from "./topology.ts";
+import type { ProviderStats } from "./topology-provider.ts";
 
 /** One server as the pool sees it now. Plain data. */
 export interface ServerStats {
@@ -11,6 +12,8 @@ export interface ServerStats {
   readonly breaker: BreakerState;
   /** Why it is not up, in words. */
   readonly reason: string | undefined;
+  /** `max`, or fewer since the server said that it was full. */
+  readonly allowed: number;
   readonly total: number;
   readonly idle: number;
   readonly checkedOut: number;
@@ -42,7 +45,9 @@ export interface PoolStats {
   readonly idle: number;
   readonly checkedOut: number;
   readonly connecting: number;
+  /** Waiting for a connection, or for the pool to go on while it is paused. */
   readonly waiting: number;
+  readonly paused: boolean;
   /** Checked out, as a share of what all servers together allow: 0 to 1. */
   readonly utilization: number;
   /** Statements that ended, through the pool's own calls; those on a client taken by `connect()` are not seen. */
@@ -60,6 +65,8 @@ export interface PoolStats {
   /** Connections given back inside a transaction, and rolled back. */
   readonly leftOpen: number;
   readonly idleFailures: number;
+  /** Who tells which servers there are; undefined when the options alone do. */
+  readonly provider: ProviderStats | undefined;
   readonly servers: readonly ServerStats[];
 }
 
@@ -93,7 +100,7 @@ export function gatherStats(
   topology: Topology,
   { max, min }: { readonly max: number; readonly min: number },
   counters: PoolCounters,
-  leaks: number,
+  { leaks, gate }: { readonly leaks: number; readonly gate: { readonly isOpen: boolean; readonly waiting: number } },
 ): PoolStats {
   const servers = topology.servers.map((server) => serverStats(server, topology.primary === server));
   const sum = (of: (server: ServerStats) => number): number => servers.reduce((total, each) => total + of(each), 0);
@@ -108,13 +115,15 @@ export function gatherStats(
     total: sum((server) => server.total),
     idle: sum((server) => server.idle),
     connecting: sum((server) => server.connecting),
-    waiting: sum((server) => server.waiting),
+    waiting: gate.waiting + sum((server) => server.waiting),
+    paused: !gate.isOpen,
     utilization: checkedOut / (max * servers.length),
     queries: queryMs.count,
     averageQueryMs: queryMs.meanMs,
     queryTime: queryMs.snapshot(),
     acquireTimeouts: sum((server) => server.acquireTimeouts),
     failovers: topology.failovers,
+    provider: topology.provider,
     servers,
   };
 }
@@ -123,13 +132,14 @@ function serverStats(server: Server, elected: boolean): ServerStats {
   // A server that could write when last seen is not the primary unless it was elected.
   const role = server.role === "primary" && !elected ? "unknown" : server.role;
   const { name, state, breaker, connections, observation, lag } = server;
-  const { total, idle, checkedOut, connecting, waiting, counters } = connections;
+  const { allowed, total, idle, checkedOut, connecting, waiting, counters } = connections;
   return {
     name,
     role,
     state,
     breaker: breaker.state,
     reason: server.refusal?.seen ?? server.failure,
+    allowed,
     total,
     idle,
     checkedOut,

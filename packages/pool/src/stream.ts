@@ -1,3 +1,4 @@
+import { AbortedError } from "@db/core";
 import Cursor from "pg-cursor";
 import type { Engine, SessionOptions } from "./engine.ts";
 import { classifyError } from "./classify.ts";
@@ -20,8 +21,17 @@ export async function* streamRows<Row extends object>(
   options: StreamOptions,
   stack: string | undefined,
 ): AsyncGenerator<Row, void, undefined> {
-  const { target = "primary", signal, timeoutMs = engine.options.queryTimeoutMs, batchSize = 1_000 } = options;
-  const { connection, server } = await engine.borrow({ target, signal }, stack);
+  const {
+    target = engine.options.route.target,
+    signal,
+    timeoutMs = engine.options.queryTimeoutMs,
+    batchSize = 1_000,
+  } = options;
+  const { connection, server } = await engine.borrow({ target, signal, priority: options.priority }, stack);
+  if (signal?.aborted) {
+    server.connections.release(connection);
+    throw new AbortedError("aborted before the statement was sent", { cause: signal.reason });
+  }
   const cursor = connection.client.query(new Cursor<Row>(text, values ? [...values] : []));
   connection.lastStatement = text;
   let broken: unknown;

@@ -1,11 +1,16 @@
 import { AbortedError, type Clock, type Logger } from "@db/core";
-import { electPrimary } from "./election.ts";
+import { electPrimary, trustNames } from "./election.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { PrimaryPositions } from "./lag.ts";
+import { Membership } from "./membership.ts";
 import { type Election, noElection } from "./observation.ts";
+import { ServerLeftError } from "./errors.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
+import { plainRoute } from "./target-session.ts";
 import type { ProbeOutcome } from "./probe.ts";
 import type { Server, ServerState } from "./server.ts";
+import type { ServerSpec } from "./server-spec.ts";
+import type { ProviderStats, TopologyMember } from "./topology-provider.ts";
 
 /** A new primary took over. */
 export interface Failover {
@@ -16,16 +21,27 @@ export interface Failover {
   readonly at: string;
 }
 
+/** Servers that joined or left, by name. */
+export interface MembershipChange {
+  readonly joined: readonly string[];
+  readonly left: readonly string[];
+}
+
 /** What the topology tells the pool. */
 export interface TopologyListener {
   failedOver(failover: Failover): void;
+  membersChanged(change: MembershipChange): void;
   stateChanged(of: { server: string; from: ServerState; to: ServerState; reason: string | undefined }): void;
 }
 
-/** Keeps the servers probed, elects the primary, measures lag. */
+/** Keeps the servers probed, elects the primary, measures lag, lets servers join and leave. */
 export class Topology {
-  readonly servers: readonly Server[];
+  #servers: readonly Server[];
   failovers = 0;
+  readonly #make: (spec: ServerSpec) => Server;
+  readonly #options: ResolvedPoolOptions;
+  readonly #membership: Membership | undefined;
+  readonly #leaving = new Set<Promise<void>>();
   readonly #intervalMs: number | false;
   readonly #listener: TopologyListener;
   readonly #clock: Clock;
@@ -41,18 +57,39 @@ export class Topology {
   #asked = false;
   #ended = false;
 
-  constructor(servers: readonly Server[], options: ResolvedPoolOptions, listener: TopologyListener) {
-    this.servers = servers;
+  constructor(make: (spec: ServerSpec) => Server, options: ResolvedPoolOptions, listener: TopologyListener) {
+    this.#make = make;
+    this.#options = options;
+    this.#servers = options.servers.map(make);
     this.#intervalMs = options.probeIntervalMs;
     this.#listener = listener;
     this.#clock = options.clock;
     this.#logger = options.logger;
+    const { topology, clock, logger, route } = options;
+    this.#choosy = typeof topology === "object" || (route !== plainRoute && route.target !== "any");
+    if (typeof topology === "object") {
+      const changed = (members: readonly TopologyMember[]): void => this.#told(members);
+      this.#membership = new Membership({ provider: topology, clock, logger, changed });
+    }
   }
 
-  /** With one server there is nothing to choose: whatever it is, it is the one that was named. */
-  get only(): Server | undefined {
-    return this.servers.length === 1 ? this.servers[0] : undefined;
+  get servers(): readonly Server[] {
+    return this.#servers;
   }
+
+  /** What is known of who tells which servers there are. */
+  get provider(): ProviderStats | undefined {
+    return this.#membership?.stats;
+  }
+
+  /**
+   * With one server there is nothing to choose: whatever it is, it is the one that was named. Unless it must be of a
+   * kind, or others may join it.
+   */
+  get only(): Server | undefined {
+    return this.#servers.length === 1 && !this.#choosy ? this.#servers[0] : undefined;
+  }
+  readonly #choosy: boolean;
 
   get primary(): Server | undefined {
     return this.only ?? this.#primary;
@@ -60,7 +97,7 @@ export class Topology {
 
   /** The primary once every server was asked: until then it is not for sure. */
   get settledPrimary(): Server | undefined {
-    return this.#asked ? this.#primary : undefined;
+    return this.#asked && this.#options.route.mode === undefined ? this.#primary : undefined;
   }
 
   get election(): Election {
@@ -134,8 +171,59 @@ export class Topology {
     return undefined;
   }
 
+  /** Makes these, and the configured primary's hosts, the servers there are. Those already here stay as they are. */
+  setReplicas(specs: readonly ServerSpec[]): void {
+    const replicas = new Map(specs.map((spec) => [spec.address.name, spec]));
+    const stay = (server: Server): boolean => server.spec.configuredRole === "primary" || replicas.has(server.name);
+    for (const server of this.#servers) server.weight = replicas.get(server.name)?.weight ?? server.weight;
+    this.#change(specs, stay);
+  }
+
+  #told(members: readonly TopologyMember[]): void {
+    if (this.#ended) return;
+    const named = members.find(({ role }) => role === "primary");
+    const specs = members.map((member) => this.#options.newServers.specOf(member));
+    const byName = new Map(specs.map((spec, index) => [spec.address.name, members[index]!]));
+    const before = this.#servers.find((server) => server.named)?.name;
+    this.#change(specs, ({ name }) => byName.has(name));
+    for (const server of this.#servers) {
+      const member = byName.get(server.name)!;
+      server.named = member === named;
+      server.weight = member.weight ?? 1;
+    }
+    const now = this.#servers.find((server) => server.named)?.name;
+    // The probes find out what became of it sooner than at their next turn.
+    if (before !== now && this.#asked) void this.recheck();
+  }
+
+  #change(specs: readonly ServerSpec[], stay: (server: Server) => boolean): void {
+    const left = this.#servers.filter((server) => !stay(server));
+    const known = new Set(this.#servers.map(({ name }) => name));
+    const joined = specs.filter(({ address }) => !known.has(address.name)).map((spec) => this.#make(spec));
+    if (left.length === 0 && joined.length === 0) return;
+    this.#servers = [...this.#servers.filter(stay), ...joined];
+    for (const server of left) this.#letGo(server);
+    if (this.started) for (const server of joined) void this.#probe(server);
+    if (this.#asked) this.#elect();
+    const change = { joined: joined.map(({ name }) => name), left: left.map(({ name }) => name) };
+    this.#logger.info(change, "servers joined or left");
+    this.#listener.membersChanged(change);
+    for (const wake of this.#electionWaiters) wake();
+  }
+
+  #letGo(server: Server): void {
+    clearTimeout(this.#timers.get(server));
+    this.#timers.delete(server);
+    // Who waits for it is served by others: what it was asked fails as a connection does, and is tried elsewhere.
+    server.connections.rejectWaiting(new ServerLeftError(server.name));
+    const leaving = server.leave().finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+  }
+
   async end(): Promise<void> {
     this.#ended = true;
+    await this.#membership?.end();
+    await Promise.all(this.#leaving);
     for (const timer of this.#timers.values()) clearTimeout(timer);
     for (const wake of this.#electionWaiters) wake();
     await Promise.all(this.servers.map((server) => server.probe.end()));
@@ -143,7 +231,8 @@ export class Topology {
   }
 
   async #askFirst(): Promise<void> {
-    await this.#ask();
+    // The provider and the servers that were named are asked together: whoever is away delays nobody.
+    await Promise.all([this.#ask(), this.#membership?.ask().then(() => this.#ask())]);
     // Nobody is elected before everybody was asked: the first to answer need not be the right one.
     this.#asked = true;
     this.#elect();
@@ -161,7 +250,7 @@ export class Topology {
   async #probe(server: Server): Promise<void> {
     clearTimeout(this.#timers.get(server));
     const outcome = await server.probe.run();
-    if (this.#ended) return;
+    if (this.#ended || !this.#servers.includes(server)) return;
     this.#observed(server, outcome);
     if (this.#intervalMs === false) return;
     clearTimeout(this.#timers.get(server));
@@ -179,7 +268,8 @@ export class Topology {
   }
 
   #elect(): void {
-    const election = electPrimary(
+    const elect = this.#options.topology === "static" ? trustNames : electPrimary;
+    const election = elect(
       this.servers.map(({ view }) => view),
       this.#election,
     );

@@ -2,14 +2,18 @@ import { type Database, quoteIdentifier } from "@db/core";
 import type pg from "pg";
 import { classifyError } from "./classify.ts";
 import type { Connection } from "./connection.ts";
+import type { Consistency } from "./consistency.ts";
+import type { QueryOptions } from "./engine.ts";
 import {
   ConnectionLostError,
+  InvalidSettingError,
   QueryTimeoutError,
   TransactionOutcomeUnknownError,
   TransactionRolledBackError,
 } from "./errors.ts";
 import { StatementFailure } from "./failure.ts";
 import type { Target } from "./routing.ts";
+import type { Priority } from "./wait-queue.ts";
 import type { SessionHandle, StatementInput, StatementOptions } from "./session-handle.ts";
 
 /** How a transaction runs. */
@@ -31,6 +35,10 @@ export interface TransactionOptions {
   /** Bound of the whole callback: the running statement is cancelled and the transaction rolled back. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Its place among those who wait for a connection. Default `normal`. */
+  readonly priority?: Priority;
+  /** What it sees where it reads on a replica. Default: the pool's `consistency`. */
+  readonly consistency?: Consistency;
   /**
    * Asks for the transaction's id before COMMIT, one round trip, so that a COMMIT whose answer was lost can be looked
    * up on the same server instead of ending in `TransactionOutcomeUnknownError`. Default `false`.
@@ -60,10 +68,43 @@ export function beginStatements(options: TransactionOptions): StatementInput[] {
   if (isolation !== undefined) words.push(`isolation level ${isolation}`);
   if (readOnly !== undefined) words.push(readOnly ? "read only" : "read write");
   if (deferrable !== undefined) words.push(deferrable ? "deferrable" : "not deferrable");
-  const entries = Object.entries(settings);
+  const entries = checkSettings(settings);
   if (entries.length === 0) return [words.join(" ")];
   const calls = entries.map((_, index) => `pg_catalog.set_config($${2 * index + 1}, $${2 * index + 2}, true)`);
   return [words.join(" "), { text: `select ${calls.join(", ")}`, values: entries.flat() }];
+}
+
+/** The transaction of one statement that has settings of its own. */
+export function settingsTransaction(
+  { settings = {}, target, signal, priority, consistency }: QueryOptions,
+  defaultTarget: Target,
+): TransactionOptions {
+  const where = target ?? defaultTarget;
+  return {
+    settings,
+    target: where,
+    ...(where === "primary" ? {} : { readOnly: true }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(consistency === undefined ? {} : { consistency }),
+  };
+}
+
+/**
+ * The settings, each of which may be one. `set_config` takes them as parameters, so nothing in them is ever read as SQL.
+ * @throws {InvalidSettingError}
+ */
+export function checkSettings(settings: Readonly<Record<string, string>>): [name: string, value: string][] {
+  const entries = Object.entries(settings);
+  for (const [name, value] of entries) {
+    if (!/^[A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)*$/.test(name)) {
+      throw new InvalidSettingError(name, "is not named as a setting can be");
+    }
+    if (typeof value !== "string") throw new InvalidSettingError(name, `is ${typeof value}, not text`);
+    if (value.includes("\0"))
+      throw new InvalidSettingError(name, "holds a zero byte, which PostgreSQL has no text for");
+  }
+  return entries;
 }
 
 /** Makes the transaction a callback sees from the session it runs on. */

@@ -28,7 +28,7 @@ export class PoolView implements Database {
     options: Omit<SessionOptions, "target"> = {},
   ): Promise<T> {
     const stack = this.#engine.leaks.captureStack();
-    return this.#engine.withSession(use, { ...options, target: this.target }, stack);
+    return this.#engine.session(use, { ...options, target: this.target }, stack);
   }
 
   /** On replicas the transaction is read-only. */
@@ -39,6 +39,6 @@ export class PoolView implements Database {
     const stack = this.#engine.leaks.captureStack();
     const readOnly = this.target === "primary" ? options.readOnly : true;
     const mode = readOnly === undefined ? {} : { readOnly };
-    return this.#engine.withTransaction(use, { ...options, ...mode, target: this.target }, stack);
+    return this.#engine.transaction(use, { ...options, ...mode, target: this.target }, stack);
   }
 }

@@ -2,6 +2,11 @@ import { AbortedError } from "@db/core";
 import type { Connection } from "./connection.ts";
 import type { Histogram } from "./histogram.ts";
 
+/** Who is served first while connections are short. */
+export type Priority = "high" | "normal" | "low";
+
+const ranks: Readonly<Record<Priority, number>> = { high: 0, normal: 1, low: 2 };
+
 /** One wish for a connection. */
 export interface AcquireRequest {
   /** True when application code will hold it. */
@@ -11,6 +16,8 @@ export interface AcquireRequest {
   readonly signal?: AbortSignal | undefined;
   /** Replaces `acquireTimeoutMs`. */
   readonly timeoutMs?: number | undefined;
+  /** Default `normal`. */
+  readonly priority?: Priority | undefined;
 }
 
 interface Waiter {
@@ -20,7 +27,7 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
-/** Callers waiting for a connection, first come, first served, each for as long as it allows. */
+/** Callers waiting for a connection: the more urgent first, then first come, first served; each for as long as it allows. */
 export class WaitQueue {
   readonly #waiters: Waiter[] = [];
   readonly #waitMs: Histogram;
@@ -69,8 +76,26 @@ export class WaitQueue {
       reject: (error) => (settle(), reject(error)),
     };
     signal?.addEventListener("abort", abort, { once: true });
-    this.#waiters.push(waiter);
+    this.#place(waiter);
     return promise;
+  }
+
+  /** Behind everybody at least as urgent. */
+  #place(waiter: Waiter): void {
+    const rank = rankOf(waiter.request);
+    let index = this.#waiters.length;
+    while (index > 0 && rankOf(this.#waiters[index - 1]!.request) > rank) index -= 1;
+    if (index === this.#waiters.length) this.#waiters.push(waiter);
+    else this.#waiters.splice(index, 0, waiter);
+  }
+
+  /** Turns away the last of those less urgent than this one. @returns false when there is none */
+  displace(request: AcquireRequest, error: () => Error): boolean {
+    const last = this.#waiters.at(-1);
+    if (!last || rankOf(last.request) <= rankOf(request)) return false;
+    this.#waiters.pop();
+    last.reject(error());
+    return true;
   }
 
   /** Takes the one who has waited longest out of the queue. */
@@ -86,6 +111,10 @@ export class WaitQueue {
       waiter.reject(error);
     }
   }
+}
+
+function rankOf({ priority = "normal" }: AcquireRequest): number {
+  return ranks[priority];
 }
 
 export function aborted(signal: AbortSignal): AbortedError {
