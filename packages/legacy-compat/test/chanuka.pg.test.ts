@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -213,6 +214,21 @@ describe("DatabaseService", () => {
     });
     await databaseService.shutdown();
     expect(pool.ended).toBe(true);
+  });
+
+  test("keeps its first pool when it is initialised again, and tells of another one", async () => {
+    await getDatabaseOrchestrator().initialize();
+    initialize();
+    initialize();
+    const warned = once(process, "warning") as Promise<[Error & { code: string }]>;
+    const other = cluster.createPool({ max: 1 });
+    databaseService.initialize(other);
+    const [warning] = await warned;
+    expect(warning).toMatchObject({ name: "DeprecationWarning", code: "DB_LEGACY_CONFIGURATIONS" });
+    expect(warning.message).toContain("works on another pool already");
+    await databaseService.withTransaction((client) => client.query("select 1"));
+    expect(other.totalCount).toBe(0);
+    await other.end();
   });
 
   test("finishes what runs at its shutdown and refuses what comes after", async () => {

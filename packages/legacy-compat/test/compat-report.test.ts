@@ -76,6 +76,26 @@ describe("deprecation warnings", () => {
 
   test("are silenced by the switch of Node", () => {
     expect(runNode(["--no-deprecation"], useSome).stderr.trim()).toBe("imported");
+    const { stderr } = runNode(["--disable-warning=DB_LEGACY_INITIALIZE_DATABASE_MANAGER"], useSome);
+    expect(stderr).not.toContain("DB_LEGACY_INITIALIZE_DATABASE_MANAGER");
+    expect(stderr).toContain("DB_LEGACY_CREATE_TEST_DATABASE_CONFIG");
+  });
+});
+
+describe("two copies in one process", () => {
+  test("are told once, and counted together", () => {
+    // The sources and what is built of them are two copies.
+    const { stdout, stderr } = runNode(
+      [],
+      `const one = await import("@db/legacy-compat/chanuka");
+       const two = await import("./dist/chanuka/index.js");
+       for (const { createTestDatabaseConfig } of [one, two, one]) createTestDatabaseConfig();
+       const { copies, names } = (await import("@db/legacy-compat")).compatReport();
+       console.log(copies, names[0].uses);`,
+    );
+    expect(stdout.trim()).toBe("2 3");
+    expect(stderr.match(/\[DB_LEGACY_COPIES\]/g)).toHaveLength(1);
+    expect(stderr).toContain("two copies of @db/legacy-compat run in this process");
   });
 });
 

@@ -110,21 +110,15 @@ export class DatabaseService {
   async executeQuery<T>(
     operation: () => PromiseLike<T>,
     operationName: string = "query",
-    { idempotent = false }: ExecuteOptions = {},
+    options?: ExecuteOptions,
   ): Promise<DatabaseResult<T>> {
     recordUse("databaseService");
     const startedAt = performance.now();
     let retries = 0;
-    const failed = (error: unknown): DatabaseResult<T> => {
-      this.#counters.failedQueries += 1;
-      legacyLogger().error({ operation: operationName, retries, err: error }, `operation failed: ${messageOf(error)}`);
-      const executionTime = performance.now() - startedAt;
-      return { success: false, error: asError(error), executionTime, retries };
-    };
     this.#counters.totalQueries += 1;
     for (;;) {
       const refusal = this.#refusal(operationName);
-      if (refusal) return failed(refusal);
+      if (refusal) return this.#failed(operationName, refusal, startedAt, retries);
       try {
         const data = await operation();
         this.#circuit.succeeded();
@@ -135,8 +129,9 @@ export class DatabaseService {
         if (isServerFailure(error)) this.#circuit.failed(error);
         // A server that answers with an error of the statement is there.
         else this.#circuit.succeeded();
-        if (retries >= retry.most || !mayRetry(error, idempotent) || !(await this.#pause(retries)))
-          return failed(error);
+        if (retries >= retry.most || !mayRetry(error, options?.idempotent ?? false) || !(await this.#pause(retries))) {
+          return this.#failed(operationName, error, startedAt, retries);
+        }
         retries += 1;
         this.#counters.retries += 1;
       }
@@ -212,6 +207,12 @@ export class DatabaseService {
         .finally(() => (this.#pool = undefined));
     }
     return this.#shutdown ?? Promise.resolve();
+  }
+
+  #failed(operation: string, error: unknown, startedAt: number, retries: number): DatabaseResult<never> {
+    this.#counters.failedQueries += 1;
+    legacyLogger().error({ operation, retries, err: error }, `operation failed: ${messageOf(error)}`);
+    return { success: false, error: asError(error), executionTime: performance.now() - startedAt, retries };
   }
 
   #refusal(operation: string): Error | undefined {
