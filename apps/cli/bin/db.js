@@ -14,5 +14,8 @@ if (major < 22 || (major === 22 && minor < 15)) {
   process.stderr.write(`error: Node ${process.versions.node} is too old for db: 22.15 or later is needed\n`);
   process.exit(2);
 }
+// What was compiled once is read back at the next start.
+const { enableCompileCache } = await import("node:module");
+enableCompileCache();
 await import(isWal ? "../dist/wal-main.js" : "../dist/main.js");
 answered = true;

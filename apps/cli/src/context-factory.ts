@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { type Config, type LoadedConfig, loadConfig, type Profile, profiles } from "@db/config";
-import { type Application, createOrchestrator, type Orchestrator } from "@db/orchestrator";
+import type { Application, Orchestrator } from "@db/orchestrator";
+import type { OpenedMigrations } from "@db/orchestrator/migrations";
 import { loadApplication } from "./application.ts";
 import { type Input, text, toggle } from "./command.ts";
 import type { ConfigRequest, Context } from "./context.ts";
@@ -42,6 +43,7 @@ export function createContext(options: {
   let flags: Promise<Record<string, unknown>> | undefined;
   let config: Config | undefined;
   let orchestrator: Orchestrator | undefined;
+  let opened: OpenedMigrations | undefined;
   let local: LocalDatabase | undefined;
   let application: Promise<Application | undefined> | undefined;
 
@@ -97,6 +99,7 @@ export function createContext(options: {
     orchestrator: async (request = {}) => {
       if (orchestrator) return orchestrator;
       const loaded = request.config ?? (await load());
+      const { createOrchestrator } = await import("@db/orchestrator");
       orchestrator = createOrchestrator(loaded.config, {
         application: request.application ?? (await context.application()),
         readOnly: request.readOnly ?? false,
@@ -108,17 +111,35 @@ export function createContext(options: {
       options.defer(() => made.close());
       return made;
     },
+    migrations: async () => {
+      if (opened) return opened.migrations;
+      const loaded = await load();
+      const { openMigrations } = await import("@db/orchestrator/migrations");
+      opened = openMigrations(loaded.config, {
+        application: await context.application(),
+        auditFile: local?.auditFile ?? auditFileOf(loaded.config, host.cwd),
+        logger,
+        backup: async (call) => (await context.orchestrator({ config: loaded })).backups.run(call),
+      });
+      const made = opened;
+      options.defer(async () => made[Symbol.asyncDispose]());
+      return made.migrations;
+    },
     confirm: options.confirm,
     defer: options.defer,
   };
-  return { context, target: () => targetOf(config, orchestrator), production: () => config?.profile === "production" };
+  return {
+    context,
+    target: () => targetOf(config, orchestrator?.used.includes("pool") ? orchestrator.pool : opened?.pool),
+    production: () => config?.profile === "production",
+  };
 }
 
 // From what is known already: an envelope is not worth another round trip.
-function targetOf(config: Config | undefined, orchestrator: Orchestrator | undefined): Target | undefined {
+function targetOf(config: Config | undefined, pool: Orchestrator["pool"] | undefined): Target | undefined {
   const connection = config?.connection;
   if (!connection) return undefined;
-  const server = orchestrator?.used.includes("pool") ? orchestrator.pool.stats().servers[0] : undefined;
+  const server = pool?.stats().servers[0];
   return {
     host: connection.host,
     port: connection.port,

@@ -1,6 +1,6 @@
 import type { LoadedConfig } from "@db/config";
 import type { Logger, OnProgress } from "@db/core";
-import type { Application, Orchestrator, OrchestratorOptions } from "@db/orchestrator";
+import type { Application, MigrationService, Orchestrator, OrchestratorOptions } from "@db/orchestrator";
 import type { DestructivePlan } from "./confirm.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -25,6 +25,8 @@ export interface Context {
   config(request?: ConfigRequest): Promise<LoadedConfig>;
   /** The configured services, made once. No connection is opened before one is used. */
   orchestrator(request?: OrchestratorRequest): Promise<Orchestrator>;
+  /** Migrations alone: loads a fraction of what the orchestrator does, for commands that every deployment runs. */
+  migrations(): Promise<MigrationService>;
   /** The application named by `--app`, by the local database, or none. */
   application(): Promise<Application | undefined>;
   /** @throws {NotConfirmedError} unless the target was named */

@@ -1,5 +1,5 @@
 import { formatDuration } from "@db/core";
-import { formatMigrationPlan, type MigrationPlan, type MigrationReport, type Orchestrator } from "@db/orchestrator";
+import type { MigrationPlan, MigrationReport, MigrationService, Orchestrator } from "@db/orchestrator";
 import { type Change, type CommandResult, type Input, text, toggle } from "./command.ts";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
@@ -9,7 +9,7 @@ import { textTable } from "./text-table.ts";
 /** Applies a plan, or tells it with `--dry-run`. */
 export async function apply(
   context: Context,
-  { migrations }: Orchestrator,
+  { migrations }: { readonly migrations: MigrationService },
   planned: MigrationPlan,
   input: Input,
 ): Promise<CommandResult> {
@@ -22,7 +22,10 @@ export async function apply(
       findings: planned.findings,
     };
   }
-  if (context.dryRun) return { data: planned, text: formatMigrationPlan(planned), changes, findings: planned.findings };
+  if (context.dryRun) {
+    const { formatMigrationPlan } = await import("@db/orchestrator/migrations");
+    return { data: planned, text: formatMigrationPlan(planned), changes, findings: planned.findings };
+  }
   const report = await migrations.apply(planned, {
     onProgress: context.onProgress,
     signal: context.signal,

@@ -5,6 +5,7 @@ import { forecastDays } from "./forecast.bench.ts";
 import { legacyOverhead } from "./legacy-overhead.bench.ts";
 import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
+import { migrateOnline } from "./migrate-online.bench.ts";
 import { monitorScrape } from "./monitor-scrape.bench.ts";
 import { poolAcquire } from "./pool-acquire.bench.ts";
 import { poolErrors } from "./pool-errors.bench.ts";
@@ -30,6 +31,7 @@ export const benchmarks: readonly Benchmark[] = [
   poolErrors,
   migrateNoop,
   migrate500,
+  migrateOnline,
   backupFull,
   forecastDays,
   legacyOverhead,

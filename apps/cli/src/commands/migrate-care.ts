@@ -1,4 +1,4 @@
-import { formatCatalogDifferences } from "@db/orchestrator";
+import { formatCatalogDifferences } from "@db/orchestrator/migrations";
 import { type CommandResult, type Input, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { findingsText } from "../findings-text.ts";

@@ -1,5 +1,5 @@
 import { formatDuration } from "@db/core";
-import { formatMigrationPlan, type MigrationPlan, type Orchestrator } from "@db/orchestrator";
+import type { MigrationPlan, Orchestrator } from "@db/orchestrator";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
@@ -10,7 +10,7 @@ import { textTable } from "../text-table.ts";
 
 /** `db migrate status` */
 export async function status(context: Context, input: Input): Promise<CommandResult> {
-  const { migrations } = await open(context);
+  const migrations = await context.migrations();
   const report = await migrations.status(folder(input));
   const rows = report.migrations.map(({ id, state, appliedAt, durationMs }) => [
     id,
@@ -33,10 +33,11 @@ export async function status(context: Context, input: Input): Promise<CommandRes
 
 /** `db migrate plan` */
 export async function plan(context: Context, input: Input): Promise<CommandResult> {
-  const { migrations } = await open(context);
+  const migrations = await context.migrations();
   const target = text(input, "to");
   const planned = await migrations.plan({ ...folder(input), ...(target === undefined ? {} : { to: target }) });
   if (toggle(input, "rehearse") === true && planned.migrations.length > 0) return rehearse(context, planned);
+  const { formatMigrationPlan } = await import("@db/orchestrator/migrations");
   const out = text(input, "out");
   const json = JSON.stringify(planned, null, 2);
   if (out !== undefined) await writeFileArgument(out, json, context);
@@ -51,7 +52,7 @@ export async function plan(context: Context, input: Input): Promise<CommandResul
 
 /** Runs a plan in a transaction that is rolled back, and tells the locks really taken. */
 async function rehearse(context: Context, planned: MigrationPlan): Promise<CommandResult> {
-  const { migrations } = await open(context);
+  const migrations = await context.migrations();
   const report = await migrations.apply(planned, { execute: "rollback", signal: context.signal, allowBlocked: true });
   const locks = report.applied.flatMap(({ id, statements }) =>
     statements.map(({ kind, line, durationMs, locks: taken }) => [
@@ -71,15 +72,15 @@ async function rehearse(context: Context, planned: MigrationPlan): Promise<Comma
 
 /** `db migrate up` and `db migrate apply <plan>` */
 export async function up(context: Context, input: Input): Promise<CommandResult> {
-  const orchestrator = await open(context);
+  const migrations = await context.migrations();
   const approved = text(input, "plan") ?? input.arguments["plan"];
   const to = text(input, "to");
   const planned =
     approved === undefined
-      ? await orchestrator.migrations.plan({ ...folder(input), ...(to === undefined ? {} : { to }) })
+      ? await migrations.plan({ ...folder(input), ...(to === undefined ? {} : { to }) })
       : await readPlan(approved, context);
-  if (planned.direction === "down") await confirmUndo(context, orchestrator, planned, input);
-  return apply(context, orchestrator, planned, input);
+  if (planned.direction === "down") await confirmUndo(context, await open(context), planned, input);
+  return apply(context, { migrations }, planned, input);
 }
 
 /** `db migrate down` */
@@ -147,7 +148,7 @@ async function confirmUndo(
 
 /** `db migrate lint` */
 export async function lint(context: Context, input: Input): Promise<CommandResult> {
-  const { migrations } = await open(context);
+  const migrations = await context.migrations();
   const { findings, migrations: pending } = await migrations.plan(folder(input));
   const clean = `${pending.length} pending migrations, nothing to say against them`;
   return {
