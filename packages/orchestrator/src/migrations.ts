@@ -42,6 +42,8 @@ export function openMigrations(
     get pool() {
       return pool;
     },
-    [Symbol.asyncDispose]: async () => void (await pool?.stop({ timeoutMs: 10_000 })),
+    [Symbol.asyncDispose]: async () => {
+      await pool?.stop({ timeoutMs: 10_000 });
+    },
   };
 }
