@@ -166,6 +166,15 @@ export function migrationCommands({ app, dir }: Readonly<Record<"app" | "dir", F
       load: async () => (await import("./commands/migrate-care.ts")).repair,
     },
     {
+      name: "migrate import",
+      summary: "another tool's folder as migrations of this one; its history is taken over by the next plan",
+      effect: "changes",
+      examples: [["db migrate import prisma/migrations --dir migrations", "the files; then db migrate status"]],
+      arguments: [{ name: "source", summary: "folder of the other tool", required: true }],
+      flags: { dir, tool: { type: "string", value: "<name>", summary: "whose folder it is; default recognised" } },
+      load: async () => (await import("./commands/migrate-import.ts")).importFolder,
+    },
+    {
       name: "migrate expand",
       summary: "first phase of an online migration: what old and new application versions both work with",
       effect: "changes",

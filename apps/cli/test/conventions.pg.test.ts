@@ -26,6 +26,7 @@ const needed: Readonly<Record<string, readonly string[]>> = {
   "migrate new": ["words"],
   "migrate apply": ["plan.json"],
   "migrate to": ["1"],
+  "migrate import": ["elsewhere"],
   "migrate baseline": ["1"],
   "migrate switch": ["public"],
   "restore plan": ["--to", "restored"],

@@ -87,6 +87,19 @@ describe("db migrate", () => {
     expect((await db("migrate backfill --pause")).data).toEqual({ asked: 0 });
   });
 
+  test("imports the folder of another tool", async () => {
+    await mkdir(join(folder.path, "old"));
+    const sql = "-- migrate:up\ncreate table a ();\n\n-- migrate:down\ndrop table a;\n";
+    await writeFile(join(folder.path, "old/20260101000000_a.sql"), sql);
+    expect((await db("migrate import old --tool dbmat")).code).toBe(2);
+    expect((await db("migrate import old --tool dbmate")).data).toMatchObject({
+      tool: "dbmate",
+      files: [{ source: "20260101000000_a.sql" }],
+    });
+    expect((await db("migrate up")).code).toBe(0);
+    expect(await states()).toEqual(["applied"]);
+  });
+
   test("proves a baseline, tells drift and broken promises, and repairs", async () => {
     await file(
       "0001_a.sql",

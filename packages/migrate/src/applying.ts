@@ -25,6 +25,7 @@ import { CommitUnknownError, withPreparedHistory } from "./scripted-run.ts";
 import { writeSnapshot } from "./snapshot.ts";
 import { round, serverMessage, StatementError } from "./statement-run.ts";
 import { runStepwise } from "./stepwise-run.ts";
+import { hasMoreSessions, noWatcher, watchProcess } from "./statement-watch.ts";
 import { toolVersion } from "./tool-version.ts";
 import { runTransactional } from "./transactional-run.ts";
 
@@ -57,7 +58,7 @@ export async function applyMigrations(
     const history = new History(plan.history);
     const { clock, signal, onEvent, advisoryLockTimeoutMs: timeoutMs } = resolved;
     return withMigrationLock(given, history, { timeoutMs, clock, signal, onEvent }, async (lock) => {
-      const { session } = lock;
+      const { session, pid } = lock;
       report.lockWaitMs = lock.waitedMs;
       const now = (await history.read(session)) ?? [];
       const due = reconcile(plan, now);
@@ -72,6 +73,7 @@ export async function applyMigrations(
         fence: lock.fence,
         leased: lock.leased,
         scripts: lock.scripts,
+        watcher: pid === null || !hasMoreSessions(db) ? noWatcher : watchProcess(toDatabase(db), pid, onEvent),
         journal: new JournalQueue(session, history),
         prepared: { name: null },
         sequence: { next: Math.max(0, ...now.map((entry) => entry.sequence)) + due.adopt.length + 1 },

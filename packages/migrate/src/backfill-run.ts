@@ -84,7 +84,16 @@ export async function runBackfill(
     if (settings.pauseMs > 0) await options.clock.sleep(settings.pauseMs, options.signal);
   }
   const { kind, file, line } = statement;
-  const report = { index, kind, file, line, durationMs: round(performance.now() - began), rows, locks: null };
+  const report = {
+    index,
+    kind,
+    file,
+    line,
+    durationMs: round(performance.now() - began),
+    rows,
+    waitedMs: null,
+    locks: null,
+  };
   await session.query("begin");
   await session.query(`update ${table} set state = 'done' where migration_id = $1 and position = $2`, [
     migration.id,

@@ -109,7 +109,7 @@ function runOf(
 ): MigrationRun {
   const [statement] = migration.statements;
   const { kind = "", file = "", line = 1 } = statement ?? {};
-  const report = { index: 0, kind, file, line, durationMs, rows, locks: null };
+  const report = { index: 0, kind, file, line, durationMs, rows, waitedMs: null, locks: null };
   announceStatement(context, migration, report);
   return {
     id: migration.id,

@@ -10,6 +10,25 @@ export type MigrationEvent =
       readonly durationMs: number;
       readonly rows: number | null;
     }
+  | {
+      /** Seen from a second session, about four times a second; only where the database has one. */
+      readonly type: "statement-progress";
+      readonly file: string;
+      readonly statement: number;
+      /** As the server calls it: `building index: scanning table`. */
+      readonly phase: string;
+      /** Blocks or rows. */
+      readonly done: number | null;
+      readonly total: number | null;
+    }
+  | {
+      /** The statement waits for a lock that these server processes hold. */
+      readonly type: "statement-waiting";
+      readonly file: string;
+      readonly statement: number;
+      readonly waitedMs: number;
+      readonly blockedBy: readonly number[];
+    }
   | { readonly type: "lock-retry"; readonly migration: string; readonly attempt: number; readonly pauseMs: number }
   | {
       readonly type: "backfill-batch";

@@ -14,6 +14,8 @@ export interface MigrationLock {
   readonly fence: string;
   /** True behind a pooler: a lease stands in for the advisory lock. */
   readonly leased: boolean;
+  /** The server process that does the work; null behind a pooler, where it may be any. */
+  readonly pid: number | null;
   /** Whether the session takes several statements in one text. */
   readonly scripts: boolean;
 }
@@ -30,12 +32,12 @@ export async function withMigrationLock<T>(
 ): Promise<T> {
   if (!(await isPooled(session))) {
     return withAdvisoryLock(session, history, waiting, ({ pid, scripts, waitedMs }) =>
-      use({ waitedMs, session, fence: `pg_backend_pid() = ${pid}`, leased: false, scripts }),
+      use({ waitedMs, session, fence: `pg_backend_pid() = ${pid}`, leased: false, pid, scripts }),
     );
   }
   return withLease(session, history, waiting, async (lease) => {
     const { scripts } = await readNature(lease.session);
-    return use({ ...lease, leased: true, scripts });
+    return use({ ...lease, leased: true, pid: null, scripts });
   });
 }
 

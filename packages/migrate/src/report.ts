@@ -11,6 +11,8 @@ export interface StatementReport {
   readonly durationMs: number;
   /** Rows changed or returned, where the driver says. */
   readonly rows: number | null;
+  /** How long it was seen waiting for a lock, to a quarter of a second; null when nobody could look. */
+  readonly waitedMs: number | null;
   /** Locks really taken on tables that existed before; only from `execute: "rollback"`, else null. */
   readonly locks: readonly TableLock[] | null;
 }

@@ -4,6 +4,7 @@ import type { History, HistoryEntry, HistoryRecord, HistoryState, JournalRecord 
 import type { JournalQueue } from "./journal-queue.ts";
 import type { ResolvedApplyOptions } from "./options.ts";
 import type { MigrationPlan, PlannedMigration, PlannedStatement } from "./plan.ts";
+import type { StatementWatcher } from "./statement-watch.ts";
 import type { StatementReport } from "./report.ts";
 import { toolVersion } from "./tool-version.ts";
 
@@ -22,6 +23,7 @@ export interface RunContext {
   readonly leased: boolean;
   /** Whether the session takes several statements in one text. */
   readonly scripts: boolean;
+  readonly watcher: StatementWatcher;
   readonly journal: JournalQueue;
   /** Name under which writing a history row is prepared; null while it is not. */
   readonly prepared: { name: string | null };

@@ -57,14 +57,17 @@ async function runOnce(
     const after = index === statements.length - 1 && verify.length === 0 ? closing : [];
     const began = performance.now();
     let rows: number | null;
+    const unwatch = context.watcher.watch(statement.file, index);
     try {
       const results = await runScript(session, [...before, statement.sql, ...after]);
       rows = rowsOf(results[before.length] ?? {});
     } catch (error) {
+      unwatch();
       throw errorOf(context, error, statement, index, after.length > 0);
     }
     const { kind, file, line } = statement;
-    reports.push({ index, kind, file, line, durationMs: round(performance.now() - began), rows, locks: null });
+    const durationMs = round(performance.now() - began);
+    reports.push({ index, kind, file, line, durationMs, rows, waitedMs: unwatch(), locks: null });
     announceStatement(context, migration, reports[index] as StatementReport);
   }
   if (verify.length > 0) {

@@ -18,13 +18,14 @@ export class StatementError extends Error {
 
 /** Runs one statement and times it. @throws {StatementError} */
 export async function runStatement(
-  { session, options, plan }: Pick<RunContext, "session" | "options" | "plan">,
+  { session, options, plan, watcher }: Pick<RunContext, "session" | "options" | "plan" | "watcher">,
   statement: PlannedStatement,
   index: number,
 ): Promise<StatementReport> {
   const { signal } = options;
   if (signal.aborted) throw new AbortedError("the migration was aborted", { cause: signal.reason });
   const began = performance.now();
+  const unwatch = watcher.watch(statement.file, index);
   try {
     const result = statement.program === null ? await session.query(statement.sql) : {};
     if (statement.program !== null) {
@@ -39,9 +40,11 @@ export async function runStatement(
       line: statement.line,
       durationMs: round(performance.now() - began),
       rows: rowsOf(result),
+      waitedMs: unwatch(),
       locks: null,
     };
   } catch (error) {
+    unwatch();
     if (isDbError(error, "MIGRATE_PROGRAM")) throw error;
     throw new StatementError(statement, index, serverMessage(error), error);
   }

@@ -74,6 +74,30 @@ describe("an index built concurrently", () => {
   });
 });
 
+describe("a statement that takes its time", () => {
+  test("is watched from a second session: what it waits for and whose lock that is", async () => {
+    await using files = await makeWorkspace({ "0001_i.sql": "create index concurrently t_id on t (id);" });
+    await using pool = await freshPool();
+    await pool.query("create table t (id int)");
+    const plan = await planMigrations(pool, { directory: files.directory });
+    const blocker = await pool.connect();
+    const { rows } = await blocker
+      .query<{ pid: number }>("begin; lock table t in row exclusive mode; select 1")
+      .then(() => blocker.query<{ pid: number }>("select pg_backend_pid() as pid"));
+    const blockers: number[] = [];
+    const report = await applyMigrations(pool, plan, {
+      onEvent: (event) => {
+        if (event.type !== "statement-waiting") return;
+        blockers.push(...event.blockedBy);
+        void blocker.query("commit");
+      },
+    });
+    blocker.release();
+    expect(blockers).toContain(rows[0]?.pid);
+    expect(report.applied[0]?.statements[0]?.waitedMs).toBeGreaterThan(0);
+  });
+});
+
 describe("a statement cut short outside a transaction", () => {
   test("stops the next run until the caller says whether it took effect", async () => {
     await using files = await makeWorkspace({

@@ -8,7 +8,7 @@ import { createEvents } from "./events.ts";
 import { createMigrationService, type MigrationService } from "./migration-service.ts";
 import { poolOptionsOf } from "./pool-options.ts";
 
-export { formatCatalogDifferences, formatMigrationPlan } from "@db/migrate";
+export { foreignTools, formatCatalogDifferences, formatMigrationPlan, planImport, writeImport } from "@db/migrate";
 
 /** Migrations alone, and the pool they work on. */
 export interface OpenedMigrations extends AsyncDisposable {

@@ -1,0 +1,76 @@
+import type { Database, DatabaseLike, Queryable } from "@db/core";
+import type { MigrationEvent } from "./event.ts";
+
+const pollMs = 250;
+
+/** What the server says of a statement that is running. */
+interface Sight {
+  readonly waiting: boolean;
+  readonly blockedBy: readonly number[];
+  readonly phase: string | null;
+  readonly done: number | null;
+  readonly total: number | null;
+}
+
+const sightSql = /* sql */ `
+  select coalesce(a.wait_event_type = 'Lock', false) as waiting, pg_blocking_pids(a.pid) as "blockedBy",
+         p.phase, p.done::float8 as done, p.total::float8 as total
+    from pg_catalog.pg_stat_activity a
+    left join lateral (
+      select phase, case when blocks_total > 0 then blocks_done else tuples_done end as done,
+             case when blocks_total > 0 then blocks_total else tuples_total end as total
+        from pg_catalog.pg_stat_progress_create_index where pid = a.pid
+      union all
+      select phase, heap_blks_scanned, heap_blks_total from pg_catalog.pg_stat_progress_vacuum where pid = a.pid
+      union all
+      select phase, heap_blks_scanned, heap_blks_total from pg_catalog.pg_stat_progress_cluster where pid = a.pid) p on true
+   where a.pid = $1`;
+
+/** Looks at a statement from a second session while it runs. */
+export interface StatementWatcher {
+  /** @returns what ends the watch, and says how long the statement was seen waiting for a lock, in milliseconds */
+  watch(file: string, statement: number): () => number | null;
+}
+
+/** Watches nothing: there is one session only, or the statements may come to any server process. */
+export const noWatcher: StatementWatcher = { watch: () => () => null };
+
+/** Watches a server process through other sessions of a pool. */
+export function watchProcess(db: Queryable, pid: number, onEvent: (event: MigrationEvent) => void): StatementWatcher {
+  return {
+    watch(file, statement) {
+      let waitedMs = 0;
+      let busy = false;
+      const look = async (): Promise<void> => {
+        const { rows } = await db.query<Sight>(sightSql, [pid]);
+        const [sight] = rows;
+        if (sight?.waiting) {
+          waitedMs += pollMs;
+          onEvent({ type: "statement-waiting", file, statement, waitedMs, blockedBy: sight.blockedBy });
+        } else if (sight && sight.phase !== null) {
+          const { phase, done, total } = sight;
+          onEvent({ type: "statement-progress", file, statement, phase, done, total });
+        }
+      };
+      const timer = setInterval(() => {
+        if (busy) return;
+        busy = true;
+        // What cannot be looked at is not told; the statement itself is none the worse for it.
+        void look()
+          .catch(() => undefined)
+          .finally(() => (busy = false));
+      }, pollMs);
+      timer.unref();
+      return () => {
+        clearInterval(timer);
+        return waitedMs;
+      };
+    },
+  };
+}
+
+/** Whether a database has more sessions than the one that is pinned. */
+export function hasMoreSessions(db: DatabaseLike): boolean {
+  if ("totalCount" in db) return ((db as { readonly options?: { readonly max?: number } }).options?.max ?? 10) > 1;
+  return typeof (db as Partial<Database>).withSession === "function";
+}
