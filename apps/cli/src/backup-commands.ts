@@ -50,6 +50,18 @@ const restoreFlags: Readonly<Record<string, FlagSpec>> = {
   "pg-version": { type: "string", value: "<major>", summary: "the server that will run it; another one is refused" },
 };
 
+const count = (summary: string): FlagSpec => ({ type: "string", value: "<count>", summary });
+/** Any of them replaces the whole configured policy. */
+const retentionFlags: Readonly<Record<string, FlagSpec>> = {
+  "keep-full": count("newest full backups that stay; with any of these the configured policy does not count"),
+  "keep-days": count("days of which everything stays"),
+  hourly: count("hours of which one backup each stays"),
+  daily: count("days, the same"),
+  weekly: count("weeks, the same"),
+  monthly: count("months, the same"),
+  "min-verified": count("verified backups that stay whatever their age; default 1"),
+};
+
 /** The commands of backups, WAL and restores. */
 export const backupCommands: readonly Command[] = [
   {
@@ -111,9 +123,16 @@ export const backupCommands: readonly Command[] = [
     name: "backup expire",
     summary: "removes what the retention policy lets go",
     effect: "destroys",
-    examples: [["db backup expire --dry-run", "what would go, what stays, and why"]],
-    flags: { repo },
-    load: async () => (await import("./commands/backup.ts")).expire,
+    examples: [
+      ["db backup expire --dry-run", "what would go, what stays, and why"],
+      ["db backup expire --dry-run --explain --keep-days 14", "object by object, by another policy"],
+    ],
+    flags: {
+      repo,
+      explain: { type: "boolean", summary: "every object with its reason, and what can be restored before and after" },
+      ...retentionFlags,
+    },
+    load: async () => (await import("./commands/expire.ts")).expire,
   },
   {
     name: "backup keep",

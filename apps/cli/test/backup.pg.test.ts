@@ -60,6 +60,9 @@ describe("without its database a repository", () => {
     expect(await data<object>("backup", "show", label)).not.toHaveProperty("mark");
     expect((await alone("backup", "hold", label, "--reason", "case 4711")).code).toBe(0);
     expect((await alone("backup", "expire", "--dry-run")).stdout).toContain(`keep    ${label}: held: case 4711`);
+    const told = await alone("backup", "expire", "--dry-run", "--explain", "--keep-full", "1");
+    expect(told.stdout).toMatch(/cluster \d+: now 1 backups.*; then 1 backups/);
+    expect((await alone("backup", "expire", "--dry-run", "--keep-full", "many")).code).toBe(2);
     expect((await alone("backup", "hold", label, "--release")).code).toBe(0);
     expect((await alone("backup", "keep", label, "--until", "2030-01-01T00:00:00Z")).code).toBe(0);
     expect(await data("backup", "show", label)).toMatchObject({

@@ -50,8 +50,9 @@ export { walDone, walFetchFailed, walNotThere, walPushFailed } from "./wal/exit-
 export { walFetch, type WalFetchOptions, type WalFetchReport } from "./wal/fetch.ts";
 export { listWal, type WalGap, type WalListing, type WalPosition } from "./wal/listing.ts";
 export { walPush, type WalPushOptions, type WalPushReport } from "./wal/push.ts";
-export { createWalReceiver, type WalReceiver, type WalReceiverStatus } from "./wal/receiver.ts";
+export { createWalReceiver, type WalReceiver } from "./wal/receiver.ts";
 export type { WalReceiverOptions } from "./wal/receiver-options.ts";
+export type { WalReceiverStatus } from "./wal/receiver-status.ts";
 export { verifyWal, type WalVerifyOptions, type WalVerifyReport } from "./wal/verification.ts";
 
 // Restore
@@ -73,6 +74,12 @@ export { type DrillCluster, type DrillOptions, type DrillReport, runRestoreDrill
 
 // Let go
 export { expireBackups, type ExpireOptions, type ExpireReport } from "./expire.ts";
+export {
+  explainRetention,
+  type RecoveryWindow,
+  type RetainedObject,
+  type RetentionExplanation,
+} from "./retention-explanation.ts";
 export {
   type ExpirationPlan,
   type ExpiredBackup,

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { BackupInfo } from "./manifest.ts";
 import { planExpiration } from "./retention.ts";
+import { explainRetention } from "./retention-explanation.ts";
 
 const day = 86_400_000;
 const now = Date.parse("2026-11-20T12:00:00Z");
@@ -94,4 +95,29 @@ test("a kept backup stays until its time, a held one for good, and neither count
   expect(plan.wal).toMatchObject([{ keepFromLsn: "0/2000000" }]);
   const later = planExpiration({ backups: all, unusable: [] }, { keepFull: 1 }, now + 2 * day);
   expect(later.expire.map(({ label }) => label)).toEqual(["A", "B"]);
+});
+
+test("a simulation says of every object why, and which moments are left", () => {
+  const unfinished = {
+    label: "X",
+    systemIdentifier,
+    reason: "incomplete",
+    storedBytes: 5,
+    lastWrittenAt: "2026-11-01T00:00:00Z",
+  } as const;
+  const told = explainRetention({ backups, unusable: [unfinished], wal }, { keepFull: 2 }, now);
+  expect(JSON.parse(JSON.stringify(told))).toEqual(told);
+  // Nothing is left out, and nothing is without a reason.
+  expect(told.objects).toHaveLength(backups.length + 1 + files.length);
+  expect(told.objects.filter(({ why }) => why === "")).toEqual([]);
+  expect(told.plan).toEqual(planExpiration({ backups, unusable: [unfinished], wal }, { keepFull: 2 }, now));
+  const going = told.objects.filter(({ stays }) => !stays).map(({ name }) => name);
+  expect(going).toEqual(expect.arrayContaining(["A", "X", segment(1), segment(4), segment(2) + ".00000028.backup"]));
+  expect(going).not.toContain(segment(5));
+  expect(told.objects.find(({ name }) => name === "00000002.history")).toMatchObject({ stays: true });
+  const at = (daysAgo: number): string => new Date(now - daysAgo * day).toISOString();
+  expect(told.before).toEqual([{ systemIdentifier, anyMomentFrom: at(9), moments: [at(9), at(3), at(1)] }]);
+  expect(told.after).toEqual([{ systemIdentifier, anyMomentFrom: at(3), moments: [at(3), at(1)] }]);
+  const older = explainRetention({ backups, unusable: [], wal }, { keepFull: 3, keepWalFull: 1 }, now);
+  expect(older.after).toEqual([{ systemIdentifier, anyMomentFrom: at(1), moments: [at(9), at(3), at(1)] }]);
 });

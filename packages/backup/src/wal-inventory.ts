@@ -192,7 +192,7 @@ async function archiveCoverage(
   if (position && parseLsn(position.lsn) <= end) return position.coveredUntil;
   for (const planned of segments.toReversed().slice(0, 32)) {
     if (planned.backup !== null) return undefined;
-    const { lastTransactionAt } = await archive.record(planned.partial ?? planned.segment);
+    const { lastTransactionAt } = await archive.recordOrLonger(planned.partial ?? planned.segment);
     if (lastTransactionAt !== null) return lastTransactionAt;
   }
   return undefined;
@@ -206,7 +206,7 @@ export async function* segmentFacts(
 ): AsyncGenerator<WalRecord | undefined> {
   const archive = new WalArchive(repository, systemIdentifier);
   for (const { segment, partial, backup } of segments) {
-    yield backup === null ? await archive.record(partial ?? segment) : undefined;
+    yield backup === null ? await archive.recordOrLonger(partial ?? segment) : undefined;
   }
 }
 
@@ -231,21 +231,34 @@ export async function* readWalSegment(
   }
 }
 
-/** Reads one segment of the archive, a tail filled up with zeros. @throws {CorruptObjectError} */
+/**
+ * Reads one segment of the archive, a tail filled up with zeros. A tail that was replaced since it was planned is read
+ * from what took its place, as far as the plan goes and no further.
+ * @throws {CorruptObjectError}
+ */
 export async function* readArchivedSegment(
   archive: WalArchive,
   { segment, partial }: PlannedSegment,
   segmentBytes: number,
   signal?: AbortSignal,
 ): AsyncGenerator<Buffer> {
+  const wanted = partial === undefined ? segmentBytes : (parseWalName(partial)?.partialBytes ?? 0);
   let length = 0;
-  for await (const chunk of archive.read(await archive.record(partial ?? segment), signal)) {
-    length += chunk.length;
-    yield chunk;
+  while (length < wanted) {
+    const record = await archive.recordOrLonger(partial ?? segment);
+    try {
+      for await (const chunk of archive.read(record, signal)) {
+        const part = chunk.subarray(0, wanted - length);
+        length += part.length;
+        if (part.length > 0) yield part;
+      }
+      break;
+    } catch (error) {
+      // Gone between its record and its content: the receiver replaced it once more.
+      if (partial === undefined || length > 0 || (await archive.find(record.name))) throw error;
+    }
   }
-  if (partial === undefined && length !== segmentBytes) {
-    throw new CorruptObjectError(segment, "is no whole WAL segment");
-  }
+  if (length !== wanted) throw new CorruptObjectError(segment, "is no whole WAL segment");
   const zeros = Buffer.alloc(256 * 1024);
   for (let left = segmentBytes - length; left > 0; left -= zeros.length) {
     yield zeros.subarray(0, Math.min(left, zeros.length));

@@ -6,6 +6,8 @@ import {
   createWalReceiver,
   listWal,
   openRepository,
+  planRestore,
+  restoreBackup,
   runWalCommand,
   startWalDaemon,
   verifyBackup,
@@ -178,5 +180,41 @@ test("a slot that lost its WAL is a gap: written down, told, and passed only by 
   expect(recorded).toMatchObject([{ fromLsn: gaps[0], timeline: 1 }]);
   await expect(verifyBackup({ repository, label, depth: "deep" })).resolves.toMatchObject({ ok: true });
   await later.stop();
+  await client.end();
+});
+
+test("a restore planned while a receiver works finds the tail it planned in what took its place", async () => {
+  const repository = await openRepository(join(scratch.path, "tails"), { encryptionKey });
+  const { url } = cluster.primary;
+  const client = await cluster.connect();
+  await using receiver = createWalReceiver({
+    url,
+    repository,
+    slot: "tails",
+    tailIntervalMs: 100,
+    spoolDirectory: join(scratch.path, "spool-tails"),
+  });
+  await receiver.start(AbortSignal.timeout(30_000));
+  await createBackup({ url, repository });
+  await client.query("create table planned (n int)");
+  await receiver.reached(await currentLsn(client), AbortSignal.timeout(30_000));
+  const plan = await planRestore({ repository, directory: join(scratch.path, "planned"), target: { type: "latest" } });
+  const planned = plan.wal.at(-1)!.partial;
+  expect(planned).toBeDefined();
+  // Another tail, then the whole segment: what was planned is gone both times.
+  await client.query("insert into planned select generate_series(1, 100)");
+  await receiver.reached(await currentLsn(client), AbortSignal.timeout(30_000));
+  await fillWal(client, 2_500_000);
+  await receiver.reached(await currentLsn(client), AbortSignal.timeout(30_000));
+  const { partials } = await listWal(repository, receiver.status().systemIdentifier!);
+  expect([...partials.values()].flat()).not.toContain(planned);
+  await expect(restoreBackup({ repository, plan, durable: false })).resolves.toMatchObject({
+    label: plan.backup.label,
+  });
+  const restored = await readFile(join(scratch.path, "planned", "pg_wal", plan.wal.at(-1)!.segment));
+  const original = await readFile(pathOf(plan.wal.at(-1)!.segment));
+  const bytes = Number.parseInt(planned!.split("-")[1]!, 16);
+  expect(restored.subarray(0, bytes).equals(original.subarray(0, bytes))).toBe(true);
+  expect(restored.subarray(bytes).every((byte) => byte === 0)).toBe(true);
   await client.end();
 });

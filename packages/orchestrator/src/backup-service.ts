@@ -10,6 +10,7 @@ import {
   type ExpirationPlan,
   expireBackups,
   type ExpireReport,
+  explainRetention,
   markBackup,
   openRepository,
   planExpiration,
@@ -20,6 +21,7 @@ import {
   type RestorePlan,
   type RestorePlanOptions,
   type RestoreReport,
+  type RetentionExplanation,
   type RetentionPolicy,
   rotateKey,
   type RotateKeyReport,
@@ -70,7 +72,12 @@ export interface BackupService {
   mark(label: string, mark: BackupWish, call?: BackupCall): Promise<BackupInfo>;
   /** Gives the repository another key; the configured one must be the present one. */
   rotateKey(newEncryptionKey: string, call?: BackupCall): Promise<RotateKeyReport>;
-  planExpiration(call?: BackupCall): Promise<ExpirationPlan>;
+  /** @param policy another one than the configured */
+  planExpiration(call?: BackupCall & { readonly policy?: RetentionPolicy | undefined }): Promise<ExpirationPlan>;
+  /** Says of every object why it stays or goes, and which moments could be restored before and after. */
+  explainRetention(
+    call?: BackupCall & { readonly policy?: RetentionPolicy | undefined },
+  ): Promise<RetentionExplanation>;
   expire(plan: ExpirationPlan, call?: BackupCall): Promise<ExpireReport>;
   planRestore(options: Omit<RestorePlanOptions, "repository">, call?: BackupCall): Promise<RestorePlan>;
   restore(plan: RestorePlan, call?: BackupCall): Promise<RestoreReport>;
@@ -143,7 +150,10 @@ export function createBackupService(options: {
         async () => rotateKey({ repository: await open(call), newEncryptionKey, ...job(call) }),
         (report) => ({ ...report }),
       ),
-    planExpiration: async (call = {}) => planExpiration(await service.catalog(call), service.retention, clock.now()),
+    planExpiration: async (call = {}) =>
+      planExpiration(await service.catalog(call), call.policy ?? service.retention, clock.now()),
+    explainRetention: async (call = {}) =>
+      explainRetention(await service.catalog(call), call.policy ?? service.retention, clock.now()),
     expire: (plan, call = {}) =>
       audit.run(
         "backup.expire",

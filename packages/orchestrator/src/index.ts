@@ -65,7 +65,10 @@ export type {
   DrillReport,
   DumpInfo,
   DumpRestorePlan,
+  RecoveryWindow,
   RestorePlan,
+  RetainedObject,
+  RetentionPolicy,
   VerifyReport,
   WalGap,
 } from "@db/backup";

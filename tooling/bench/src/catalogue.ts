@@ -17,6 +17,8 @@ import { poolRow } from "./pool-row.bench.ts";
 import { poolSpike } from "./pool-spike.bench.ts";
 import { poolStaleReads } from "./pool-stale-reads.bench.ts";
 import { suggest } from "./suggestion.ts";
+import { walReceive } from "./wal-receive.bench.ts";
+import { walSegment } from "./wal-segment.bench.ts";
 
 /** Every benchmark, in the order of `list`. */
 export const benchmarks: readonly Benchmark[] = [
@@ -33,6 +35,8 @@ export const benchmarks: readonly Benchmark[] = [
   migrate500,
   migrateOnline,
   backupFull,
+  walSegment,
+  walReceive,
   forecastDays,
   legacyOverhead,
   monitorScrape,

@@ -1,4 +1,3 @@
-import { basename } from "node:path";
 import { formatBytes, formatDuration } from "@db/core";
 import { isDumpLabel } from "@db/orchestrator";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
@@ -126,55 +125,6 @@ export async function verify(context: Context, input: Input): Promise<CommandRes
     findings,
     gate: true,
   };
-}
-
-/** `db backup expire` */
-export async function expire(context: Context, input: Input): Promise<CommandResult> {
-  const orchestrator = await openWithoutDatabase(context);
-  const { backups, dumps } = orchestrator;
-  const plan = await backups.planExpiration(call(context, input));
-  const dumpPlan = await dumps.planExpiration(backups.retention, call(context, input));
-  const going = [...plan.expire, ...plan.incomplete, ...dumpPlan.expire, ...dumpPlan.incomplete];
-  const keep = [...plan.keep, ...dumpPlan.keep];
-  const freedBytes = plan.freedBytes + dumpPlan.freedBytes;
-  const wal = plan.wal ?? [];
-  const walFiles = wal.reduce((sum, archive) => sum + archive.expire.length, 0);
-  const lines = [
-    ...keep.map(({ label, reasons }) => `keep    ${label}: ${reasons.join("; ")}`),
-    ...going.map(({ label, reason }) => `expire  ${label}: ${reason}`),
-    ...wal.map(
-      ({ keptFiles, expire: gone, reason }) => `WAL     ${keptFiles} files stay, ${gone.length} go: ${reason}`,
-    ),
-    `${going.length} to expire, ${formatBytes(freedBytes)} freed, ${keep.length} kept`,
-  ];
-  const changes = [
-    ...going.map(({ label }) => ({ kind: "expire_backup", object: label, destructive: true })),
-    ...wal.flatMap(({ expire: gone }) =>
-      gone.map(({ name }) => ({ kind: "expire_wal", object: name, destructive: true })),
-    ),
-  ];
-  if (context.dryRun || changes.length === 0)
-    return { data: { ...plan, dumps: dumpPlan, freedBytes }, text: lines.join("\n"), changes };
-  await context.confirm({
-    // Without a database it is the repository's own folder that is named.
-    name: orchestrator.config.connection?.database ?? basename(text(input, "repo") ?? backups.location),
-    host: text(input, "repo") ?? backups.location,
-    losses: [
-      ...going.map(({ label, reason }) => `backup ${label}: ${reason}`),
-      ...(walFiles > 0 ? [`${walFiles} files of WAL that no backup needs`] : []),
-    ],
-    safetyBackup: `${keep.length} backups stay`,
-  });
-  const physical = await backups.expire(plan, call(context, input));
-  const logical = await dumps.expire(dumpPlan, call(context, input));
-  const report = {
-    ...physical,
-    removed: [...physical.removed, ...logical.removed],
-    skipped: [...physical.skipped, ...logical.skipped],
-    freedBytes: physical.freedBytes + logical.freedBytes,
-  };
-  const skipped = report.skipped.map(({ label, reason }) => `left    ${label}: ${reason}`);
-  return { data: report, text: [...lines, ...skipped].join("\n"), changes };
 }
 
 function call(context: Context, input: Input) {

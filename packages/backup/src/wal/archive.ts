@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { isDbError } from "@db/core";
 import { CorruptObjectError, WalConflictError } from "../errors.ts";
 import { deriveKey } from "../repository/key.ts";
-import { walEpochsPrefix, walFolder, walRecordKey } from "../repository/layout.ts";
+import { parseWalRecordKey, walEpochsPrefix, walFolder, walRecordKey } from "../repository/layout.ts";
 import { authenticateRecord, decodeRecord, encodeRecord } from "../repository/record.ts";
 import { type DataKey, readRecord, type Repository } from "../repository/repository.ts";
 import {
@@ -45,7 +45,7 @@ export type WalPutResult = "stored" | "duplicate";
 export interface WalPut {
   readonly name: string;
   readonly source: WalRecord["source"];
-  /** Opens the content from its beginning; may be called twice. */
+  /** Opens the content from its beginning; may be called twice. A chunk counts until the next one is asked for. */
   readonly read: () => AsyncIterable<Buffer> | Iterable<Buffer>;
   /** Checked against the segment's own header. */
   readonly segmentBytes?: number | undefined;
@@ -141,6 +141,37 @@ export class WalArchive {
     const record = await this.find(name);
     if (!record) throw new CorruptObjectError(walRecordKey(this.#systemIdentifier, name), "is missing");
     return record;
+  }
+
+  /**
+   * The record of a file, or, of a tail that a running receiver has replaced since it was listed, of what took its place:
+   * a longer tail or the whole segment, which begins with the same bytes. @throws {CorruptObjectError}
+   */
+  async recordOrLonger(name: string): Promise<WalRecord> {
+    const { segment, partialBytes } = parseWalName(name) ?? {};
+    if (segment === undefined || partialBytes === undefined) return this.record(name);
+    // What is longer is stored before what is shorter goes, so a look at all of them in this order finds one.
+    for (let look = 0; look < 3; look++) {
+      const found = await this.find(name);
+      if (found) return found;
+      for (const longer of await this.#longerTails(segment, partialBytes)) {
+        const record = await this.find(longer);
+        if (record) return record;
+      }
+      const whole = await this.find(segment);
+      if (whole) return whole;
+    }
+    return this.record(name);
+  }
+
+  async #longerTails(segment: string, bytes: number): Promise<readonly string[]> {
+    const prefix = `${walFolder(this.#systemIdentifier, segment)}${segment}.partial-`;
+    const names: string[] = [];
+    for await (const { key } of this.#repository.storage.list(prefix)) {
+      const name = parseWalRecordKey(key)?.name;
+      if (name !== undefined && (parseWalName(name)?.partialBytes ?? 0) >= bytes) names.push(name);
+    }
+    return names.sort().reverse();
   }
 
   /** Where a record's content lies. */

@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf, systemClock } from "@db/core";
@@ -41,7 +40,7 @@ export async function walPush(options: WalPushOptions): Promise<WalPushReport> {
   const result = await archive.put({
     name,
     source: "push",
-    read: () => createReadStream(options.path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>,
+    read: () => readThrough(options.path),
     now: systemClock.now(),
     signal: options.signal,
   });
@@ -60,6 +59,23 @@ export async function clusterOf(path: string, isSegment: boolean): Promise<strin
   throw new WalRejectedError(`cannot tell which cluster ${basename(path)} is of`, {
     hint: "Run it in the data directory, as archive_command does, or name the cluster's system identifier.",
   });
+}
+
+/** A file's content in one buffer that is filled again and again: a chunk is gone when the next one is asked for. */
+async function* readThrough(path: string): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(512 * 1024);
+  const file = await open(path, "r").catch((error: unknown) => {
+    throw new StorageError(`cannot read ${basename(path)}: ${messageOf(error)}`, { cause: error });
+  });
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 async function head(path: string, bytes: number): Promise<Buffer> {

@@ -1,59 +1,21 @@
-import {
-  AbortedError,
-  formatLsn,
-  type HealthCheck,
-  isDbError,
-  messageOf,
-  parseLsn,
-  type Service,
-  type ServiceHealth,
-  worstStatus,
-} from "@db/core";
-import { ClusterChangedError, ReplicationRefusedError, WalGapError } from "../errors.ts";
+import { AbortedError, formatLsn, isDbError, messageOf, parseLsn, type Service, type ServiceHealth } from "@db/core";
+import { ClusterChangedError, WalGapError } from "../errors.ts";
 import { readServerFacts } from "../replication/server.ts";
 import { ReplicationSession } from "../replication/session.ts";
 import { WalStream } from "../replication/wal-stream.ts";
 import { parseWalRecordKey, walFolder } from "../repository/layout.ts";
 import { WalArchive } from "./archive.ts";
+import { Condition } from "./condition.ts";
+import { Coverage } from "./coverage.ts";
 import { listWal, recordGap, recordPosition, type WalGap } from "./listing.ts";
 import { type ResolvedReceiverOptions, resolveReceiverOptions, type WalReceiverOptions } from "./receiver-options.ts";
+import { isFatal, receiverHealth, type WalReceiverStatus } from "./receiver-status.ts";
 import { parseWalName, partialName, segmentStart } from "./segment.ts";
 import { ensureSlot, renewSlot, type SlotState } from "./slot.ts";
 import { WalSpool } from "./spool.ts";
 import { continueArchive, type StartPosition } from "./start-position.ts";
 import { parseTimelineHistory, type TimelineSwitch } from "./timeline.ts";
 import { UploadQueue } from "./uploads.ts";
-
-/** What a receiver is doing. LSNs as PostgreSQL writes them, times ISO 8601; null where not known yet. */
-export interface WalReceiverStatus {
-  readonly state: "stopped" | "connecting" | "streaming" | "waiting" | "failed";
-  readonly systemIdentifier: string | null;
-  readonly slot: string;
-  readonly timeline: number | null;
-  readonly receivedLsn: string | null;
-  /** Everything before it is in the repository, the tail of the unfinished segment included; the server is told it. */
-  readonly durableLsn: string | null;
-  /** Bytes the server has written and the repository has not. */
-  readonly lagBytes: number | null;
-  /** What a server lost now would take along, measured by its own clock. */
-  readonly coveredUntil: string | null;
-  readonly spoolBytes: number;
-  readonly waitingSegments: number;
-  readonly reconnects: number;
-  readonly gaps: readonly WalGap[];
-  readonly lastError: string | null;
-}
-
-const fatalCodes = [
-  "BACKUP_CLUSTER_CHANGED",
-  "BACKUP_WAL_CONFLICT",
-  "BACKUP_WAL_REJECTED",
-  "BACKUP_MISSING_KEY",
-  "BACKUP_WRONG_KEY",
-  "BACKUP_CORRUPT",
-  "BACKUP_INVALID_OPTIONS",
-  "BACKUP_UNSUPPORTED_SERVER",
-] as const;
 
 /**
  * Receives a cluster's WAL without end and stores it: whole segments, the tail of the unfinished one, the history of
@@ -77,15 +39,13 @@ export class WalReceiver implements Service {
   #everStreamed = false;
   #stream: WalStream | undefined;
   #durable: { readonly timeline: number; readonly lsn: bigint } | undefined;
-  #serverEnd: bigint | undefined;
-  readonly #samples: { readonly lsn: bigint; readonly time: number }[] = [];
-  #coveredUntil: number | undefined;
+  readonly #coverage: Coverage = new Coverage();
   #recordedPosition = "";
   #lastMessageAt = 0;
   #tail = "";
   #reconnects = -1;
   #lastError: string | undefined;
-  readonly #watchers = new Set<() => void>();
+  readonly #changed: Condition = new Condition();
 
   constructor(options: WalReceiverOptions) {
     this.#options = resolveReceiverOptions(options);
@@ -103,7 +63,7 @@ export class WalReceiver implements Service {
     this.#running ??= this.#run();
     this.#running.catch(() => undefined);
     const streaming = (): boolean => this.#state === "streaming";
-    await Promise.race([this.#running, this.#until(streaming, signal)]);
+    await Promise.race([this.#running, this.#changed.until(streaming, signal)]);
   }
 
   /** Resolves after `stop`. @throws what ended the receiver by itself */
@@ -116,7 +76,7 @@ export class WalReceiver implements Service {
     const wanted = parseLsn(lsn);
     await Promise.race([
       this.#running?.then(() => Promise.reject(new AbortedError("the receiver was stopped"))),
-      this.#until(() => (this.#durable?.lsn ?? 0n) >= wanted, signal),
+      this.#changed.until(() => (this.#durable?.lsn ?? 0n) >= wanted, signal),
     ]);
   }
 
@@ -139,7 +99,7 @@ export class WalReceiver implements Service {
 
   status(): WalReceiverStatus {
     const received = this.#stream?.position;
-    const lag = this.#serverEnd === undefined ? undefined : this.#serverEnd - (this.#durable?.lsn ?? this.#serverEnd);
+    const { coveredUntil } = this.#coverage;
     return {
       state: this.#state,
       systemIdentifier: this.#archive?.systemIdentifier ?? null,
@@ -147,8 +107,8 @@ export class WalReceiver implements Service {
       timeline: this.#next?.timeline ?? null,
       receivedLsn: textOf(received),
       durableLsn: textOf(this.#durable?.lsn),
-      lagBytes: lag === undefined ? null : Math.max(0, Number(lag)),
-      coveredUntil: this.#coveredUntil === undefined ? null : new Date(this.#coveredUntil).toISOString(),
+      lagBytes: this.#coverage.lagBytes(this.#durable?.lsn) ?? null,
+      coveredUntil: coveredUntil === undefined ? null : new Date(coveredUntil).toISOString(),
       spoolBytes: this.#spool.bytes,
       waitingSegments: this.#uploads.length,
       reconnects: Math.max(0, this.#reconnects),
@@ -158,21 +118,7 @@ export class WalReceiver implements Service {
   }
 
   health(): ServiceHealth {
-    const { state, lagBytes, waitingSegments, gaps } = this.status();
-    const time = new Date(this.#options.clock.now()).toISOString();
-    const states = { streaming: "pass", connecting: "warn", waiting: "warn", stopped: "fail", failed: "fail" } as const;
-    const checks: HealthCheck[] = [
-      { name: "wal-receiver:state", status: states[state], observedValue: state, time },
-      { name: "wal-receiver:gaps", status: gaps.length > 0 ? "fail" : "pass", observedValue: gaps.length, time },
-      {
-        name: "wal-receiver:lag",
-        status: waitingSegments > 8 ? "warn" : "pass",
-        observedValue: lagBytes ?? 0,
-        observedUnit: "bytes",
-        time,
-      },
-    ];
-    return { status: worstStatus(checks.map(({ status }) => status)), checks };
+    return receiverHealth(this.status(), this.#options.clock.now());
   }
 
   async #run(): Promise<void> {
@@ -191,7 +137,7 @@ export class WalReceiver implements Service {
           if (signal.aborted) return;
           this.#failed(error);
           if (this.#uploads.failure) throw this.#uploads.failure;
-          if (this.#isFatal(error)) throw error;
+          if (isFatal(error, this.#everStreamed)) throw error;
         }
         if (this.#durable?.lsn !== before) pause = firstBackoffMs;
         this.#setState("waiting");
@@ -210,12 +156,6 @@ export class WalReceiver implements Service {
       await this.#uploads.idle();
       await this.#spool.close();
     }
-  }
-
-  /** What no waiting heals; a refusal only before anything streamed, since a later one may be a server starting. */
-  #isFatal(error: unknown): boolean {
-    if (!this.#everStreamed && error instanceof ReplicationRefusedError) return error.reason !== "wal_senders";
-    return fatalCodes.some((code) => isDbError(error, code));
   }
 
   /** One connection, from its first word to its last. */
@@ -467,9 +407,10 @@ export class WalReceiver implements Service {
 
   async #storePosition(): Promise<void> {
     const { repository } = this.#options;
-    if (!this.#durable || this.#coveredUntil === undefined) return;
+    const covered = this.#coverage.coveredUntil;
+    if (!this.#durable || covered === undefined) return;
     const { timeline, lsn } = this.#durable;
-    const coveredUntil = new Date(this.#coveredUntil).toISOString();
+    const coveredUntil = new Date(covered).toISOString();
     const position = { timeline, lsn: formatLsn(lsn), coveredUntil };
     if (JSON.stringify(position) === this.#recordedPosition) return;
     await recordPosition(repository, this.#archive!.systemIdentifier, position);
@@ -491,14 +432,14 @@ export class WalReceiver implements Service {
     const moved = this.#durable?.lsn !== lsn;
     this.#durable = { timeline, lsn };
     if (moved) this.#stream?.report();
-    // All the server had written when it said so is here now.
-    while (this.#samples[0] && this.#samples[0].lsn <= lsn) this.#coveredUntil = this.#samples.shift()!.time;
+    this.#coverage.settle(lsn);
     const { metrics, clock } = this.#options;
-    metrics.gauge("db_backup_wal_lag_bytes", this.status().lagBytes ?? 0);
-    if (this.#coveredUntil !== undefined) {
-      metrics.gauge("db_backup_wal_rpo_seconds", Math.max(0, clock.now() - this.#coveredUntil) / 1000);
+    const { coveredUntil } = this.#coverage;
+    metrics.gauge("db_backup_wal_lag_bytes", this.#coverage.lagBytes(lsn) ?? 0);
+    if (coveredUntil !== undefined) {
+      metrics.gauge("db_backup_wal_rpo_seconds", Math.max(0, clock.now() - coveredUntil) / 1000);
     }
-    this.#wake();
+    this.#changed.wake();
   }
 
   #heard(serverEnd: bigint, serverTime: number, asked: boolean): void {
@@ -506,11 +447,8 @@ export class WalReceiver implements Service {
     if (asked) void this.#tick();
     this.#everStreamed = true;
     if (this.#state === "connecting") this.#setState("streaming");
-    this.#serverEnd = serverEnd;
     this.#lastMessageAt = this.#options.clock.now();
-    const last = this.#samples.at(-1);
-    if (last && last.lsn === serverEnd) this.#samples[this.#samples.length - 1] = { lsn: serverEnd, time: serverTime };
-    else if (!last || serverTime - last.time >= 200) this.#samples.push({ lsn: serverEnd, time: serverTime });
+    this.#coverage.heard(serverEnd, serverTime);
   }
 
   #checkSilence(abort: AbortController): void {
@@ -526,34 +464,12 @@ export class WalReceiver implements Service {
   #failed(error: unknown): void {
     this.#lastError = messageOf(error);
     this.#options.metrics.count("db_backup_wal_errors_total");
-    this.#wake();
+    this.#changed.wake();
   }
 
   #setState(state: WalReceiverStatus["state"]): void {
     this.#state = state;
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const watcher of this.#watchers) watcher();
-  }
-
-  #until(condition: () => boolean, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (condition()) done(resolve);
-        else if (signal?.aborted)
-          done(() => reject(new AbortedError("the wait was aborted", { cause: signal.reason })));
-      };
-      const done = (settle: () => void): void => {
-        this.#watchers.delete(look);
-        signal?.removeEventListener("abort", look);
-        settle();
-      };
-      this.#watchers.add(look);
-      signal?.addEventListener("abort", look);
-      look();
-    });
+    this.#changed.wake();
   }
 }
 
