@@ -29,7 +29,7 @@ export interface RestorePlanOptions {
   readonly label?: string | undefined;
   /** Default `immediate`. */
   readonly target?: RecoveryTarget | undefined;
-  /** Which timeline recovery follows. Default `latest`; the target `immediate` always stays on the backup's own. */
+  /** Which timeline recovery follows. Default `latest`; the target `immediate` stays on the backup's own, and another number is refused. */
   readonly timeline?: RecoveryTimeline | undefined;
   /** What the server does at the target. Default `promote`. */
   readonly action?: RecoveryAction | undefined;

@@ -160,7 +160,7 @@ test("follows the server over two promotions, and recovers on both sides of each
   await expect(recovered({ type: "latest" })).resolves.toEqual(ledger.upTo(ledger.entries.length));
   await expect(
     planRestore({ repository, label, directory: join(scratch.path, "never"), timeline: 9 }),
-  ).resolves.toMatchObject({ timeline: 1 });
+  ).rejects.toMatchObject({ code: "BACKUP_INVALID_TARGET" });
   const nine = { repository, label, directory: join(scratch.path, "never"), timeline: 9 } as const;
   await expect(planRestore({ ...nine, target: { type: "latest" } })).rejects.toMatchObject({
     code: "BACKUP_TARGET_UNREACHABLE",

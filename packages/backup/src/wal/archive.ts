@@ -171,7 +171,7 @@ export class WalArchive {
       const name = parseWalRecordKey(key)?.name;
       if (name !== undefined && (parseWalName(name)?.partialBytes ?? 0) >= bytes) names.push(name);
     }
-    return names.sort().reverse();
+    return names.sort().toReversed();
   }
 
   /** Where a record's content lies. */
