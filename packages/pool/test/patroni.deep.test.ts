@@ -1,0 +1,118 @@
+import { createPool, type Pool, type PoolOptions } from "@db/pool";
+import { missingForPatroni, type PatroniCluster, startPatroni } from "@db/testkit";
+import { describe, expect, onTestFinished, test } from "vitest";
+
+const missing = await missingForPatroni();
+if (missing) console.warn(`the tests of a Patroni cluster are left out: this machine ${missing}`);
+
+const options: Partial<PoolOptions> = {
+  probeIntervalMs: 100,
+  probeTimeoutMs: 500,
+  failoverTimeoutMs: 60_000,
+  acquireTimeoutMs: 10_000,
+  retry: { retries: 100, maxDelayMs: 200, budgetReserve: 10_000 },
+};
+const waiting = { timeout: 90_000 };
+
+/** Ten writers on a pool, each writing one row after another under an id nobody else uses. */
+class Writers {
+  readonly acknowledged: number[] = [];
+  readonly failures: string[] = [];
+  readonly #stop = new AbortController();
+  readonly #pool: Pool;
+  readonly #table: string;
+  readonly #running: Promise<void>[];
+  #next = 0;
+
+  constructor(pool: Pool, table: string) {
+    this.#pool = pool;
+    this.#table = table;
+    this.#running = Array.from({ length: 10 }, () => this.#write());
+  }
+
+  async #write(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const id = (this.#next += 1);
+      try {
+        await this.#pool.query(`insert into ${this.#table} values ($1)`, [id]);
+        this.acknowledged.push(id);
+      } catch (error) {
+        this.failures.push((error as { code?: string }).code ?? String(error));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  }
+
+  /** Resolves when a row that was begun from now on is acknowledged. */
+  async resume(): Promise<void> {
+    const from = this.#next;
+    await expect.poll(() => this.acknowledged.some((id) => id > from), waiting).toBe(true);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#running);
+  }
+}
+
+describe.skipIf(missing)("a Patroni cluster", () => {
+  test("is failed over by kill, by freeze and by switchover, and every acknowledged row is there once", async () => {
+    const cluster: PatroniCluster = await startPatroni();
+    onTestFinished(() => cluster[Symbol.asyncDispose](), 60_000);
+    const pool = createPool({ primaryUrl: cluster.url, ...options });
+    const proxied = createPool({ primaryUrl: cluster.proxyUrl, ...options });
+    onTestFinished(
+      async () => void (await Promise.all([pool.drain({ timeoutMs: 0 }), proxied.drain({ timeoutMs: 0 })])),
+    );
+    await pool.query("create table op (id int)");
+    await pool.query("create table op_proxied (id int)");
+    const writers = [new Writers(pool, "op"), new Writers(proxied, "op_proxied")];
+    const resume = () => Promise.all(writers.map((each) => each.resume()));
+    await resume();
+
+    const changeLeader = async (change: () => Promise<void>): Promise<void> => {
+      const before = await cluster.leader();
+      await change();
+      await expect.poll(async () => (await cluster.leader()).name, waiting).not.toBe(before.name);
+      await resume();
+      expect(pool.stats().failovers).toBeGreaterThan(0);
+    };
+
+    const killed = await cluster.leader();
+    await changeLeader(() => killed.kill());
+    killed.restart();
+    await cluster.healthy();
+
+    const frozen = await cluster.leader();
+    await changeLeader(() => frozen.freeze());
+    // The old primary believes in itself until its agent looks again: nothing of ours may land on it.
+    const failuresBefore = writers[0]!.acknowledged.length;
+    frozen.thaw();
+    await cluster.healthy();
+    await resume();
+    expect(writers[0]!.acknowledged.length).toBeGreaterThan(failuresBefore);
+
+    await changeLeader(() => cluster.switchover());
+    await cluster.healthy();
+    await resume();
+    await Promise.all(writers.map((each) => each.stop()));
+
+    for (const [table, { acknowledged }] of [["op", writers[0]!] as const, ["op_proxied", writers[1]!] as const]) {
+      const { rows } = await pool.query<{ id: number }>(`select id from ${table}`);
+      const present = new Map<number, number>();
+      for (const { id } of rows) present.set(id, (present.get(id) ?? 0) + 1);
+      expect(acknowledged.filter((id) => present.get(id) !== 1)).toEqual([]);
+      expect([...present].filter(([, times]) => times > 1)).toEqual([]);
+    }
+    const [direct, throughProxy] = writers.map(({ acknowledged, failures }) => ({
+      acknowledged: acknowledged.length,
+      failures: Object.fromEntries(
+        Map.groupBy(failures, (code) => code)
+          .entries()
+          .map(([code, all]) => [code, all.length]),
+      ),
+    }));
+    console.info("rows over three failovers", { direct, throughProxy });
+    expect(pool.stats().failovers).toBeGreaterThanOrEqual(3);
+  });
+});
