@@ -1,6 +1,7 @@
-import { createPool, type Pool, type PoolOptions } from "@db/pool";
+import { createPool, type PoolOptions } from "@db/pool";
 import { missingForPatroni, type PatroniCluster, startPatroni } from "@db/testkit";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { Writers } from "./writers.ts";
 
 const missing = await missingForPatroni();
 if (missing) console.warn(`the tests of a Patroni cluster are left out: this machine ${missing}`);
@@ -13,47 +14,6 @@ const options: Partial<PoolOptions> = {
   retry: { retries: 100, maxDelayMs: 200, budgetReserve: 10_000 },
 };
 const waiting = { timeout: 90_000 };
-
-/** Ten writers on a pool, each writing one row after another under an id nobody else uses. */
-class Writers {
-  readonly acknowledged: number[] = [];
-  readonly failures: string[] = [];
-  readonly #stop = new AbortController();
-  readonly #pool: Pool;
-  readonly #table: string;
-  readonly #running: Promise<void>[];
-  #next = 0;
-
-  constructor(pool: Pool, table: string) {
-    this.#pool = pool;
-    this.#table = table;
-    this.#running = Array.from({ length: 10 }, () => this.#write());
-  }
-
-  async #write(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      const id = (this.#next += 1);
-      try {
-        await this.#pool.query(`insert into ${this.#table} values ($1)`, [id]);
-        this.acknowledged.push(id);
-      } catch (error) {
-        this.failures.push((error as { code?: string }).code ?? String(error));
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    }
-  }
-
-  /** Resolves when a row that was begun from now on is acknowledged. */
-  async resume(): Promise<void> {
-    const from = this.#next;
-    await expect.poll(() => this.acknowledged.some((id) => id > from), waiting).toBe(true);
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    await Promise.all(this.#running);
-  }
-}
 
 describe.skipIf(missing)("a Patroni cluster", () => {
   test("is failed over by kill, by freeze and by switchover, and every acknowledged row is there once", async () => {
@@ -97,21 +57,8 @@ describe.skipIf(missing)("a Patroni cluster", () => {
     await resume();
     await Promise.all(writers.map((each) => each.stop()));
 
-    for (const [table, { acknowledged }] of [["op", writers[0]!] as const, ["op_proxied", writers[1]!] as const]) {
-      const { rows } = await pool.query<{ id: number }>(`select id from ${table}`);
-      const present = new Map<number, number>();
-      for (const { id } of rows) present.set(id, (present.get(id) ?? 0) + 1);
-      expect(acknowledged.filter((id) => present.get(id) !== 1)).toEqual([]);
-      expect([...present].filter(([, times]) => times > 1)).toEqual([]);
-    }
-    const [direct, throughProxy] = writers.map(({ acknowledged, failures }) => ({
-      acknowledged: acknowledged.length,
-      failures: Object.fromEntries(
-        Map.groupBy(failures, (code) => code)
-          .entries()
-          .map(([code, all]) => [code, all.length]),
-      ),
-    }));
+    for (const each of writers) await each.check(pool);
+    const [direct, throughProxy] = writers.map(({ summary }) => summary);
     console.info("rows over three failovers", { direct, throughProxy });
     expect(pool.stats().failovers).toBeGreaterThanOrEqual(3);
   });

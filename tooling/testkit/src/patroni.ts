@@ -73,6 +73,7 @@ class LocalPatroni implements PatroniCluster {
   readonly #account: Account | undefined;
   readonly #children: ChildProcess[] = [];
   #proxyPort = 0;
+  #ended = false;
   readonly #endAll = (): void => this.#kill();
 
   constructor(directory: string, account: Account | undefined) {
@@ -123,6 +124,8 @@ class LocalPatroni implements PatroniCluster {
   }
 
   run(program: string, args: readonly string[]): ChildProcess {
+    // A test that was cut short may still be on its way.
+    if (this.#ended) throw new Error("the Patroni cluster has ended");
     const { uid, gid } = this.#account ?? {};
     const child = spawn(program, args, {
       cwd: this.#directory,
@@ -174,6 +177,7 @@ class LocalPatroni implements PatroniCluster {
   }
 
   #kill(): void {
+    this.#ended = true;
     for (const node of this.nodes) signalTree(node.roots(), "SIGKILL");
     for (const child of this.#children) child.kill("SIGKILL");
   }
