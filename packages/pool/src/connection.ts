@@ -34,6 +34,8 @@ export interface Checkout {
   readonly stack: string | undefined;
   /** True when application code holds the connection, false for the length of one of the pool's own statements. */
   readonly borrowed: boolean;
+  /** True while statements share it. */
+  readonly shared: boolean;
 }
 
 /** One connection of a server: pg's client, and what the pool knows about it. */

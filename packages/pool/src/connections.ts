@@ -139,13 +139,22 @@ export class Connections {
     return !this.#closing && !this.#mustRetire(connection, now);
   }
 
+  /** Tells of a statement that has its share of a connection, as of a checkout. */
+  shareBegan({ client }: Connection): void {
+    this.#listener.acquired(client);
+  }
+
+  shareEnded({ client }: Connection): void {
+    this.#listener.released(undefined, client);
+  }
+
   /** Gives a connection back. With an error, or `true`, it is closed instead of being lent again. */
   release(connection: Connection, error?: Error | boolean): void {
     const { checkout, client } = connection;
     if (checkout) this.counters.useMs.observeMs(performance.now() - checkout.since);
     this.#listener.returned(connection);
     connection.checkout = undefined;
-    this.#listener.released(error, client);
+    if (!checkout?.shared) this.#listener.released(error, client);
     if (error || this.#mustRetire(connection)) {
       this.destroy(connection);
       // It broke after its statement had ended: nobody else will hear of it.
@@ -228,11 +237,11 @@ export class Connections {
     return connection;
   }
 
-  #lend(connection: Connection, { borrowed, stack }: AcquireRequest): Connection {
-    connection.checkout = { since: performance.now(), stack, borrowed };
+  #lend(connection: Connection, { borrowed, stack, shared = false }: AcquireRequest): Connection {
+    connection.checkout = { since: performance.now(), stack, borrowed, shared };
     connection.uses += 1;
     if (this.#options.allowExitOnIdle) connection.ref();
-    this.#listener.acquired(connection.client);
+    if (!shared) this.#listener.acquired(connection.client);
     this.#listener.lent(connection);
     return connection;
   }

@@ -24,7 +24,7 @@ export interface PipelineOptions {
 const slowMs = 5;
 /** A lane whose statement takes longer than this gets no more. */
 const heldUpMs = 20;
-const forStatements: AcquireRequest = Object.freeze({ borrowed: false });
+const forStatements: AcquireRequest = Object.freeze({ borrowed: false, shared: true });
 /** How long the last lane is kept open without a statement while others wait for a connection. */
 const lingerMs = 5;
 /** How far beyond its depth a lane is filled while no connection is free. */
@@ -67,6 +67,7 @@ export class LaneExecutor implements Executor {
     this.#maxPrepared = prepare === false ? Infinity : prepare.maxPerConnection;
     this.#owner = {
       host,
+      connections,
       mostPrepared: this.#maxPrepared,
       emptied: (lane) => this.#emptied(lane),
       closed: (lane, broken) => this.#closed(lane, broken),

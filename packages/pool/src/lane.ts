@@ -1,6 +1,7 @@
 import { sqlStateOf } from "@db/core";
 import type pg from "pg";
 import type { Connection } from "./connection.ts";
+import type { Connections } from "./connections.ts";
 import type { StatementPhase } from "./errors.ts";
 import { StatementFailure } from "./failure.ts";
 import { InFlight } from "./in-flight.ts";
@@ -14,6 +15,7 @@ import type { MessageReader, Wire } from "./wire.ts";
 /** What a lane asks of those who opened it. */
 export interface LaneOwner {
   readonly host: StatementHost;
+  readonly connections: Pick<Connections, "shareBegan" | "shareEnded">;
   /** Most statements of the pool's own that are kept prepared on one connection. */
   readonly mostPrepared: number;
   /** Everything is answered: the lane may be closed, or kept for more. */
@@ -212,6 +214,7 @@ export class Lane implements MessageReader {
     this.#taken += 1;
     this.connection.lastStatement = text;
     if (this.#queue.push(place) === 1) this.#nextHead(now);
+    this.#owner.connections.shareBegan(this.connection);
     if (this.#flushing) return;
     this.#flushing = true;
     process.nextTick(this.#flush);
@@ -323,6 +326,7 @@ export class Lane implements MessageReader {
 
   #finished({ statement: { config }, since }: InFlight, now: number, failed: boolean): void {
     const text = typeof config === "string" ? config : config.text;
+    this.#owner.connections.shareEnded(this.connection);
     this.#owner.host.finished({ text, durationMs: now - since, server: this.connection.server, failed });
   }
 

@@ -11,6 +11,8 @@ const ranks: Readonly<Record<Priority, number>> = { high: 0, normal: 1, low: 2 }
 export interface AcquireRequest {
   /** True when application code will hold it. */
   readonly borrowed: boolean;
+  /** True when statements will share it: each of them is then told of as a checkout, instead of the connection. */
+  readonly shared?: boolean;
   /** Where it was asked for; kept for leak reports. */
   readonly stack?: string | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -70,6 +70,20 @@ describe("a pool made with pg's names", () => {
   });
 });
 
+describe("statements that share connections", () => {
+  test("are told of by acquire and release, one by one", async () => {
+    await using pool = createPool({ primaryUrl: await freshUrl(), max: 4 });
+    const read = "select $1::int as n";
+    await pool.query(read, [0]);
+    const seen = { acquire: 0, release: 0 };
+    pool.on("acquire", () => (seen.acquire += 1));
+    pool.on("release", () => (seen.release += 1));
+    await Promise.all(Array.from({ length: 20 }, (_, n) => pool.query(read, [n])));
+    expect(seen).toEqual({ acquire: 20, release: 20 });
+    expect(pool.totalCount).toBeLessThan(5);
+  });
+});
+
 describe("a connection that ends in the hands of its borrower", () => {
   test("is told of with the borrower's stack, and to pg's error event unless the borrower listens", async () => {
     await using pool = createPool({ primaryUrl: await freshUrl(), leakThresholdMs: 60_000 });
