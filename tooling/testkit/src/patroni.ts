@@ -96,11 +96,16 @@ class LocalPatroni implements PatroniCluster {
     const bin = (await serverBinaries())!;
     const etcd = `http://127.0.0.1:${client}`;
     const peerUrl = `http://127.0.0.1:${peer}`;
-    this.run("/usr/bin/etcd", [
-      ...["--data-dir", path.join(this.#directory, "etcd"), "--unsafe-no-fsync"],
-      ...["--listen-client-urls", etcd, "--advertise-client-urls", etcd, "--listen-peer-urls", peerUrl],
-      ...["--initial-advertise-peer-urls", peerUrl, "--initial-cluster", `default=${peerUrl}`],
-    ]);
+    const flags = {
+      "data-dir": path.join(this.#directory, "etcd"),
+      "listen-client-urls": etcd,
+      "advertise-client-urls": etcd,
+      "listen-peer-urls": peerUrl,
+      "initial-advertise-peer-urls": peerUrl,
+      "initial-cluster": `default=${peerUrl}`,
+    };
+    const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+    this.run("/usr/bin/etcd", [...args, "--unsafe-no-fsync"]);
     await until("etcd to answer", async () => (await fetch(`${etcd}/health`)).ok);
     for (let index = 0; index < 3; index += 1) {
       const [port, rest] = [ports[2 * index]!, ports[2 * index + 1]!];
