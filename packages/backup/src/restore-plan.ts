@@ -3,6 +3,7 @@ import { type Finding, formatLsn, parseLsn } from "@db/core";
 import { listBackups, openBackup } from "./catalog.ts";
 import {
   BackupNotFoundError,
+  CorruptObjectError,
   InvalidBackupOptionsError,
   InvalidRecoveryTargetError,
   TargetUnreachableError,
@@ -129,6 +130,12 @@ export async function planRestore(options: RestorePlanOptions): Promise<RestoreP
     backup,
     target.type === "immediate" ? "current" : (options.timeline ?? "latest"),
   );
+  if (parseLsn(inventory.endLsn) < parseLsn(manifest.stopLsn)) {
+    throw new CorruptObjectError(
+      backup.prefix,
+      `lacks WAL: it is there to ${inventory.endLsn}, not ${manifest.stopLsn}`,
+    );
+  }
   const reach = checkReach(chosen, target, inventory);
   const prediction = await predictTarget(repository, manifest.systemIdentifier, inventory, target);
   const findings = [...reach, ...gapFindings(inventory), ...prediction.findings];

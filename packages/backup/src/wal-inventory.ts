@@ -138,7 +138,8 @@ function findPlace(
 ): { readonly place: Place; readonly stretch: TimelineStretch } | undefined {
   const end = position + BigInt(segmentBytes);
   for (const stretch of path.toReversed()) {
-    if (stretch.from >= end || (stretch.to !== null && stretch.to <= position)) continue;
+    // The first is the backup's own: its WAL begins before the position from which the way is counted, its end.
+    if ((stretch !== path[0] && stretch.from >= end) || (stretch.to !== null && stretch.to <= position)) continue;
     const place = places.get(walSegmentName(stretch.timeline, position, segmentBytes));
     if (place) return { place, stretch };
   }
