@@ -76,7 +76,8 @@ export async function readStoredFiles(
   const wanted = (from: number, to: number): boolean => distribution.wants(from, to);
   try {
     for await (const piece of readPacks(repository.storage, prefix, manifest, wanted, reading)) {
-      options.onBytes?.(await distribution.take(piece));
+      const given = await distribution.take(piece);
+      options.onBytes?.(given);
     }
     await distribution.end();
   } catch (error) {
