@@ -1,5 +1,6 @@
-import type { AlterTableCmd, ColumnDef, Constraint } from "libpg-query";
+import type { AlterTableCmd, ColumnDef, Constraint, PartitionCmd } from "libpg-query";
 import type { EffectCollector } from "./effect-collector.ts";
+import { boundIsProved } from "./bound-proof.ts";
 import { coversNotNull } from "./not-null-proof.ts";
 import { columnConstraints, isSerial, sqlTypeOf, typeChangeRewrites } from "./sql-type.ts";
 import type { LockMode } from "./table-lock.ts";
@@ -63,7 +64,21 @@ export function alterTableEffects(table: RelationName, command: AlterTableCmd, e
       child,
       subtype === "AT_DetachPartition" && def.PartitionCmd.concurrent ? "ShareUpdateExclusive" : "AccessExclusive",
     );
-    if (subtype === "AT_AttachPartition") effects.scan(child);
+    if (subtype === "AT_AttachPartition") attachPartition(table, def.PartitionCmd, effects);
+  }
+}
+
+/** A partition is read unless its CHECKs say that it fits; a default partition is, for rows that would now go elsewhere. */
+function attachPartition(parent: RelationName, { name, bound }: PartitionCmd, effects: EffectCollector): void {
+  const { catalog } = effects;
+  if (!boundIsProved(catalog.table(parent), catalog.table(name), bound)) effects.scan(name);
+  const qualified = catalog.qualify(parent);
+  for (const table of catalog.tables.values()) {
+    if (!table.properties.includes("DEFAULT") || !table.properties.some((one) => one === `inherits ${qualified}`))
+      continue;
+    const fallback = { schemaname: table.schema, relname: table.name };
+    effects.lock(fallback, "AccessExclusive");
+    effects.scan(fallback);
   }
 }
 
@@ -96,6 +111,8 @@ function addColumn(table: RelationName, column: ColumnDef, effects: EffectCollec
   if (has("CONSTR_UNIQUE") || has("CONSTR_PRIMARY")) effects.build(table);
   const parent = has("CONSTR_FOREIGN")?.pktable;
   if (parent) effects.lock(parent, "ShareRowExclusive");
+  // Old rows get the default, so each is looked up in the parent; without one they get NULL, which refers to nothing.
+  if (parent && (defaultOf || generated)) effects.scan(table);
 }
 
 function addConstraint(table: RelationName, constraint: Constraint, effects: EffectCollector): void {

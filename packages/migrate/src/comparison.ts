@@ -68,12 +68,31 @@ export function compareHistory(
     const entry = entries.get(file.id) ?? findRenamed(file, renamed);
     if (entry) {
       matched.add(entry.id);
+      for (const id of file.squashes) matched.add(id);
       if (entry.id !== file.id) {
         report("warn", "MIGRATE-RENAMED", file, `${entry.id} is applied and its file is now called ${file.file}`, {
           hint: "Give the file its old name back, or leave it: its SQL is the same and will not run again.",
         });
       }
       return { id: file.id, state: stateOf(file, entry), file, entry, adopted: null };
+    }
+    const squashed = file.squashes.filter((id) => entries.get(id)?.state === "applied");
+    if (squashed.length > 0) {
+      for (const id of squashed) matched.add(id);
+      if (squashed.length === file.squashes.length) {
+        const adopted = { source: "baseline", when: null, sameHash: true } as const;
+        return { id: file.id, state: "applied", file, entry: null, adopted };
+      }
+      const due = file.squashes.find((id) => !squashed.includes(id));
+      report(
+        "error",
+        "MIGRATE-SQUASH-PARTIAL",
+        file,
+        `${file.file} stands for migrations of which ${due} is not applied here`,
+        {
+          hint: "Bring this database up to date with the release before the squash first.",
+        },
+      );
     }
     const adopted = adoptable?.match(file) ?? others.foreign?.match(file) ?? null;
     if (adopted) {

@@ -5,7 +5,7 @@ import type { Node } from "./parser.ts";
 import { hasOption } from "./statement.ts";
 import { lockModes } from "./table-lock.ts";
 import { walk } from "./volatility.ts";
-import { relationOf, type RelationName, type WorkingCatalog } from "./working-catalog.ts";
+import { relationOf, type RelationName, stringsOf, type WorkingCatalog } from "./working-catalog.ts";
 
 /** Predicts what one statement locks, rewrites, scans and builds. */
 export function predictEffects(node: Node, catalog: WorkingCatalog): StatementEffects {
@@ -69,7 +69,8 @@ export function predictEffects(node: Node, catalog: WorkingCatalog): StatementEf
       const items = object.List.items ?? [];
       effects.lock(relationOf({ List: { items: items.slice(0, -1) } }), "ShareUpdateExclusive");
     }
-  } else if ("CreateStatsStmt" in node) {
+  } else if ("AlterDomainStmt" in node) alterDomain(node.AlterDomainStmt, effects);
+  else if ("CreateStatsStmt" in node) {
     for (const table of rangeVars(node.CreateStatsStmt.relations)) effects.lock(table, "ShareUpdateExclusive");
   } else if ("LockStmt" in node) {
     // LOCK TABLE carries the mode as its number in lockdefs.h, from 1.
@@ -86,9 +87,17 @@ export function predictEffects(node: Node, catalog: WorkingCatalog): StatementEf
 }
 
 /** The commands of an ALTER TABLE. */
-export function alterCommands(statement: AlterTableStmt): AlterTableCmd[] {
-  return (statement.cmds ?? []).flatMap((node) => ("AlterTableCmd" in node ? [node.AlterTableCmd] : []));
+export function alterCommands(statement: AlterTableStmt): readonly AlterTableCmd[] {
+  // Every rule asks for them.
+  let commands = known.get(statement);
+  if (!commands) {
+    commands = (statement.cmds ?? []).flatMap((node) => ("AlterTableCmd" in node ? [node.AlterTableCmd] : []));
+    known.set(statement, commands);
+  }
+  return commands;
 }
+
+const known = new WeakMap<AlterTableStmt, readonly AlterTableCmd[]>();
 
 /** The plain relations of a list. */
 export function rangeVars(nodes: readonly Node[] | undefined): RelationName[] {
@@ -146,6 +155,23 @@ function createTable(
     const parent = name === "Constraint" ? (fields as { pktable?: RelationName }).pktable : undefined;
     if (parent) effects.lock(parent, "ShareRowExclusive");
   });
+}
+
+/** A new CHECK of a domain, or its validation, reads every table that uses it. */
+function alterDomain(
+  { subtype, typeName, def }: { subtype?: string; typeName?: Node[]; def?: Node },
+  effects: EffectCollector,
+): void {
+  const adds = subtype === "C" && !(def && "Constraint" in def && def.Constraint.skip_validation);
+  if (!adds && subtype !== "V" && subtype !== "O") return;
+  const names = stringsOf(typeName);
+  const domain = effects.catalog.type(names.at(-2), names.at(-1) ?? "");
+  for (const table of effects.catalog.tables.values()) {
+    if (!domain || !table.columns.some(({ type }) => type.name === `${domain.schema}.${domain.name}`)) continue;
+    const name = { schemaname: table.schema, relname: table.name };
+    effects.lock(name, "Share");
+    effects.scan(name);
+  }
 }
 
 function truncateDependents(table: RelationName, effects: EffectCollector): void {

@@ -1,4 +1,5 @@
 import { DbError, type DbErrorOptions } from "@db/core";
+import type { CatalogDifference } from "./catalog-diff.ts";
 import type { FileProblem } from "./file-problem.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { MigrationReport } from "./report.ts";
@@ -30,6 +31,21 @@ export class MigrationFilesError extends DbError {
 /** A name or version that stands for no migration of the folder or the history. */
 export class UnknownMigrationError extends DbError {
   override readonly code = "MIGRATE_UNKNOWN_MIGRATION";
+}
+
+/** One file made of many migrations does not make the same catalog; nothing was written. */
+export class SquashUnequalError extends DbError {
+  override readonly code = "MIGRATE_SQUASH_UNEQUAL";
+  readonly differences: readonly CatalogDifference[];
+
+  constructor(differences: readonly CatalogDifference[]) {
+    const [first] = differences;
+    const more = differences.length > 1 ? `, and ${differences.length - 1} more` : "";
+    super(`the squashed file does not make the same catalog: ${first?.object} is ${first?.change}${more}`, {
+      hint: "Look for migrations that decide by the time or by rows, and squash up to the one before.",
+    });
+    this.differences = differences;
+  }
 }
 
 /** There is nothing to hold the catalog against. */

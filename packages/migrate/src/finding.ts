@@ -15,4 +15,6 @@ export interface MigrationFinding extends Finding {
   readonly blocks: boolean;
   /** SQL that reaches the same end without the harm, where there is one. */
   readonly safer: string | null;
+  /** Where else in the same migration the same rule speaks. */
+  readonly also?: readonly Pick<MigrationFinding, "subject" | "line" | "column" | "title" | "safer">[];
 }

@@ -10,6 +10,7 @@ import { MigrationFilesError, MigrationFolderError } from "./errors.ts";
 import type { FileProblem } from "./file-problem.ts";
 import { fillPlaceholders, type Placeholders } from "./placeholder.ts";
 import { readProgram } from "./program.ts";
+import { readSquashed } from "./squash-header.ts";
 import { type MigrationFile, readSections, sectionChecksum, splitAtBreakpoints } from "./migration-file.ts";
 
 /** Every migration of a folder, in the order they run. */
@@ -138,6 +139,7 @@ class FileReader {
       allowances: sections.allowances,
       drizzle: drizzleWhen === null ? null : { hash: sha256(bytes), when: drizzleWhen },
       origin: readOrigin(text),
+      squashes: readSquashed(text),
     };
   }
 
@@ -160,6 +162,7 @@ class FileReader {
       allowances: [],
       drizzle: null,
       origin: null,
+      squashes: [],
     };
   }
 

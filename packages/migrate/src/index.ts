@@ -41,6 +41,7 @@ export {
   MigrationOptionsError,
   MigrationsRefusedError,
   ProgramError,
+  SquashUnequalError,
   StalePlanError,
   TransactionPoolerError,
   UncertainStatementError,
@@ -51,7 +52,7 @@ export type { MigrationEvent } from "./event.ts";
 export type { FileProblem, FileProblemCode } from "./file-problem.ts";
 export type { MigrationFinding } from "./finding.ts";
 export type { HistoryEntry, HistoryState } from "./history.ts";
-export { formatLintAnnotations, formatLintSarif } from "./lint-output.ts";
+export { formatLintAnnotations, formatLintReport, formatLintSarif } from "./lint-output.ts";
 export { type LintOptions, lintMigrations, type LintReport } from "./linting.ts";
 export type { OnlinePhase } from "./migration-file.ts";
 export { pauseBackfill } from "./backfill-pause.ts";
@@ -84,6 +85,7 @@ export { defineMigration, type MigrationContext, type ProgramMigration } from ".
 export { planCancel, planRollback } from "./rollback.ts";
 export { buildCatalog, type BuildCatalogOptions } from "./shadow-catalog.ts";
 export { type CatalogSnapshot, readSnapshot } from "./snapshot.ts";
+export { planSquash, type SquashOptions, type SquashPlan, writeSquash } from "./squash.ts";
 export { migrationStatus, type MigrationStatus, type MigrationStatusEntry } from "./status.ts";
 export { type LockMode, lockModes, type TableLock } from "./table-lock.ts";
 export { type Verification, verifyMigrations, type VerifyOptions, type VerifyReport } from "./verification.ts";

@@ -17,6 +17,28 @@ const sarifLevels: Readonly<Record<Severity, string>> = { critical: "error", war
 const commands: Readonly<Record<Severity, string>> = { critical: "error", warn: "warning", info: "notice" };
 
 /**
+ * A lint report for people: worst first, each with its place, why it matters and what to write instead.
+ * @param directory the migrations folder as the reader calls it
+ */
+export function formatLintReport(report: LintReport, directory: string): string {
+  const lines = remarksOf({ ...report, findings: [] }).flatMap(({ rule, message, hint, file, line, column }) => [
+    `${file === null ? directory : pathOf(directory, file)}:${line ?? 1}:${column ?? 1}: ${message} (${rule})`,
+    `    ${hint}`,
+  ]);
+  for (const { severity, title, hint, rule, id, file, line, column, also = [], safer, blocks } of report.findings) {
+    const place = file === null ? directory : `${pathOf(directory, file)}:${line ?? 1}:${column ?? 1}`;
+    lines.push(`${place}: ${blocks ? "blocks" : severity}: ${title} (${rule ?? id})`);
+    for (const one of also) lines.push(`    line ${one.line}: ${one.title}`);
+    if (hint !== undefined) lines.push(`    ${hint}`);
+    if (safer !== null) lines.push(...safer.split("\n").map((text) => `      ${text}`));
+  }
+  const { findings, problems, files, statements } = report;
+  const total = findings.length + problems.length;
+  lines.push(`${total === 0 ? "nothing" : total} to say about ${statements} statements in ${files} files`);
+  return `${lines.join("\n")}\n`;
+}
+
+/**
  * A lint report as SARIF 2.1.0 JSON, which code hosts show beside the lines of a change.
  * @param directory the migrations folder as it is called from the root of the repository
  * @see https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
@@ -81,15 +103,15 @@ function remarksOf({ problems, findings }: LintReport): Remark[] {
     line,
     column,
   }));
-  const judged = findings.map(({ id, rule, severity, title, hint = "", file, line, column }): Remark => ({
-    rule: rule ?? id.toLowerCase(),
-    severity,
-    message: title,
-    hint,
-    file,
-    line,
-    column,
-  }));
+  const judged = findings.flatMap(({ id, rule, severity, title, hint = "", file, line, column, also = [] }) => {
+    const about = { rule: rule ?? id.toLowerCase(), severity, hint, file };
+    return [{ title, line, column }, ...also].map((place): Remark => ({
+      ...about,
+      message: place.title,
+      line: place.line,
+      column: place.column,
+    }));
+  });
   return [...unusable, ...judged];
 }
 

@@ -17,6 +17,10 @@ export interface LintOptions extends HistoryOptions {
   readonly db?: DatabaseLike;
   /** A table estimated to hold fewer rows makes costs `info`. Default 10 000; without a database sizes are unknown. */
   readonly smallTableRows?: number;
+  /** Sizes of the tables in production, from a catalog read there: a folder is then judged without a connection. */
+  readonly sizes?: Catalog;
+  /** Ask the rules of taste and policy too: types, names, keys. Default false. */
+  readonly advice?: boolean;
 }
 
 /** Lint results as plain JSON. */
@@ -57,6 +61,8 @@ export async function lintMigrations(options: LintOptions): Promise<LintReport> 
   const { findings } = lint(subjects, catalog, {
     blocks: "critical",
     exempt: "migration",
+    advice: options.advice ?? false,
+    ...(options.sizes ? { rows: rowsOf(options.sizes) } : {}),
     ...(options.smallTableRows === undefined ? {} : { smallTableRows: options.smallTableRows }),
   });
   const judged = subjects.filter(({ id }) => chosen.has(id));
@@ -66,6 +72,10 @@ export async function lintMigrations(options: LintOptions): Promise<LintReport> 
     problems,
     findings: findings.filter(({ migration }) => migration !== null && chosen.has(migration)).toSorted(compareFindings),
   };
+}
+
+function rowsOf(catalog: Catalog): Map<string, number | null> {
+  return new Map(catalog.tables.map(({ schema, name, rows }) => [`${schema}.${name}`, rows]));
 }
 
 async function readCatalog(options: LintOptions): Promise<Catalog> {

@@ -70,6 +70,8 @@ export interface MigrationFile {
   readonly drizzle: { readonly hash: string; readonly when: number } | null;
   /** Whose migration it was, when it was imported; null otherwise. */
   readonly origin: MigrationOrigin | null;
+  /** Ids of the migrations it was put together from. */
+  readonly squashes: readonly string[];
 }
 
 /** The sections of one file's text. */

@@ -1,8 +1,9 @@
 import type { AlterTableCmd, Constraint, CreateStmt, IndexStmt } from "libpg-query";
 import type { CatalogConstraint, CatalogIndex } from "./catalog.ts";
-import { alterCommands } from "./effects.ts";
+import { alterCommands, rangeVars } from "./effects.ts";
 import type { Node } from "./parser.ts";
 import { columnConstraints, columnOf, sqlTypeOf } from "./sql-type.ts";
+import { viewColumns } from "./view-columns.ts";
 import { relationOf, stringsOf, type WorkingCatalog, type WorkingTable } from "./working-catalog.ts";
 
 /** Moves the catalog past one statement, as far as later predictions depend on it. */
@@ -10,8 +11,12 @@ export function replay(node: Node, catalog: WorkingCatalog): void {
   if ("CreateStmt" in node) createTable(node.CreateStmt, catalog);
   else if ("CreateTableAsStmt" in node) {
     addTable(node.CreateTableAsStmt.into?.rel ?? {}, "table", catalog);
-  } else if ("ViewStmt" in node) addTable(node.ViewStmt.view ?? {}, "view", catalog);
-  else if ("AlterTableStmt" in node) {
+  } else if ("ViewStmt" in node) {
+    const names = viewColumns(node.ViewStmt) ?? [];
+    const view = addTable(node.ViewStmt.view ?? {}, "view", catalog);
+    const unknown = { type: { name: "", mods: [], array: false }, default: null, generated: null, identity: false };
+    view.columns = names.map((name) => ({ ...unknown, name, notNull: false }));
+  } else if ("AlterTableStmt" in node) {
     const table = catalog.table(node.AlterTableStmt.relation);
     if (table) for (const command of alterCommands(node.AlterTableStmt)) alterTable(table, command, catalog);
   } else if ("IndexStmt" in node) addIndex(node.IndexStmt, catalog);
@@ -26,7 +31,8 @@ export function replay(node: Node, catalog: WorkingCatalog): void {
   } else if ("AlterEnumStmt" in node) {
     const names = stringsOf(node.AlterEnumStmt.typeName);
     const type = catalog.type(names.at(-2), names.at(-1) ?? "");
-    if (type && node.AlterEnumStmt.newVal) type.labels = [...type.labels, node.AlterEnumStmt.newVal];
+    if (type && node.AlterEnumStmt.newVal && !node.AlterEnumStmt.oldVal)
+      type.labels = [...type.labels, node.AlterEnumStmt.newVal];
   } else if ("CreateDomainStmt" in node) {
     const { domainname, typeName, constraints = [] } = node.CreateDomainStmt;
     const base = sqlTypeOf(typeName, catalog);
@@ -57,6 +63,8 @@ export function replay(node: Node, catalog: WorkingCatalog): void {
       hash: "",
       privileges: [],
     });
+  } else if ("CreatePolicyStmt" in node) {
+    catalog.table(node.CreatePolicyStmt.table)?.policies.push(node.CreatePolicyStmt.policy_name ?? "");
   } else if ("VariableSetStmt" in node) set(node.VariableSetStmt, catalog);
 }
 
@@ -74,6 +82,12 @@ function createTable(statement: CreateStmt, catalog: WorkingCatalog): void {
   const known = catalog.table(statement.relation);
   if (known && statement.if_not_exists) return;
   const table = addTable(statement.relation ?? {}, statement.partspec ? "partitioned" : "table", catalog);
+  const keys = (statement.partspec?.partParams ?? []).map((key) =>
+    "PartitionElem" in key ? (key.PartitionElem.name ?? "expression") : "",
+  );
+  if (statement.partspec) table.properties.push(`partition by (${keys.join(", ")})`);
+  for (const parent of rangeVars(statement.inhRelations)) table.properties.push(`inherits ${catalog.qualify(parent)}`);
+  if (statement.partbound?.is_default) table.properties.push("DEFAULT");
   for (const element of statement.tableElts ?? []) {
     if ("ColumnDef" in element) {
       table.columns.push(columnOf(element.ColumnDef, catalog));
@@ -99,6 +113,8 @@ function addTable(
     columns: [],
     constraints: [],
     indexes: [],
+    policies: [],
+    properties: [],
     fresh: !catalog.tables.has(`${schema}.${relname}`),
   };
   catalog.tables.set(`${schema}.${relname}`, made);

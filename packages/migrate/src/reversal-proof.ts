@@ -22,11 +22,21 @@ export interface ReversalOptions extends HistoryOptions {
   readonly onProgress?: OnProgress;
 }
 
-/** How undoing one migration went. `restored`: the catalog was as before, and as after when applied again. */
+/**
+ * How undoing one migration went. `restored`: the catalog was as before, and as after when applied again. `reordered`:
+ * so it was but for the order of columns, which a column dropped and added again cannot keep.
+ */
 export interface Reversal {
   readonly migration: string;
   readonly file: string;
-  readonly outcome: "restored" | "no-down" | "down-failed" | "down-differs" | "up-again-failed" | "up-again-differs";
+  readonly outcome:
+    | "restored"
+    | "reordered"
+    | "no-down"
+    | "down-failed"
+    | "down-differs"
+    | "up-again-failed"
+    | "up-again-differs";
   /** What the server said, where something failed. */
   readonly message: string | null;
   /** What was not as it should have been. */
@@ -38,6 +48,8 @@ export interface ReversalReport {
   readonly migrations: readonly Reversal[];
   /** Of those that have a down, how many do what they say. */
   readonly restored: number;
+  /** Of those restored, in how many only the order of columns is another. */
+  readonly reordered: number;
   readonly broken: number;
   readonly withoutDown: number;
 }
@@ -72,8 +84,9 @@ export async function proveReversals(options: ReversalOptions): Promise<Reversal
     await shadow.drop();
   }
   const withoutDown = results.filter(({ outcome }) => outcome === "no-down").length;
-  const restored = results.filter(({ outcome }) => outcome === "restored").length;
-  return { migrations: results, restored, withoutDown, broken: results.length - restored - withoutDown };
+  const restored = results.filter(({ outcome }) => outcome === "restored" || outcome === "reordered").length;
+  const reordered = results.filter(({ outcome }) => outcome === "reordered").length;
+  return { migrations: results, restored, reordered, withoutDown, broken: results.length - restored - withoutDown };
 }
 
 type Result = Pick<Reversal, "outcome"> & Partial<Reversal>;
@@ -114,7 +127,7 @@ class Trial {
     } catch (error) {
       return { outcome: "up-again-failed", message: messageOf(error), differences: left };
     }
-    if (left.length > 0) return { outcome: "down-differs", differences: left };
+    if (left.length > 0) return { outcome: left.every(isOrder) ? "reordered" : "down-differs", differences: left };
     const again = diffCatalogs(after, await this.catalog());
     return again.length > 0 ? { outcome: "up-again-differs", differences: again } : { outcome: "restored" };
   }
@@ -128,6 +141,10 @@ class Trial {
     const { signal } = this.#options;
     return { allowBlocked: true, checkFiles: false, checkCatalog: false, ...(signal ? { signal } : {}) };
   }
+}
+
+function isOrder({ object, change }: CatalogDifference): boolean {
+  return change === "changed" && object.startsWith("order of columns in ");
 }
 
 // Only what the database or this package says is a result of the proof.

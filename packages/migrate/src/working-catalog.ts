@@ -19,6 +19,10 @@ export interface WorkingTable {
   columns: Mutable<CatalogColumn>[];
   constraints: Mutable<CatalogConstraint>[];
   indexes: Mutable<CatalogIndex>[];
+  /** Names of its policies. */
+  policies: string[];
+  /** As in the catalog: partitioning, parents, persistence. */
+  properties: string[];
   /** Made by the plan itself: nobody uses it yet, so nothing done to it can disturb. */
   fresh: boolean;
 }
@@ -43,7 +47,7 @@ export class WorkingCatalog {
     this.searchPath = catalog.searchPath.length > 0 ? catalog.searchPath : ["public"];
     this.timeZone = catalog.timeZone;
     for (const table of catalog.tables) {
-      const { schema, name, kind, rows, columns, constraints, indexes } = structuredClone(table);
+      const { schema, name, kind, rows, columns, constraints, indexes, policies, properties } = structuredClone(table);
       this.tables.set(`${schema}.${name}`, {
         schema,
         name,
@@ -52,6 +56,8 @@ export class WorkingCatalog {
         columns: [...columns],
         constraints: [...constraints],
         indexes: [...indexes],
+        policies: policies.map((policy) => policy.name),
+        properties: [...properties],
         fresh: false,
       });
     }

@@ -5,7 +5,10 @@ import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Catalog, collectCatalog } from "../src/catalog.ts";
 import { predictEffects } from "../src/effects.ts";
+import { lint } from "../src/lint/lint.ts";
+import { readSections } from "../src/migration-file.ts";
 import { loadParser } from "../src/parser.ts";
+import { parseMigration } from "../src/planned-migration.ts";
 import { replay } from "../src/replay.ts";
 import { WorkingCatalog } from "../src/working-catalog.ts";
 import { observe } from "./observe.ts";
@@ -55,15 +58,64 @@ describe.skipIf(!oracle).each([12, 13, 14, 15, 16, 17, 18])("on PostgreSQL %i", 
       const lock = expected.statement.startsWith("vacuum") ? "AccessExclusive" : expected.lock;
       expect(predicted.locks["public.t"] ?? "-").toBe(lock);
       expect(predicted.locks["public.p"] ?? null).toBe(expected.referencedLock);
-      if (expected.statement.startsWith("vacuum")) return;
+      const told = await findingsOf(expected.statement, catalog);
+      if (expected.statement.startsWith("vacuum")) {
+        expect(told).toEqual(["vacuum-full-cluster"]);
+        return;
+      }
+      const lost = await namesLost(client, expected.statement);
       const real = await observe(client, expected.statement);
       const renamed = real.locks["public.t"] ?? "-";
       expect(renamed, "the running server").toBe(lock);
       expect(real.rewrites.includes("public.t"), "the running server's rewrite").toBe(predicted.rewrite);
       expect(real.scans.length > 0, "the running server's scan").toBe(predicted.scan);
+      // Lint speaks where the server rewrites, reads all, builds an index under a lock, stops writes of a second table,
+      // takes names or promises away, or hides rows; and is silent where it does none of it.
+      const hides = expected.statement.includes("enable row level security");
+      const building = real.builds.length > 0;
+      const stops = real.locks["public.p"] !== undefined && /add column/.test(expected.statement);
+      const harm = real.rewrites.length > 0 || real.scans.length > 0 || building || stops || lost > 0 || hides;
+      expect(told.length > 0, `told ${told.join(", ")}; names lost ${lost}`).toBe(harm);
     });
   }
 });
+
+/** Rules that speak of the last statement. */
+async function findingsOf(sql: string, catalog: Catalog): Promise<string[]> {
+  const sections = readSections("0001_case.sql", sql);
+  const { statements } = parseMigration(await loadParser(), sections.up, null, catalog.serverVersion, []);
+  const migration = { id: "0001_case", statements, transactional: true, allowances: [] };
+  const { findings } = lint([migration], catalog, { blocks: "critical", exempt: "plan" });
+  return findings.flatMap(({ rule }) => rule ?? []);
+}
+
+/** How many names or promises an application may rely on are gone: tables, columns, keys, indexes, enum values. */
+async function namesLost(client: Client, sql: string): Promise<number> {
+  const read = async (): Promise<Set<string>> =>
+    new Set((await client.query<{ name: string }>(namesSql)).rows.map(({ name }) => name));
+  const before = await read();
+  await client.query("begin");
+  try {
+    await client.query(sql);
+    const after = await read();
+    return [...before].filter((name) => !after.has(name)).length;
+  } finally {
+    await client.query("rollback");
+  }
+}
+
+const namesSql = /* sql */ `
+  select c.oid::regclass::text || ' ' || n.nspname as name
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+   where n.nspname = 'public' and c.relkind in ('r', 'i', 'v')
+  union all
+  select n.nspname || '.' || c.relname || '.' || a.attname
+    from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+   where n.nspname = 'public' and c.relkind in ('r', 'v') and a.attnum > 0 and not a.attisdropped
+  union all
+  select conname from pg_constraint where contype in ('p', 'u', 'x', 'f')
+  union all
+  select enumtypid::regtype::text || ' ' || enumlabel from pg_enum`;
 
 async function predict(
   sql: string,

@@ -46,6 +46,8 @@ const statements: readonly string[] = [
   "alter table pet add column a int default fresh()",
   "alter table pet add column a int default steady()",
   "alter table pet add column a int default (random() * 10)::int",
+  "alter table pet add column a int default 1 references owner (id)",
+  "alter table pet add column a int references owner (id)",
   "alter table pet add column a short",
   "alter table pet add column a grade default 1",
   "alter table pet add column a int generated always as (age * 2) virtual",

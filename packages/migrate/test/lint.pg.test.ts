@@ -11,13 +11,28 @@ import { parseMigration } from "../src/planned-migration.ts";
 import { observe } from "./observe.ts";
 
 /** What the server must be seen to do where a rule fires, and not where it is silent. */
-type Harm = "rewrite" | "scan" | "error" | { readonly lock: string; readonly on?: string } | "none";
+type Harm =
+  | "rewrite"
+  | "scan"
+  | "error"
+  | "none"
+  | { readonly lock: string; readonly on?: string }
+  /** The table has fewer indexes than before. */
+  | { readonly index: string }
+  /** Its rows are hidden from a role with SELECT. */
+  | { readonly hides: string }
+  /** A row of the last table made is longer. */
+  | { readonly rowBytesOver: number }
+  /** The server's own notice. */
+  | { readonly says: string };
 
 interface RuleCase {
   readonly rule: string;
   readonly fires: string;
   readonly silent: string;
   readonly harm: Harm;
+  /** Not the newest, where a rule speaks of one version only. */
+  readonly serverVersion?: number;
 }
 
 const setup = `
@@ -31,13 +46,20 @@ const setup = `
   alter table t add constraint late check (i > 0) not valid;
   create domain positive as int check (value > 0);
   create domain plain as int;
+  alter table t add column g plain;
   create type mood as enum ('calm');
   create table feeling (m mood);
+  create table seen (id int, v text, i int);
+  create view shown as select id, v from seen;
+  create table part (id int, at date not null) partition by range (at);
+  create table part_2025 partition of part for values from ('2025-01-01') to ('2026-01-01');
+  create table part_2026 (id int, at date not null);
+  create table part_2027 (id int, at date not null, constraint fits check (at >= '2027-01-01' and at < '2028-01-01'));
   create materialized view mv as select 1 as one;
   create unique index mv_one on mv (one);
   analyze;
   -- The tables are small for speed and declared large for the rules.
-  update pg_class set reltuples = 1000000 where relname in ('t', 'p', 'mv');`;
+  update pg_class set reltuples = 1000000 where relname in ('t', 'p', 'mv', 'part_2025', 'part_2026', 'part_2027');`;
 
 const cases: readonly RuleCase[] = [
   {
@@ -195,7 +217,7 @@ const cases: readonly RuleCase[] = [
   {
     rule: "rename",
     fires: "alter table t rename column n to m",
-    silent: "alter index t_i rename to t_j",
+    silent: "comment on column t.n is 'm'",
     harm: { lock: "AccessExclusive" },
   },
   {
@@ -234,7 +256,182 @@ const cases: readonly RuleCase[] = [
     silent: "create table child (p_id bigint references p (id)); create index on child (p_id)",
     harm: "none",
   },
+  {
+    rule: "change-type-with-check",
+    fires:
+      "alter table t add constraint c check (v <> '') not valid; alter table t validate constraint c; alter table t alter column v type varchar(80)",
+    silent: "alter table t alter column v type varchar(80)",
+    harm: "scan",
+  },
+  {
+    rule: "change-type-and-not-null",
+    fires: "alter table t alter column v type varchar(80), alter column v set not null",
+    silent: "alter table t alter column v type varchar(80)",
+    harm: "scan",
+  },
+  {
+    rule: "drop-constraint",
+    fires: "alter table t drop constraint t_pkey",
+    silent: "alter table t drop constraint late",
+    harm: { index: "public.t" },
+  },
+  {
+    rule: "drop-not-null",
+    fires: "alter table t alter column id drop not null",
+    silent: "alter table t alter column n set default 3",
+    harm: "none",
+  },
+  {
+    rule: "concurrent-index-corrupt",
+    fires: "create index concurrently t_more on t (n)",
+    silent: "create index t_more on t (n)",
+    harm: "none",
+    serverVersion: 140_002,
+  },
+  {
+    rule: "index-too-wide",
+    fires: "create index t_wide on t (id, i, n, checked)",
+    silent: "create index t_wide on t (id, i) include (n, checked)",
+    harm: "none",
+  },
+  {
+    rule: "unique-may-fail",
+    fires: "create unique index t_once on t (n)",
+    silent: "create index t_often on t (n)",
+    harm: "error",
+  },
+  {
+    rule: "detach-not-concurrent",
+    fires: "alter table part detach partition part_2025",
+    silent: "alter table part detach partition part_2025 concurrently",
+    harm: { lock: "AccessExclusive", on: "public.part" },
+  },
+  {
+    rule: "attach-partition-scan",
+    fires: "alter table part attach partition part_2026 for values from ('2026-01-01') to ('2027-01-01')",
+    silent: "alter table part attach partition part_2027 for values from ('2027-01-01') to ('2028-01-01')",
+    harm: "scan",
+  },
+  {
+    rule: "lock-table",
+    fires: "lock table t",
+    silent: "create table fresh (); lock table fresh",
+    harm: { lock: "AccessExclusive" },
+  },
+  {
+    rule: "trigger-lock",
+    fires: "alter table t disable trigger all",
+    silent: "alter table t set (autovacuum_enabled = false)",
+    harm: { lock: "ShareRowExclusive" },
+  },
+  {
+    rule: "rls-without-policy",
+    fires: "alter table t enable row level security",
+    silent: "create policy mine on t using (true); alter table t enable row level security",
+    harm: { hides: "t" },
+  },
+  {
+    rule: "many-tables-locked",
+    fires: "alter table t add column a int; alter table p add column a int",
+    silent: "alter table t add column a int; alter table t add column b int",
+    harm: { lock: "AccessExclusive", on: "public.p" },
+  },
+  {
+    rule: "missing-lock-timeout",
+    fires: "alter table t add column a int",
+    silent: "set lock_timeout = '2s'; alter table t add column a int",
+    harm: "none",
+  },
+  {
+    rule: "view-breaking-replace",
+    fires: "create or replace view shown as select v, id from seen",
+    silent: "create or replace view shown as select id, v, i from seen",
+    harm: "error",
+  },
+  {
+    rule: "enum-position",
+    fires: "alter type mood add value 'glad'",
+    silent: "alter type mood add value 'glad' before 'calm'",
+    harm: "none",
+  },
+  {
+    rule: "domain-check",
+    fires: "alter domain plain add constraint low check (value < 9)",
+    silent: "alter domain plain add constraint low check (value < 9) not valid",
+    harm: { lock: "Share" },
+  },
+  {
+    rule: "create-domain-check",
+    fires: "create domain small as int check (value < 9); alter table t add column a small",
+    silent: "create domain small as int; alter table t add column a small",
+    harm: "rewrite",
+  },
+  {
+    rule: "opaque-sql",
+    fires: "do 'begin alter table t alter column i type bigint; end'",
+    silent: "select 1",
+    harm: "rewrite",
+  },
+  {
+    rule: "not-idempotent",
+    fires: "create index concurrently t_more on t (n)",
+    silent: "create index concurrently if not exists t_more on t (n)",
+    harm: "none",
+  },
+  {
+    rule: "unbatched-change",
+    fires: "update t set n = 2 where n = 1",
+    silent: "update feeling set m = 'calm' where m is null",
+    harm: "none",
+  },
+  {
+    rule: "create-table-again",
+    fires: "drop table feeling; create table feeling (m mood)",
+    silent: "create table if not exists feeling (m mood)",
+    harm: { lock: "AccessExclusive", on: "public.feeling" },
+  },
+  {
+    rule: "duplicate-column",
+    fires: "update t set n = 1, n = 2 where id = 1",
+    silent: "update t set n = 1, i = 2 where id = 1",
+    harm: "error",
+  },
+  ...advice("prefer-bigint", "create table fresh (a int)", "create table fresh (a bigint)"),
+  ...advice("prefer-text", "create table fresh (a varchar(10))", "create table fresh (a text)"),
+  ...advice("prefer-timestamptz", "create table fresh (a timestamp)", "create table fresh (a timestamptz)"),
+  ...advice("prefer-jsonb", "create table fresh (a json)", "create table fresh (a jsonb)"),
+  ...advice("avoid-char", "create table fresh (a char(5))", "create table fresh (a text)"),
+  ...advice(
+    "prefer-identity",
+    "create table fresh (a bigserial)",
+    "create table fresh (a bigint generated always as identity)",
+  ),
+  ...advice("create-table-no-key", "create table fresh (a bigint)", "create table fresh (a bigint primary key)"),
+  ...advice(
+    "unnamed-constraint",
+    "alter table t add check (n > 0) not valid",
+    "alter table t add constraint c check (n > 0) not valid",
+  ),
+  ...advice("create-extension", "create extension pg_trgm", "select 1"),
+  ...advice("unqualified-name", "create table fresh (a bigint)", "create table public.fresh (a bigint)"),
+  ...advice("naming", 'create table "Fresh" (a bigint)', "create table fresh (a bigint)"),
+  {
+    rule: "column-alignment",
+    fires: "create table fresh (a boolean, b bigint, c boolean, d bigint, e boolean, f bigint)",
+    silent: "create table fresh (b bigint, d bigint, f bigint, a boolean, c boolean, e boolean)",
+    harm: { rowBytesOver: 53 },
+  },
+  {
+    rule: "identifier-too-long",
+    fires: `create table fresh_${"x".repeat(60)} (a int)`,
+    silent: `create table fresh_${"x".repeat(57)} (a int)`,
+    harm: { says: "will be truncated" },
+  },
 ];
+
+function advice(rule: string, fires: string, silent: string): RuleCase[] {
+  return [{ rule, fires, silent, harm: "none" }];
+}
 
 let cluster: TestCluster;
 let client: Client;
@@ -242,7 +439,7 @@ let catalog: Catalog;
 beforeAll(async () => {
   cluster = await startCluster({ version: 18 });
   client = await cluster.connect();
-  await client.query(setup);
+  await client.query(`${setup} create role lint_reader`);
   catalog = await toDatabase(client).withSession((session) => collectCatalog(session, "db_migrate"));
 });
 afterAll(async () => {
@@ -250,14 +447,40 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function rulesFiring(text: string): Promise<string[]> {
+async function rulesFiring(text: string, serverVersion = 180_000): Promise<string[]> {
   const sections = readSections("0001_case.sql", text);
   const problems: FileProblem[] = [...sections.problems];
   const { statements, transactional } = parseMigration(await loadParser(), sections.up, null, 180_000, problems);
   expect(problems).toEqual([]);
   const migration = { id: "0001_case", statements, transactional, allowances: sections.allowances };
-  const { findings } = lint([migration], catalog, { blocks: "critical", exempt: "plan" });
+  const settings = { blocks: "critical", exempt: "plan", advice: true } as const;
+  const { findings } = lint([migration], { ...catalog, serverVersion }, settings);
   return findings.flatMap(({ rule }) => rule ?? []);
+}
+
+/** Without matters of taste. */
+async function costsFiring(text: string): Promise<string[]> {
+  return (await rulesFiring(text)).filter((rule) => !lintRules.get(rule)?.advice);
+}
+
+async function answerAfter(sql: string, question: string): Promise<unknown> {
+  await client.query("begin");
+  try {
+    await client.query(sql);
+    const { rows } = await client.query<{ answer: unknown }>(question);
+    return rows[0]?.answer;
+  } finally {
+    await client.query("rollback");
+  }
+}
+
+async function noticesOf(sql: string): Promise<string> {
+  const said: string[] = [];
+  const listen = ({ message = "" }: { message?: string | undefined }): void => void said.push(message);
+  client.on("notice", listen);
+  await answerAfter(sql, "select 1 as answer");
+  client.off("notice", listen);
+  return said.join("\n");
 }
 
 async function isHarmed(sql: string, harm: Exclude<Harm, "none">): Promise<boolean> {
@@ -265,6 +488,20 @@ async function isHarmed(sql: string, harm: Exclude<Harm, "none">): Promise<boole
     const outcome = await observe(client, sql).catch(() => null);
     return outcome === null;
   }
+  if (typeof harm === "object" && "index" in harm) {
+    const count = `select count(*)::int as answer from pg_index where indrelid = '${harm.index}'::regclass`;
+    return Number(await answerAfter(sql, count)) < Number(await answerAfter("select 1", count));
+  }
+  if (typeof harm === "object" && "hides" in harm) {
+    const asked = `grant select on ${harm.hides} to lint_reader; set local role lint_reader`;
+    return (await answerAfter(`${sql}; ${asked}`, `select count(*)::int as answer from ${harm.hides}`)) === 0;
+  }
+  if (typeof harm === "object" && "rowBytesOver" in harm) {
+    const made = `${sql}; insert into fresh (a, b, c, d, e, f) values (true, 1, true, 1, true, 1)`;
+    const bytes = await answerAfter(made, "select pg_column_size(fresh.*) as answer from fresh");
+    return Number(bytes) > harm.rowBytesOver;
+  }
+  if (typeof harm === "object" && "says" in harm) return (await noticesOf(sql)).includes(harm.says);
   const seen = await observe(client, sql);
   if (harm === "rewrite") return seen.rewrites.length > 0;
   if (harm === "scan") return seen.scans.length > 0;
@@ -276,10 +513,10 @@ describe("lint rules", () => {
     expect(cases.map(({ rule }) => rule).sort()).toEqual([...lintRules.keys()].sort());
   });
 
-  for (const { rule, fires, silent, harm } of cases) {
+  for (const { rule, fires, silent, harm, serverVersion } of cases) {
     test(`${rule} fires where the server shows the harm, and is silent where it does not`, async () => {
-      expect(await rulesFiring(fires)).toContain(rule);
-      expect(await rulesFiring(silent)).not.toContain(rule);
+      expect(await rulesFiring(fires, serverVersion)).toContain(rule);
+      expect(await rulesFiring(silent, serverVersion)).not.toContain(rule);
       if (harm === "none") return;
       expect(await isHarmed(fires, harm), "harm where it fires").toBe(true);
       const isConcurrent = silent.includes("concurrently");
@@ -290,7 +527,7 @@ describe("lint rules", () => {
   test("a table made by the plan is exempt from every cost", async () => {
     const made = "create table fresh (id int, p_id bigint);";
     expect(
-      await rulesFiring(
+      await costsFiring(
         `${made} alter table fresh alter column id type bigint; create index on fresh (id);
          alter table fresh alter column id set not null; alter table fresh add primary key (id); drop table fresh;`,
       ),
@@ -299,7 +536,7 @@ describe("lint rules", () => {
 
   test("a rename or a rewritten type earlier in the plan is seen by later statements", async () => {
     expect(
-      await rulesFiring(
+      await costsFiring(
         "alter table t rename to t2; alter table t2 alter column v type varchar(60); alter table t2 alter column v type varchar(55);",
       ),
     ).toEqual(["rename", "change-type-rewrite"]);
@@ -309,20 +546,20 @@ describe("lint rules", () => {
     const add = "alter table t add constraint nn check (n is not null) not valid;";
     const rest =
       "alter table t validate constraint nn; alter table t alter column n set not null; alter table t drop constraint nn;";
-    expect(await rulesFiring(`${add} ${rest}`)).toEqual(["validate-in-same-tx"]);
-    expect(await rulesFiring(`-- migrate:up transaction=false\n${add} ${rest}`)).toEqual([]);
+    expect(await costsFiring(`${add} ${rest}`)).toEqual(["validate-in-same-tx"]);
+    expect(await costsFiring(`-- migrate:up transaction=false\n${add} ${rest}`)).toEqual([]);
   });
 
   test("an allowance with a reason lets one statement pass, and one that does nothing is reported", async () => {
     const allow = '-- migrate:allow drop-column reason="unused since 2.4"\n';
-    expect(await rulesFiring(`-- migrate:up\n${allow}alter table t drop column n;`)).toEqual([]);
+    expect(await costsFiring(`-- migrate:up\n${allow}alter table t drop column n;`)).toEqual([]);
     expect(
-      await rulesFiring(`-- migrate:up\n${allow}alter table t drop column n;\nalter table t drop column i;`),
+      await costsFiring(`-- migrate:up\n${allow}alter table t drop column n;\nalter table t drop column i;`),
     ).toEqual(["drop-column"]);
     expect(
-      await rulesFiring(`${allow}-- migrate:up\nalter table t drop column n;\nalter table t drop column i;`),
+      await costsFiring(`${allow}-- migrate:up\nalter table t drop column n;\nalter table t drop column i;`),
     ).toEqual([]);
-    expect(await rulesFiring(`-- migrate:up\n${allow}alter table t add column a int;`)).toEqual(["unused-allow"]);
+    expect(await costsFiring(`-- migrate:up\n${allow}alter table t add column a int;`)).toEqual(["unused-allow"]);
   });
 
   test("what costs little on a small table is only information", async () => {

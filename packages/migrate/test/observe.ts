@@ -8,6 +8,8 @@ export interface Observation {
   readonly rewrites: readonly string[];
   /** Tables the server said it verified row by row. */
   readonly scans: readonly string[];
+  /** New or rebuilt indexes of tables that were there before. */
+  readonly builds: readonly string[];
 }
 
 const strength = [
@@ -32,6 +34,7 @@ export async function observe(client: Client, sql: string, preparation: readonly
   try {
     for (const statement of preparation) await client.query(statement);
     const before = await fileNodes(client);
+    const indexes = await indexNodes(client);
     await client.query("set local client_min_messages = debug1");
     client.on("notice", listen);
     await client.query(sql);
@@ -50,17 +53,32 @@ export async function observe(client: Client, sql: string, preparation: readonly
     }
     const after = await fileNodes(client);
     const rewrites = [...before].filter(([oid, { node }]) => after.get(oid)?.node !== node && after.has(oid));
+    const builds = [...(await indexNodes(client))].filter(([name, node]) => indexes.get(name) !== node);
     const scans = new Set<string>();
     for (const message of messages) {
       const verified = /^verifying table "(\w+)"/.exec(message)?.[1];
       if (verified) scans.add(`public.${verified}`);
       if (message.startsWith("validating foreign key")) scans.add("(foreign key)");
     }
-    return { locks, rewrites: rewrites.map(([, { name }]) => name), scans: [...scans] };
+    return {
+      locks,
+      rewrites: rewrites.map(([, { name }]) => name),
+      scans: [...scans],
+      builds: builds.map(([name]) => name),
+    };
   } finally {
     client.off("notice", listen);
     await client.query("rollback");
   }
+}
+
+async function indexNodes(client: Client): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ name: string; node: number }>(
+    `select i.indexrelid::text as name, pg_relation_filenode(i.indexrelid)::int as node
+       from pg_index i join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'public'`,
+  );
+  return new Map(rows.map(({ name, node }) => [name, node]));
 }
 
 async function fileNodes(client: Client): Promise<Map<number, { name: string; node: number }>> {

@@ -37,7 +37,7 @@ describe("proveReversals", () => {
       "0003_index restored",
       "0004_broken down-failed",
       "0005_none no-down",
-      "0006_lost down-differs",
+      "0006_lost reordered",
     ]);
     expect(formatCatalogDifferences(report.migrations[1]?.differences ?? [])).toBe(
       "+ column public.t.b  int4 not null default 1",
@@ -50,6 +50,6 @@ describe("proveReversals", () => {
         after: "id, a, b, old",
       },
     ]);
-    expect(report).toMatchObject({ restored: 2, broken: 3, withoutDown: 1 });
+    expect(report).toMatchObject({ restored: 3, reordered: 1, broken: 2, withoutDown: 1 });
   });
 });

@@ -9,7 +9,7 @@ import { foreignToolsByName } from "./registry.ts";
 
 /** A file that another tool has applied. */
 export interface ForeignMatch {
-  readonly source: ForeignToolName;
+  readonly source: ForeignToolName | "baseline";
   /** Milliseconds since the epoch; null when the tool keeps no time. */
   readonly when: number | null;
   readonly sameHash: boolean;

@@ -121,11 +121,12 @@ export const addColumnRules: readonly LintRule[] = [
       grows: true,
       hint: "Add the column first, then the foreign key as NOT VALID, then VALIDATE CONSTRAINT.",
     },
-    ({ table, name, has }, { catalog }) => {
+    ({ table, name, has }, { catalog, effects }) => {
       const parent = has("CONSTR_FOREIGN")?.pktable;
       if (!parent || catalog.table(parent)?.fresh) return null;
+      const reads = effects.scans.includes(table) ? " while every row is looked up" : "";
       return {
-        title: `adding ${name} with an inline foreign key locks ${table} and stops writes to ${catalog.qualify(parent)}`,
+        title: `adding ${name} with an inline foreign key locks ${table} and stops writes to ${catalog.qualify(parent)}${reads}`,
       };
     },
   ),

@@ -2,6 +2,7 @@ import type { LintRule, LintSubject } from "./rule.ts";
 import { existingTable } from "./rule.ts";
 import { commandRule } from "./constraint-rules.ts";
 import { relationOf } from "../working-catalog.ts";
+import { viewColumns } from "../view-columns.ts";
 
 const rewriting: Readonly<Record<string, string>> = {
   AT_SetLogged: "SET LOGGED",
@@ -13,6 +14,7 @@ const rewriting: Readonly<Record<string, string>> = {
 const droppable: Readonly<Record<string, string>> = {
   OBJECT_TABLE: "table",
   OBJECT_SCHEMA: "schema",
+  OBJECT_DOMAIN: "domain",
   OBJECT_VIEW: "view",
   OBJECT_MATVIEW: "materialized view",
   OBJECT_TYPE: "type",
@@ -87,8 +89,24 @@ export const compatibilityRules: readonly LintRule[] = [
     hint: "Keep the old name for the code still running: a view for a table, a second column for a column.",
     *check(subject) {
       const { node } = subject.statement;
+      if ("AlterEnumStmt" in node && node.AlterEnumStmt.oldVal) {
+        const { oldVal, newVal } = node.AlterEnumStmt;
+        yield {
+          title: `renaming the enum value "${oldVal}" to "${newVal}" breaks code that writes or compares the old one`,
+        };
+      }
       if (!("RenameStmt" in node)) return;
       const { renameType, relation, subname, newname } = node.RenameStmt;
+      if (renameType === "OBJECT_SCHEMA") {
+        yield { title: `renaming schema ${subname} to ${newname} breaks code that uses the old name` };
+        return;
+      }
+      if (renameType === "OBJECT_INDEX") {
+        const owner = subject.catalog.indexOwner(relation ?? {})?.table;
+        const title = `renaming index ${relation?.relname} to ${newname} breaks hints and later migrations that name it`;
+        if (!owner?.fresh) yield { title };
+        return;
+      }
       const table = existingTable(subject, relation);
       if (!table) return;
       if (renameType === "OBJECT_COLUMN") {
@@ -96,6 +114,60 @@ export const compatibilityRules: readonly LintRule[] = [
       } else if (renameType === "OBJECT_TABLE" || renameType === "OBJECT_VIEW") {
         yield { title: `renaming ${table.qualified} to ${newname} breaks code that uses the old name` };
       }
+    },
+  },
+  {
+    id: "view-breaking-replace",
+    severity: "critical",
+    grows: false,
+    hint: "Add columns only at the end, or make a view of another name.",
+    *check({ statement: { node }, catalog }) {
+      if (!("ViewStmt" in node) || !node.ViewStmt.replace) return;
+      const known = catalog.table(node.ViewStmt.view);
+      const names = viewColumns(node.ViewStmt);
+      if (known?.kind !== "view" || !names) return;
+      const moved = known.columns.find(({ name }, position) => names[position] !== name);
+      if (moved)
+        yield {
+          title: `replacing ${known.schema}.${known.name} fails: its column ${moved.name} is dropped, moved or renamed`,
+        };
+    },
+  },
+  {
+    id: "enum-position",
+    severity: "info",
+    grows: false,
+    advice: true,
+    hint: "Say BEFORE or AFTER which value it goes, if their order means anything.",
+    *check({ statement: { node } }) {
+      if (!("AlterEnumStmt" in node)) return;
+      const { newVal, oldVal, newValNeighbor } = node.AlterEnumStmt;
+      if (newVal && !oldVal && !newValNeighbor) yield { title: `the enum value "${newVal}" goes last in the order` };
+    },
+  },
+  {
+    id: "domain-check",
+    severity: "critical",
+    grows: true,
+    hint: "Add it as NOT VALID, then ALTER DOMAIN … VALIDATE CONSTRAINT in a later migration.",
+    *check({ statement: { node }, effects }) {
+      if (!("AlterDomainStmt" in node) || node.AlterDomainStmt.subtype === "V") return;
+      for (const table of effects.scans)
+        yield { table, title: `a constraint of the domain stops writes to ${table} while it is read` };
+    },
+  },
+  {
+    id: "create-domain-check",
+    severity: "info",
+    grows: false,
+    advice: true,
+    hint: "A CHECK on the column can be added and dropped without reading every table that uses the domain.",
+    *check({ statement: { node } }) {
+      if (!("CreateDomainStmt" in node)) return;
+      const checks = (node.CreateDomainStmt.constraints ?? []).some(
+        (one) => "Constraint" in one && one.Constraint.contype === "CONSTR_CHECK",
+      );
+      if (checks) yield { title: "a domain with a CHECK makes every column added with it rewrite its table" };
     },
   },
   {

@@ -102,6 +102,73 @@ export const constraintRules: readonly LintRule[] = [
       return { title: `changing ${name} from ${from} to ${to} rewrites ${table} under an exclusive lock` };
     },
   ),
+  commandRule(
+    {
+      id: "change-type-with-check",
+      severity: "critical",
+      grows: true,
+      hint: "Drop the CHECK, change the type, add it again as NOT VALID and validate it later.",
+    },
+    ({ table, command }, { effects }) => {
+      if (command.subtype !== "AT_AlterColumnType") return null;
+      if (effects.rewrites.includes(table) || !effects.scans.includes(table)) return null;
+      return {
+        title: `changing the type of ${command.name}, which has a CHECK, reads all of ${table} under an exclusive lock`,
+      };
+    },
+  ),
+  commandRule(
+    {
+      id: "change-type-and-not-null",
+      severity: "critical",
+      grows: true,
+      hint: "Change the type and set NOT NULL in two statements: together neither is free.",
+    },
+    ({ table, command }, { statement: { node }, effects }) => {
+      if (command.subtype !== "AT_SetNotNull" || !("AlterTableStmt" in node) || !effects.scans.includes(table))
+        return null;
+      const changes = alterCommands(node.AlterTableStmt).some(
+        (other) => other.subtype === "AT_AlterColumnType" && other.name === command.name,
+      );
+      return changes
+        ? { title: `changing the type of ${command.name} and setting it NOT NULL at once reads all of ${table}` }
+        : null;
+    },
+  ),
+  commandRule(
+    {
+      id: "drop-constraint",
+      severity: "warn",
+      grows: false,
+      hint: "Stop relying on it in one release and drop it in the next: what breaks it afterwards stays.",
+    },
+    ({ table, known, command }, { after, catalog }) => {
+      if (command.subtype !== "AT_DropConstraint") return null;
+      const dropped = known?.constraints.find(({ name }) => name === command.name);
+      if (!dropped || !/^(primary|unique|exclusion|foreign)$/.test(dropped.type)) return null;
+      // Replaced in the same migration: the promise stays.
+      const isReplaced = after.some(
+        ({ node }) =>
+          "AlterTableStmt" in node &&
+          catalog.qualify(node.AlterTableStmt.relation ?? {}) === table &&
+          alterCommands(node.AlterTableStmt).some(({ subtype }) => subtype === "AT_AddConstraint"),
+      );
+      return isReplaced
+        ? null
+        : { title: `dropping ${dropped.type} constraint ${command.name} of ${table} gives up what it promises` };
+    },
+  ),
+  commandRule(
+    {
+      id: "drop-not-null",
+      severity: "info",
+      grows: false,
+      advice: true,
+      hint: "Make sure that every reader of the column takes NULL before a writer writes one.",
+    },
+    ({ table, command }) =>
+      command.subtype === "AT_DropNotNull" ? { title: `${command.name} of ${table} may be NULL from now on` } : null,
+  ),
   constraintRule(
     {
       id: "add-check-valid",

@@ -1,6 +1,7 @@
 import { hasOption } from "../statement.ts";
-import { relationOf } from "../working-catalog.ts";
-import { existingTable, type LintRule } from "./rule.ts";
+import { alterCommands } from "../effects.ts";
+import { relationOf, type RelationName, stringsOf } from "../working-catalog.ts";
+import { existingTable, type LintRule, sqlName } from "./rule.ts";
 
 /** Rules on indexes and on commands that rewrite or lock a whole table. */
 export const indexRules: readonly LintRule[] = [
@@ -49,6 +50,64 @@ export const indexRules: readonly LintRule[] = [
     *check({ statement: { node } }) {
       if ("IndexStmt" in node && node.IndexStmt.concurrent && !node.IndexStmt.idxname) {
         yield { title: "an index built concurrently without a name cannot be recognised after a crash" };
+      }
+    },
+  },
+  {
+    id: "concurrent-index-corrupt",
+    severity: "critical",
+    grows: false,
+    hint: "Update the server to 14.4 or newer first, then build the index.",
+    *check({ statement: { node }, catalog: { serverVersion } }) {
+      if (serverVersion < 140_000 || serverVersion >= 140_004) return;
+      const builds = "IndexStmt" in node && node.IndexStmt.concurrent;
+      const rebuilds = "ReindexStmt" in node && hasOption(node.ReindexStmt.params ?? [], "concurrently");
+      if (builds || rebuilds)
+        yield { title: "PostgreSQL 14.0 to 14.3 may leave rows out of an index built concurrently" };
+    },
+  },
+  {
+    id: "index-too-wide",
+    severity: "info",
+    grows: false,
+    advice: true,
+    hint: "Three columns are as a rule enough to find rows; put what is only read into INCLUDE.",
+    *check({ statement: { node } }) {
+      if (!("IndexStmt" in node) || node.IndexStmt.unique) return;
+      const { length } = node.IndexStmt.indexParams ?? [];
+      if (length > 3) yield { title: `the index has ${length} key columns, which every write pays for` };
+    },
+  },
+  {
+    id: "unique-may-fail",
+    severity: "info",
+    grows: false,
+    advice: true,
+    hint: "Look for duplicates first: the query below finds one.",
+    *check(subject) {
+      const { node } = subject.statement;
+      const found: { relation: RelationName | undefined; columns: readonly string[] }[] = [];
+      if ("IndexStmt" in node && node.IndexStmt.unique && !node.IndexStmt.whereClause) {
+        const names = (node.IndexStmt.indexParams ?? []).map((one) =>
+          "IndexElem" in one ? one.IndexElem.name : undefined,
+        );
+        const columns = names.filter((name) => name !== undefined);
+        if (columns.length === names.length) found.push({ relation: node.IndexStmt.relation, columns });
+      } else if ("AlterTableStmt" in node) {
+        for (const { subtype, def } of alterCommands(node.AlterTableStmt)) {
+          if (subtype !== "AT_AddConstraint" || !def || !("Constraint" in def) || def.Constraint.indexname) continue;
+          if (!/UNIQUE|PRIMARY/.test(def.Constraint.contype ?? "")) continue;
+          found.push({ relation: node.AlterTableStmt.relation, columns: stringsOf(def.Constraint.keys) });
+        }
+      }
+      for (const { relation, columns } of found) {
+        const table = existingTable(subject, relation);
+        if (!table || table.known?.rows === 0) continue;
+        const list = columns.map((name) => sqlName(name)).join(", ");
+        yield {
+          title: `a uniqueness on (${columns.join(", ")}) fails when ${table.qualified} already has duplicates`,
+          safer: `select ${list}, count(*) from ${sqlName(...table.qualified.split("."))} group by ${list} having count(*) > 1 limit 1;`,
+        };
       }
     },
   },

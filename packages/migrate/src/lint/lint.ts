@@ -11,15 +11,26 @@ import { addColumnRules } from "./add-column-rules.ts";
 import { compatibilityRules } from "./compatibility-rules.ts";
 import { constraintRules } from "./constraint-rules.ts";
 import { indexRules } from "./index-rules.ts";
+import { lockRules } from "./lock-rules.ts";
+import { namingRules } from "./naming-rules.ts";
+import { partitionRules } from "./partition-rules.ts";
+import { tableRules } from "./table-rules.ts";
 import type { LintRule, LintSubject, RuleHit } from "./rule.ts";
 import { transactionRules } from "./transaction-rules.ts";
 
 /** Every rule in force, by id. */
 export const lintRules: ReadonlyMap<string, LintRule> = new Map(
-  [...addColumnRules, ...constraintRules, ...indexRules, ...compatibilityRules, ...transactionRules].map((rule) => [
-    rule.id,
-    rule,
-  ]),
+  [
+    ...addColumnRules,
+    ...constraintRules,
+    ...indexRules,
+    ...partitionRules,
+    ...compatibilityRules,
+    ...lockRules,
+    ...transactionRules,
+    ...tableRules,
+    ...namingRules,
+  ].map((rule) => [rule.id, rule]),
 );
 
 /** A migration parsed and ready to be judged. */
@@ -38,6 +49,10 @@ export interface LintSettings {
   readonly smallTableRows?: number;
   /** `plan`: tables made by any of the migrations are exempt. `migration`: only those made by the same one. */
   readonly exempt: "plan" | "migration";
+  /** Ask the rules of taste and policy too. Default false. */
+  readonly advice?: boolean;
+  /** Rows by qualified table, over what the catalog and the replay know. */
+  readonly rows?: ReadonlyMap<string, number | null>;
 }
 
 /** What one statement was predicted to do, and what was found in the migrations. */
@@ -60,7 +75,8 @@ export function lint(migrations: readonly LintMigration[], catalog: Catalog, set
     if (settings.exempt === "migration") working.settle();
     const before: { statement: MigrationStatement; effects: StatementEffects }[] = [];
     const allowances = new AllowanceBook(migration);
-    for (const statement of migration.statements) {
+    const found: MigrationFinding[] = [];
+    for (const [position, statement] of migration.statements.entries()) {
       const predicted = predictEffects(statement.node, working);
       const subject: LintSubject = {
         statement,
@@ -69,8 +85,10 @@ export function lint(migrations: readonly LintMigration[], catalog: Catalog, set
         outcome,
         transactional: migration.transactional,
         before,
+        after: migration.statements.slice(position + 1),
       };
       for (const rule of lintRules.values()) {
+        if (rule.advice && !settings.advice) continue;
         const told = new Set<string>();
         for (const hit of rule.check(subject)) {
           // Three columns changed in one statement are one rewrite.
@@ -78,13 +96,13 @@ export function lint(migrations: readonly LintMigration[], catalog: Catalog, set
           told.add(hit.table ?? "");
           if (allowances.covers(rule.id, statement)) continue;
           const severity = severityOf(rule, hit, working, settings);
-          findings.push(findingOf(rule, hit, severity, migration.id, statement, settings));
+          found.push(findingOf(rule, hit, severity, migration.id, statement, settings));
         }
       }
       before.push({ statement, effects: predicted });
       replay(statement.node, working);
     }
-    findings.push(...allowances.unused());
+    findings.push(...joined(found), ...allowances.unused(settings.advice === true));
     effects.set(
       migration.id,
       before.map((one) => one.effects),
@@ -95,8 +113,25 @@ export function lint(migrations: readonly LintMigration[], catalog: Catalog, set
 
 function severityOf(rule: LintRule, hit: RuleHit, catalog: WorkingCatalog, settings: LintSettings): Severity {
   if (!rule.grows || hit.table === undefined) return rule.severity;
-  const rows = catalog.tables.get(hit.table)?.rows ?? Number.POSITIVE_INFINITY;
+  const known = settings.rows?.get(hit.table) ?? catalog.tables.get(hit.table)?.rows;
+  const rows = known ?? Number.POSITIVE_INFINITY;
   return rows < (settings.smallTableRows ?? defaultSmallTableRows) ? "info" : rule.severity;
+}
+
+/** One finding for each rule in a migration: what stands in five lines is one thing to mend. */
+function joined(findings: readonly MigrationFinding[]): MigrationFinding[] {
+  const groups = Map.groupBy(findings, ({ rule, severity }) => `${rule} ${severity}`);
+  return [...groups.values()].map(([first, ...others]) => {
+    if (!first || others.length === 0) return first as MigrationFinding;
+    const places = others.map(({ line, column, title, safer, subject }) => ({
+      ...(subject === undefined ? {} : { subject }),
+      line,
+      column,
+      title,
+      safer,
+    }));
+    return { ...first, title: `${first.title}, and ${others.length} more like it in this file`, also: places };
+  });
 }
 
 function findingOf(
@@ -145,10 +180,10 @@ class AllowanceBook {
     return allowance !== undefined;
   }
 
-  unused(): MigrationFinding[] {
+  unused(advice: boolean): MigrationFinding[] {
     const { id, allowances, statements } = this.#migration;
     return allowances
-      .filter((allowance) => !this.#used.has(allowance))
+      .filter((allowance) => !this.#used.has(allowance) && (advice || !lintRules.get(allowance.rule)?.advice))
       .map((allowance) => ({
         id: "LINT-UNUSED-ALLOW",
         severity: "warn",

@@ -15,6 +15,8 @@ export interface LintSubject {
   readonly transactional: boolean;
   /** What ran before in the same migration. */
   readonly before: readonly { readonly statement: MigrationStatement; readonly effects: StatementEffects }[];
+  /** What runs after it in the same migration. */
+  readonly after: readonly MigrationStatement[];
 }
 
 /** One place where a rule applies. */
@@ -34,6 +36,8 @@ export interface LintRule {
   readonly hint: string;
   /** True when the harm grows with the table: below `smallTableRows` rows it is only information. */
   readonly grows: boolean;
+  /** True for a matter of taste or policy: asked only when advice is wanted. */
+  readonly advice?: boolean;
   check(subject: LintSubject): Iterable<RuleHit>;
 }
 
