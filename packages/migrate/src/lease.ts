@@ -116,8 +116,8 @@ async function ensureLease(session: Queryable, table: string): Promise<void> {
   // Two runners may be at it: one of them finds the name taken, and with it what it needs.
   for (const sql of [`create schema if not exists ${schema}`, `create table if not exists ${table} ${columns}`]) {
     await session.query(sql).catch((error: unknown) => {
-      // unique_violation, duplicate_schema, duplicate_table
-      if (!["23505", "42P06", "42P07"].includes(sqlStateOf(error) ?? "")) throw error;
+      // unique_violation, duplicate_object, duplicate_schema, duplicate_table
+      if (!["23505", "42710", "42P06", "42P07"].includes(sqlStateOf(error) ?? "")) throw error;
     });
   }
   await session.query(`insert into ${table} (id) values (1) on conflict do nothing`);
