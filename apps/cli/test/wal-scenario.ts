@@ -1,6 +1,6 @@
 import { appendFile, chmod, chown, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { serverAccount, sharedDirectory, startTemporaryCluster } from "@db/embedded";
+import { findBinaries, installBinaries, serverAccount, sharedDirectory, startTemporaryCluster } from "@db/embedded";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { Client } from "pg";
 import { expect } from "vitest";
@@ -136,7 +136,12 @@ async function recoverThrough(directory: string, command: string): Promise<void>
 }
 
 async function countIn(dataDirectory: string): Promise<number> {
-  await using server = await startTemporaryCluster({ dataDirectory, username: "postgres", password: "postgres" });
+  const version = Number(await readFile(join(dataDirectory, "PG_VERSION"), "utf8"));
+  const cacheDirectory = await sharedDirectory("programs", await serverAccount());
+  const here = (await findBinaries()).find(({ major, server, problem }) => major === version && server && !problem);
+  const binaries = here ?? (await installBinaries({ version, cacheDirectory }));
+  const given = { dataDirectory, binaries, username: "postgres", password: "postgres" };
+  await using server = await startTemporaryCluster(given);
   const restored = new Client({ connectionString: server.url });
   // The server may end while it is asked; the question then fails.
   restored.on("error", () => undefined);
