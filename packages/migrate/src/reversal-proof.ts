@@ -127,7 +127,7 @@ class Trial {
     } catch (error) {
       return { outcome: "up-again-failed", message: messageOf(error), differences: left };
     }
-    if (left.length > 0) return { outcome: left.every(isOrder) ? "reordered" : "down-differs", differences: left };
+    if (left.length > 0) return { outcome: isOrderOnly(left) ? "reordered" : "down-differs", differences: left };
     const again = diffCatalogs(after, await this.catalog());
     return again.length > 0 ? { outcome: "up-again-differs", differences: again } : { outcome: "restored" };
   }
@@ -143,8 +143,14 @@ class Trial {
   }
 }
 
-function isOrder({ object, change }: CatalogDifference): boolean {
-  return change === "changed" && object.startsWith("order of columns in ");
+/** A view of all columns of a table is printed in their order. */
+function isOrderOnly(differences: readonly CatalogDifference[]): boolean {
+  const changed = new Set(differences.filter(({ change }) => change === "changed").map(({ object }) => object));
+  return differences.every(({ object, change }) => {
+    if (change !== "changed") return false;
+    if (object.startsWith("order of columns in ")) return true;
+    return object.startsWith("definition of ") && changed.has(object.replace("definition of ", "order of columns in "));
+  });
 }
 
 // Only what the database or this package says is a result of the proof.

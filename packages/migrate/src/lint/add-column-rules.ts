@@ -123,7 +123,7 @@ export const addColumnRules: readonly LintRule[] = [
     },
     ({ table, name, has }, { catalog, effects }) => {
       const parent = has("CONSTR_FOREIGN")?.pktable;
-      if (!parent || catalog.table(parent)?.fresh) return null;
+      if (!parent || (catalog.table(parent)?.fresh && !effects.scans.includes(table))) return null;
       const reads = effects.scans.includes(table) ? " while every row is looked up" : "";
       return {
         title: `adding ${name} with an inline foreign key locks ${table} and stops writes to ${catalog.qualify(parent)}${reads}`,
