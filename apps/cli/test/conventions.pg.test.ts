@@ -89,8 +89,11 @@ describe("every command", () => {
     const before = [await objects(), (await readdir(folder.path, { recursive: true })).toSorted().join("\n")];
     const changing = commands.filter(({ effect }) => effect !== "reads").map(({ name }) => name);
     for (const [name, { code, stdout, stderr }] of await each(changing, ["--dry-run", "--confirm", "test_1"])) {
-      // A backup, a key or an index that is not there is a refusal; nothing else fails.
-      const nothing = ["restore run", "optimize apply", "backup keep", "backup hold", "backup rotate-key"];
+      // A backup, a key, an index, a plan, a folder or a migration that is not there is a refusal; nothing else fails.
+      const migrate = ["apply", "to", "import", "baseline", "expand", "backfill", "contract"].map(
+        (verb) => `migrate ${verb}`,
+      );
+      const nothing = ["restore run", "optimize apply", "backup keep", "backup hold", "backup rotate-key", ...migrate];
       if (code !== 0) expect(nothing, `${name}: ${stdout}${stderr}`).toContain(name);
     }
     const after = [await objects(), (await readdir(folder.path, { recursive: true })).toSorted().join("\n")];

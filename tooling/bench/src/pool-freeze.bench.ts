@@ -10,6 +10,8 @@ interface Reads {
 }
 
 const readers = 20;
+/** The bound of a probe: a read on the healthy replica takes a hundredth of it. */
+const heldMs = 100;
 
 /** A replica stops answering without closing anything: how long do reads hang on it? */
 export const poolFreeze: Benchmark<Arena, Reads> = {
@@ -55,8 +57,8 @@ async function lose({ case: fault }: Run): Promise<Outcome<Reads>> {
         failed += 1;
       }
       const ended = performance.now();
-      // What took so long hung on the replica that was lost.
-      if (ended > lostAt && ended - began > 50) lastHeldMs = Math.max(lastHeldMs, ended - lostAt);
+      // What took longer than a probe hung on the replica that was lost.
+      if (ended > lostAt && ended - began > heldMs) lastHeldMs = Math.max(lastHeldMs, ended - lostAt);
     }
   };
   const running = Array.from({ length: readers }, read);
