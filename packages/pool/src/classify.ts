@@ -82,10 +82,11 @@ function isLost(error: unknown): boolean {
   return isDbError(error) ? lostCodes.has(error.code) : isConnectionError(error) || isDriverClosed(error);
 }
 
-/** pg's own words for a connection that is gone; it gives them no code. */
+/** pg's own words for a connection that is gone, or that sent what is no message; it gives them no code. */
 export function isDriverClosed(error: unknown): boolean {
   return (
-    error instanceof Error && /^(Client was closed|Client has encountered|Connection terminated)/.test(error.message)
+    error instanceof Error &&
+    /^(Client was closed|Client has encountered|Connection terminated|received invalid response)/.test(error.message)
   );
 }
 

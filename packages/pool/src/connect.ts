@@ -29,8 +29,7 @@ async function finish(client: pg.Client, { server, options, generation }: OpenOp
   // Without a listener, an error on a connection nobody holds would end the process.
   client.on("error", () => undefined);
   const connecting = connected(client, server, options.connectTimeoutMs);
-  const shared = options.pipeline !== false && options.pg.Client === undefined;
-  const wire = shared ? Wire.attach(client) : undefined;
+  const wire = options.pg.Client === undefined ? Wire.attach(client) : undefined;
   await connecting;
   try {
     await options.pg.onConnect?.(client);

@@ -15,6 +15,8 @@ export interface ConnectionsListener {
   returned(connection: Connection): void;
   /** A command may have changed what prepared statements mean. */
   schemaChanged(): void;
+  /** The server sent what is no message of the protocol; the connection is closed. */
+  garbled(connection: Connection): void;
   /** A borrower gave the connection back inside a transaction; it was rolled back. */
   leftOpen(connection: Connection): void;
 }

@@ -61,6 +61,8 @@ export class Connection {
   readonly wire: Wire | undefined;
   /** Told when a command on it may have changed what prepared statements mean. */
   schemaChanged: () => void = () => undefined;
+  /** Told when the server sent what is no message; the connection is closed by then. */
+  garbled: () => void = () => undefined;
   #changedSchema = false;
   /** Why the pool or the network broke it, where known better than by the driver. */
   brokenBy: Error | undefined;
@@ -75,6 +77,7 @@ export class Connection {
     this.createdAt = of.createdAt;
     this.expiresAt = of.expiresAt;
     this.wire = of.wire;
+    if (of.wire) of.wire.desynchronized = () => this.#desynchronized();
     this.statements = new PreparedStatements(this.#internals.connection ?? {});
     const on = this.#internals.connection?.on?.bind(this.#internals.connection);
     const started = (): void => void (this.phase = "started");
@@ -89,6 +92,12 @@ export class Connection {
 
   get #internals(): ClientInternals {
     return this.client as unknown as ClientInternals;
+  }
+
+  #desynchronized(): void {
+    this.brokenBy ??= new Error("received what is no message of PostgreSQL's");
+    this.destroySocket();
+    this.garbled();
   }
 
   /** What a transaction changes, others see from its COMMIT on. */

@@ -45,7 +45,7 @@ export class Connections {
   constructor(of: Omit<OpenOptions, "generation" | "after"> & { readonly listener: ConnectionsListener }) {
     this.#server = of.server;
     this.#options = of.options;
-    this.#softMax = new SoftMax(of.options.max);
+    this.#softMax = new SoftMax(of.options.max, () => this.#grow());
     this.#open = of;
     this.#listener = of.listener;
     this.#waiters = new WaitQueue({
@@ -380,6 +380,7 @@ export class Connections {
   #adopt(connection: Connection): void {
     this.#live.add(connection);
     connection.schemaChanged = () => this.#listener.schemaChanged();
+    connection.garbled = () => this.#listener.garbled(connection);
     let listeners = Infinity;
     let told = false;
     connection.client.on("error", (error: Error) => {
@@ -446,6 +447,7 @@ export class Connections {
   #finishDrain(): void {
     if (!this.#closing || this.#waiters.length > 0 || this.total > 0 || this.#removing.size > 0) return;
     clearTimeout(this.#reopenTimer);
+    this.#softMax.stop();
     this.#closing.resolve();
   }
 

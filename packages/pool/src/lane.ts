@@ -184,11 +184,6 @@ export class Lane implements MessageReader {
     }
   }
 
-  desynchronized(): void {
-    this.connection.brokenBy ??= new Error("received what is no message of PostgreSQL's");
-    this.connection.destroySocket();
-  }
-
   #take(
     statement: Statement,
     { profile, name, now }: Parameters<Lane["run"]>[1],

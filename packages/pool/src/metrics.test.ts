@@ -56,6 +56,7 @@ const stats = (servers: readonly ServerStats[], of: Partial<PoolStats> = {}): Po
   failovers: 0,
   leftOpen: 0,
   idleFailures: 0,
+  protocolErrors: 0,
   provider: undefined,
   servers,
   ...of,

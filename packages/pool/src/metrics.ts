@@ -110,6 +110,7 @@ export function collectPoolMetrics(pool: { stats(): PoolStats }): PoolMetric[] {
     counter("db_pool_leaks_total", "Connections held past the leak threshold.", stats.leaks),
     counter("db_pool_failovers_total", "New primaries found.", stats.failovers),
     counter("db_pool_left_open_total", "Connections given back inside a transaction.", stats.leftOpen),
+    counter("db_pool_protocol_errors_total", "Connections that sent garbage.", stats.protocolErrors),
     gauge(
       "db_pool_server_up",
       "1 while the server is up.",

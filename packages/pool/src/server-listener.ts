@@ -37,6 +37,10 @@ export function listenToServers(of: {
       leaks.returned(connection);
       gate.noted();
     },
+    garbled: ({ server }) => {
+      counters.protocolErrors += 1;
+      options.logger.warn({ server }, "a server sent what is no message of PostgreSQL's; its connection was closed");
+    },
     leftOpen: (connection) => {
       counters.leftOpen += 1;
       const { server, checkout } = connection;

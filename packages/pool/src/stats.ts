@@ -65,6 +65,8 @@ export interface PoolStats {
   /** Connections given back inside a transaction, and rolled back. */
   readonly leftOpen: number;
   readonly idleFailures: number;
+  /** Connections closed because the server sent what is no message of the protocol. */
+  readonly protocolErrors: number;
   /** Who tells which servers there are; undefined when the options alone do. */
   readonly provider: ProviderStats | undefined;
   readonly servers: readonly ServerStats[];
@@ -79,6 +81,7 @@ export interface PoolCounters {
   queryAborts: number;
   leftOpen: number;
   idleFailures: number;
+  protocolErrors: number;
   readonly queryMs: Histogram;
 }
 
@@ -91,6 +94,7 @@ export function newPoolCounters(): PoolCounters {
     queryAborts: 0,
     leftOpen: 0,
     idleFailures: 0,
+    protocolErrors: 0,
     queryMs: new Histogram(),
   };
 }

@@ -13,7 +13,7 @@ function frame(type: string, body: string): Buffer {
 
 /** A socket pg reads from, with a lane on it that awaits the answers of `answers` statements. */
 function wired(answers: number): { receive: (chunk: Buffer) => void; lane: string[]; pg: () => string; wire: Wire } {
-  const stream = Object.assign(new EventEmitter(), { writable: true, write: () => true });
+  const stream = Object.assign(new EventEmitter(), { writable: true, write: () => true, destroy: () => undefined });
   const passed: Buffer[] = [];
   stream.on("data", (chunk: Buffer) => passed.push(chunk));
   const client = { connection: { stream }, query: () => undefined } as unknown as pg.Client;
@@ -29,9 +29,9 @@ function wired(answers: number): { receive: (chunk: Buffer) => void; lane: strin
       lane.push(`${letter}${bytes.toString("latin1", start, end)}`);
       if (letter === "Z") left -= 1;
     },
-    desynchronized: () => lane.push("lost"),
   };
   wire.reader = reader;
+  wire.desynchronized = () => lane.push("lost");
   return {
     receive: (chunk) => void stream.emit("data", chunk),
     lane,
@@ -78,5 +78,22 @@ test.each([Buffer.from("HTTP/1.1 400 Bad Request"), frame("!", "?"), Buffer.from
     const { receive, lane } = wired(1);
     receive(garbage);
     expect(lane).toEqual(["lost"]);
+  },
+);
+
+test.each([Buffer.from("HTTP/1.1 400 Bad Request"), frame("!", "?"), Buffer.from([0x44, 0, 0, 0, 1, 0])])(
+  "keeps from pg what is no message, and all that comes after it: %o",
+  (garbage) => {
+    for (let cut = 0; cut <= garbage.length; cut += 1) {
+      const { receive, lane, pg } = wired(0);
+      receive(notice);
+      receive(garbage.subarray(0, cut));
+      receive(garbage.subarray(cut));
+      receive(notice);
+      expect(lane).toEqual(["lost"]);
+      // A header that came alone may have been passed on before its length was whole.
+      expect(pg().slice(notice.length).length).toBeLessThan(5);
+      expect(pg().startsWith(notice.toString("latin1"))).toBe(true);
+    }
   },
 );

@@ -6,8 +6,6 @@ export interface MessageReader {
   readonly awaits: boolean;
   /** One whole message; its body is `bytes` from `start` to `end`. */
   message(type: number, bytes: Buffer, start: number, end: number): void;
-  /** What came is no message: nothing on this connection can be trusted any more. */
-  desynchronized(): void;
 }
 
 /** What pg's connection has of a socket, as far as it is used here. */
@@ -15,6 +13,7 @@ interface Socket {
   readonly writable: boolean;
   readonly writableNeedDrain?: boolean;
   write(bytes: Buffer): boolean;
+  destroy(): unknown;
   on(event: "data", listener: (chunk: Buffer) => void): unknown;
   listeners(event: "data"): unknown[];
   removeAllListeners(event: "data"): unknown;
@@ -31,8 +30,8 @@ interface Internals {
 }
 
 const headerBytes = 5;
-/** First bytes of the messages a server sends once a session has begun. */
-const known: ReadonlySet<number> = new Set(Array.from("123ACDEGHINSTVWZcdnstv", (type) => type.charCodeAt(0)));
+/** First bytes of the messages a server sends. */
+const known: ReadonlySet<number> = new Set(Array.from("123ACDEGHIKNRSTVWZcdnstv", (type) => type.charCodeAt(0)));
 /** Largest message PostgreSQL sends (MaxAllocSize). */
 const mostBytes = 0x3fff_ffff;
 
@@ -44,6 +43,9 @@ export class Wire {
   readonly #socket: Socket;
   readonly #toPg: (chunk: Buffer) => void;
   #reader: MessageReader | undefined;
+  #lost = false;
+  /** Told when what came is no message: nothing on this connection can be trusted any more. */
+  desynchronized: () => void = () => this.#socket.destroy();
   /** The message pg is in the middle of: bytes of its header seen, its length so far, bytes of its body to come. */
   #headerSeen = 0;
   #length = 0;
@@ -110,6 +112,7 @@ export class Wire {
   }
 
   #received(chunk: Buffer): void {
+    if (this.#lost) return;
     if (!this.#reader?.awaits) {
       this.#pass(chunk);
       return;
@@ -135,7 +138,7 @@ export class Wire {
     while (reader.awaits) {
       if (length - at < headerBytes) break;
       const size = (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
-      if (size < 4 || size > mostBytes || !known.has(bytes[at]!)) return reader.desynchronized();
+      if (size < 4 || size > mostBytes || !known.has(bytes[at]!)) return this.#lose();
       wanted = 1 + size;
       if (length - at < wanted) break;
       reader.message(bytes[at]!, bytes, at + headerBytes, at + wanted);
@@ -151,28 +154,37 @@ export class Wire {
   }
 
   #pass(chunk: Buffer): void {
-    this.#follow(chunk);
-    this.#toPg(chunk);
+    const good = this.#follow(chunk);
+    if (good > 0) this.#toPg(good === chunk.length ? chunk : chunk.subarray(0, good));
+    if (good < chunk.length) this.#lose();
   }
 
-  /** Keeps track of where messages begin. */
-  #follow(chunk: Buffer): void {
+  #lose(): void {
+    this.#lost = true;
+    this.desynchronized();
+  }
+
+  /** Keeps track of where messages begin. @returns how many bytes there are before what is no message */
+  #follow(chunk: Buffer): number {
     let at = 0;
     while (at < chunk.length) {
       if (this.#bodyLeft > 0) {
         const skipped = Math.min(this.#bodyLeft, chunk.length - at);
         at += skipped;
         this.#bodyLeft -= skipped;
-        if (this.#bodyLeft > 0) return;
+        if (this.#bodyLeft > 0) return at;
       } else {
+        if (this.#headerSeen === 0 && !known.has(chunk[at]!)) return at;
         this.#length = this.#headerSeen === 0 ? 0 : (this.#length << 8) | chunk[at]!;
         this.#headerSeen += 1;
+        if (this.#headerSeen === headerBytes && (this.#length < 4 || this.#length > mostBytes)) return at;
         at += 1;
         if (this.#headerSeen < headerBytes) continue;
-        this.#bodyLeft = Math.max(0, this.#length - 4);
+        this.#bodyLeft = this.#length - 4;
         if (this.#bodyLeft > 0) continue;
       }
       this.#headerSeen = 0;
     }
+    return at;
   }
 }
