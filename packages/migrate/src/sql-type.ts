@@ -89,6 +89,7 @@ const maxTimePrecision = 6;
  */
 export function typeChangeRewrites(from: SqlType, to: SqlType, catalog: WorkingCatalog): boolean {
   const domain = domainOf(to, catalog);
+  if (domain && from.name === to.name && !from.array) return false;
   if (domain) return domain.constrained || domain.base === null || typeChangeRewrites(from, domain.base, catalog);
   const fromDomain = domainOf(from, catalog);
   if (fromDomain?.base) return typeChangeRewrites(fromDomain.base, to, catalog);
@@ -104,8 +105,9 @@ export function typeChangeRewrites(from: SqlType, to: SqlType, catalog: WorkingC
   // An array is converted element by element, whatever the elements are.
   if (from.array) return true;
   const pair = `${fromName}>${toName}`;
+  // The conversion forgets the old precision, so that only the full one is sure to hold.
   if (pair === "timestamp>timestamptz" || pair === "timestamptz>timestamp") {
-    return !utcNames.has(catalog.timeZone.toLowerCase()) || !timePrecisionIsFree(from.mods, to.mods);
+    return !utcNames.has(catalog.timeZone.toLowerCase()) || !timePrecisionIsFree([], to.mods);
   }
   if (!coercible[fromName]?.includes(toName)) return true;
   return to.mods.length > 0;
