@@ -60,7 +60,7 @@ describe.skipIf(!oracle).each([12, 13, 14, 15, 16, 17, 18])("on PostgreSQL %i", 
       expect(predicted.locks["public.p"] ?? null).toBe(expected.referencedLock);
       const told = await findingsOf(expected.statement, catalog);
       if (expected.statement.startsWith("vacuum")) {
-        expect(told).toEqual(["vacuum-full-cluster"]);
+        expect(told).toContain("vacuum-full-cluster");
         return;
       }
       const lost = await namesLost(client, expected.statement);

@@ -95,11 +95,17 @@ export const constraintRules: readonly LintRule[] = [
     },
     ({ table, known, command }, { effects, catalog }) => {
       const { subtype, def, name } = command;
-      if (subtype !== "AT_AlterColumnType" || !def || !("ColumnDef" in def) || !effects.rewrites.includes(table))
-        return null;
+      if (subtype !== "AT_AlterColumnType" || !def || !("ColumnDef" in def)) return null;
+      const target = sqlTypeOf(def.ColumnDef.typeName, catalog).name;
+      if (!effects.rewrites.includes(table)) {
+        // The rows stay, but an index on a domain is another index than one on its base type.
+        const rebuilds = effects.indexBuilds.includes(table) && catalog.types.get(target)?.kind === "domain";
+        return rebuilds
+          ? { title: `changing ${name} to ${target} builds its indexes anew while ${table} is locked` }
+          : null;
+      }
       const from = known?.columns.find((column) => column.name === name)?.type.name ?? "its type";
-      const to = sqlTypeOf(def.ColumnDef.typeName, catalog).name;
-      return { title: `changing ${name} from ${from} to ${to} rewrites ${table} under an exclusive lock` };
+      return { title: `changing ${name} from ${from} to ${target} rewrites ${table} under an exclusive lock` };
     },
   ),
   commandRule(
