@@ -199,35 +199,58 @@ describe("a server that refuses connections", () => {
     expect(statements).toBe(1);
   });
 
-  test("because it is full is asked again, and then serves all from the one connection it allows", async () => {
+  /** A server that has room for one connection, the `allowed`th that asks. */
+  async function fullServer(allowed: number) {
     let seen = 0;
-    let refused = 0;
-    const again = Promise.withResolvers<void>();
-    await using server = await startScriptedServer(async (connection) => {
+    const refusals = Promise.withResolvers<void>();
+    const server = await startScriptedServer(async (connection) => {
       seen += 1;
-      if (seen === 3) {
+      if (seen === allowed) {
         await connection.welcome();
         await well(connection);
         return;
       }
-      refused += 1;
-      if (refused > 2) again.resolve();
+      if (seen > allowed) refusals.resolve();
       await connection.startup();
       connection.error({ severity: "FATAL", code: "53300", message: "sorry, too many clients already" });
     });
+    return { server, refusedAgain: refusals.promise };
+  }
+  const forty = Array.from({ length: 40 }, () => ({ v: "1" }));
+
+  test("because it is full is asked again, also for those who wait when nobody new comes", async () => {
+    const { server, refusedAgain } = await fullServer(3);
+    await using _ = server;
     await using pool = createPool({ primaryUrl: server.url, ...quiet, max: 20, acquireTimeoutMs: 30_000 });
     // Refused with nothing there to serve it: it has to try again.
     await pool.query(write, [0]);
-    expect(refused).toBe(2);
-    // Refused with a connection there: everybody is served by that. Nobody needs to come for another to be tried.
+    expect(server.accepted).toBe(3);
     const held = await pool.connect();
-    const waiting = Promise.all(Array.from({ length: 40 }, (_, n) => pool.query(write, [n])));
-    await Promise.race([again.promise, waiting]);
+    const waiting = Promise.all(forty.map(() => pool.query(write, [1])));
+    await Promise.race([refusedAgain, waiting]);
     held.release();
-    expect((await waiting).flatMap(({ rows }) => rows)).toEqual(Array.from({ length: 40 }, () => ({ v: "1" })));
+    expect((await waiting).flatMap(({ rows }) => rows)).toEqual(forty);
+  });
+
+  test("because it is full keeps the connection there is, which serves everybody without a retry", async () => {
+    const { server, refusedAgain } = await fullServer(1);
+    await using _ = server;
+    await using pool = createPool({
+      primaryUrl: server.url,
+      ...quiet,
+      max: 20,
+      acquireTimeoutMs: 30_000,
+      retry: false,
+    });
+    const held = await pool.connect();
+    const waiting = Promise.all(forty.map(() => pool.query(write, [1])));
+    await Promise.race([refusedAgain, waiting]);
+    // It is not asked again for each of them.
+    await expect.poll(() => pool.stats().servers[0]!.allowed, { timeout: 20_000 }).toBe(1);
+    held.release();
+    expect((await waiting).flatMap(({ rows }) => rows)).toEqual(forty);
     expect(pool.stats().servers[0]).toMatchObject({ connectionsOpened: 1, connectionsClosed: 0 });
-    // Not once for each of them.
-    expect(refused).toBeLessThan(20);
+    expect(server.accepted).toBeLessThan(20);
   });
 });
 
