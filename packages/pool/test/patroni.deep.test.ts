@@ -1,4 +1,4 @@
-import { createPool, type PoolOptions } from "@db/pool";
+import { createPool, patroni, type PoolOptions } from "@db/pool";
 import { missingForPatroni, type PatroniCluster, startPatroni } from "@db/testkit";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Writers } from "./writers.ts";
@@ -61,5 +61,46 @@ describe.skipIf(missing)("a Patroni cluster", () => {
     const [direct, throughProxy] = writers.map(({ summary }) => summary);
     console.info("rows over three failovers", { direct, throughProxy });
     expect(pool.stats().failovers).toBeGreaterThanOrEqual(3);
+  });
+
+  test("is followed through a switchover by a pool that was told of one member and one agent", async () => {
+    const cluster: PatroniCluster = await startPatroni();
+    onTestFinished(() => cluster[Symbol.asyncDispose](), 60_000);
+    await cluster.healthy();
+    const before = await cluster.leader();
+    // Not the leader's agent: whichever answers tells of all.
+    const other = cluster.nodes.find(({ name }) => name !== before.name)!;
+    const pool = createPool({
+      primaryUrl: before.url,
+      topology: patroni({ urls: [other.restUrl], intervalMs: 200 }),
+      ...options,
+    });
+    onTestFinished(async () => void (await pool.drain({ timeoutMs: 0 })));
+    await pool.start();
+    const names = () =>
+      pool
+        .stats()
+        .servers.map(({ name }) => name)
+        .sort();
+    const all = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`).sort();
+    await expect.poll(names, waiting).toEqual(all);
+
+    await pool.query("create table op_told (id int)");
+    const writers = new Writers(pool, "op_told");
+    await writers.resume();
+    await cluster.switchover();
+    await expect.poll(async () => (await cluster.leader()).name, waiting).not.toBe(before.name);
+    await writers.resume();
+    await cluster.healthy();
+    await writers.resume();
+    await writers.stop();
+
+    await writers.check(pool);
+    const leader = await cluster.leader();
+    const { rows } = await pool.query<{ port: number }>("select current_setting('port')::int as port");
+    expect(rows).toEqual([{ port: leader.port }]);
+    await expect.poll(names, waiting).toEqual(all);
+    expect(pool.stats().failovers).toBeGreaterThanOrEqual(1);
+    console.info("rows over a switchover told by Patroni", writers.summary);
   });
 });

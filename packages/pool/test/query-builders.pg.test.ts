@@ -79,6 +79,35 @@ describe("Kysely", () => {
     await db.destroy();
   });
 
+  test("cancels on the standby, when that is the one of two servers that runs the statement", async () => {
+    await using own = await startCluster({ version: 18, replicas: 1 });
+    const pool = createPool({
+      primaryUrl: own.primary.url,
+      replicaUrls: [own.replicas[0].url],
+      targetSessionAttrs: "standby",
+      max: 1,
+    });
+    await pool.start();
+    const db = new Kysely<Schema>({ dialect: kyselyDialect(pool) });
+    const standby = await own.replicas[0].connect();
+    const sleepers = async () =>
+      (await standby.query("select from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'"))
+        .rowCount;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const options = { abortSignal: signal, signal, inflightQueryAbortStrategy: "cancel query" } as never;
+    const sleeping = expect(sql`select pg_sleep(600)`.execute(db, options)).rejects.toBeInstanceOf(Error);
+    await expect.poll(sleepers, { timeout: 20_000 }).toBe(1);
+    controller.abort();
+    await sleeping;
+    await expect.poll(sleepers, { timeout: 20_000 }).toBe(0);
+    // The connection is whole: it was the statement that ended.
+    expect((await pool.query("select pg_is_in_recovery() as standby")).rows).toEqual([{ standby: true }]);
+    expect(pool.stats().servers.map(({ connectionsClosed }) => connectionsClosed)).toEqual([0, 0]);
+    await standby.end();
+    await db.destroy();
+  });
+
   test("ends a session on the server that runs it, which the pool tells of", async () => {
     const { url } = await cluster.createDatabase();
     const pool = createPool({ primaryUrl: url, max: 1 });
