@@ -111,9 +111,9 @@ export function createContext(options: {
       options.defer(() => made.close());
       return made;
     },
-    migrations: async () => {
+    migrations: async (request = {}) => {
       if (opened) return opened.migrations;
-      const loaded = await load();
+      const loaded = await (request.requireConnection === false ? context.config(request) : load());
       const { openMigrations } = await import("@db/orchestrator/migrations");
       opened = openMigrations(loaded.config, {
         application: await context.application(),

@@ -26,7 +26,7 @@ export interface Context {
   /** The configured services, made once. No connection is opened before one is used. */
   orchestrator(request?: OrchestratorRequest): Promise<Orchestrator>;
   /** Migrations alone: loads a fraction of what the orchestrator does, for commands that every deployment runs. */
-  migrations(): Promise<MigrationService>;
+  migrations(request?: ConfigRequest): Promise<MigrationService>;
   /** The application named by `--app`, by the local database, or none. */
   application(): Promise<Application | undefined>;
   /** @throws {NotConfirmedError} unless the target was named */

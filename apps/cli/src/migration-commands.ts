@@ -93,8 +93,22 @@ export function migrationCommands({ app, dir }: Readonly<Record<"app" | "dir", F
       summary: "dangerous statements in pending migrations, with safe rewrites",
       effect: "reads",
       examples: [["db migrate lint --fail-on warn", "for a pull request"]],
-      flags: folder,
-      load: async () => (await import("./commands/migrate.ts")).lint,
+      flags: {
+        ...folder,
+        all: { type: "boolean", summary: "the whole folder, without asking a database" },
+        advice: { type: "boolean", summary: "matters of taste too: types, names, keys" },
+        format: { type: "string", value: "<people|sarif|github>", summary: "how to print it; default people" },
+        sizes: { type: "string", value: "<file>", summary: "table sizes from a catalog read in production, as JSON" },
+      },
+      load: async () => (await import("./commands/migrate-files.ts")).lint,
+    },
+    {
+      name: "migrate squash",
+      summary: "put many migrations into one file, proved equal in empty databases",
+      effect: "changes",
+      examples: [["db migrate squash --to 0042", "databases that ran the old files know the new one"]],
+      flags: { ...folder, to: target },
+      load: async () => (await import("./commands/migrate-files.ts")).squash,
     },
     {
       name: "migrate new",
@@ -122,8 +136,14 @@ export function migrationCommands({ app, dir }: Readonly<Record<"app" | "dir", F
       name: "migrate verify",
       summary: "verify sections of what is applied, run again",
       effect: "reads",
-      examples: [["db migrate verify", "exit code 4 when one no longer holds"]],
-      flags: folder,
+      examples: [
+        ["db migrate verify", "exit code 4 when one no longer holds"],
+        ["db migrate verify --shadow", "proves that every down restores the schema"],
+      ],
+      flags: {
+        ...folder,
+        shadow: { type: "boolean", summary: "run every file up, down, up in empty databases and compare" },
+      },
       load: async () => (await import("./commands/migrate-care.ts")).verify,
     },
     {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startCluster, type TestCluster } from "@db/testkit";
@@ -64,6 +65,30 @@ describe("db migrate", () => {
     expect((await db(`migrate to 0001 --confirm ${name}`)).code).toBe(0);
     expect(await states()).toEqual(["applied", "reverted", "reverted"]);
     expect((await db("migrate apply plan.json")).error?.code).toBe("MIGRATE_STALE_PLAN");
+  });
+
+  test("lints a folder for people and for code hosts, and imports and squashes one", async () => {
+    await file("0001_a.sql", "create table a (id int);");
+    await file("0002_b.sql", "create index a_id on a (id);\nalter table a add c varchar(5);");
+    const people = await runDb(["migrate", "lint", "--all"], { cwd: folder.path });
+    expect(people.stdout).toContain("0002_b.sql:1:1: blocks: creating an index stops writes to public.a");
+    expect(people.code).not.toBe(0);
+    const github = await runDb(["migrate", "lint", "--all", "--advice", "--format", "github"], { cwd: folder.path });
+    expect(github.stdout).toContain("::error file=");
+    expect(github.stdout).toContain("title=prefer-text");
+    expect((await db("migrate lint --all --format word")).error?.code).toBe("CLI_USAGE");
+    expect((await db("migrate lint")).data).toMatchObject({ files: 2 });
+    expect((await db("migrate squash --to 2")).data).toMatchObject({ id: "0002_squashed", statements: 3 });
+    expect((await db("migrate up")).data).toMatchObject({ applied: [{ id: "0002_squashed" }] });
+    expect((await db("migrate verify --shadow")).data).toMatchObject({ broken: 0, withoutDown: 1 });
+
+    await mkdir(join(folder.path, "old", "20240102030405_a"), { recursive: true });
+    await writeFile(join(folder.path, "old", "20240102030405_a", "migration.sql"), "create table old ();");
+    expect((await db("migrate import old --dir new")).data).toMatchObject({ tool: "prisma", blocked: false });
+    expect(await readFile(join(folder.path, "new", "20240102030405_a.sql"), "utf8")).toBe(
+      `-- imported from prisma: "20240102030405_a" ${createHash("sha256").update("create table old ();").digest("hex")}\n` +
+        "-- migrate:up\ncreate table old ();\n",
+    );
   });
 
   test("runs an online migration phase by phase, and takes one back", async () => {

@@ -83,6 +83,9 @@ export {
   type MigrationStatus,
   type OnlinePhase,
   type RepairPlan,
+  type LintReport,
+  type ReversalReport,
+  type SquashPlan,
 } from "@db/migrate";
 export {
   buildReport,

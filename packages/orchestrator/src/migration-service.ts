@@ -11,12 +11,17 @@ import {
   detectDrift,
   type DriftOptions,
   type DriftReport,
+  lintMigrations,
+  type LintOptions,
+  type LintReport,
   type MigrationPlan,
   type MigrationReport,
   type MigrationStatus,
   migrationStatus,
   pauseBackfill,
   planBaseline,
+  planSquash,
+  proveReversals,
   planCancel,
   planMigrations,
   type PlanOptions,
@@ -24,7 +29,10 @@ import {
   planRollback,
   type RepairPlan,
   type RepairReport,
+  type ReversalOptions,
+  type ReversalReport,
   type RollbackOptions,
+  type SquashPlan,
   switchVersion,
   verifyMigrations,
   type VerifyReport,
@@ -54,6 +62,12 @@ export interface MigrationService {
   apply(plan: MigrationPlan, options?: MigrationApplyOptions): Promise<MigrationReport>;
   verify(options?: Folder): Promise<VerifyReport>;
   drift(options?: DriftOptions): Promise<DriftReport>;
+  /** Judges what is pending against the database as it is; with `all` the whole folder, for which none is asked. */
+  lint(options?: Folder & Pick<LintOptions, "advice" | "sizes"> & { readonly all?: boolean }): Promise<LintReport>;
+  /** Runs every migration up, down and up again in empty databases on the same server. */
+  proveReversals(options?: Folder & Pick<ReversalOptions, "onProgress" | "signal">): Promise<ReversalReport>;
+  /** Puts the migrations up to one into one file, proved in empty databases on the same server. */
+  planSquash(to: string, options?: Folder & { readonly signal?: AbortSignal }): Promise<SquashPlan>;
   planRepair(options?: Folder): Promise<RepairPlan>;
   repair(plan: RepairPlan, options?: Parameters<typeof applyRepair>[2]): Promise<RepairReport>;
   /** Asks the backfill under way to stop after its batch. */
@@ -119,6 +133,18 @@ export function createMigrationService(options: {
     },
     verify: (folder = {}) => verifyMigrations(db(), { directory, schema, table, ...folder }),
     drift: (given = {}) => detectDrift(db(), { schema, table, ...given }),
+    async lint({ all = false, directory: other = directory, advice = false, sizes } = {}) {
+      const given = { directory: other, schema, table, advice, ...(sizes ? { sizes } : {}) };
+      if (all) return lintMigrations(given);
+      const { migrations } = await migrationStatus(db(), { directory: other, schema, table });
+      const done = new Set(["applied", "changed", "missing"]);
+      const only = migrations.filter(({ state }) => !done.has(state)).map(({ id }) => id);
+      return lintMigrations({ ...given, only, db: db() });
+    },
+    proveReversals: ({ directory: other = directory, ...given } = {}) =>
+      proveReversals({ directory: other, schema, table, createDatabase: shadowDatabases(config, db), ...given }),
+    planSquash: (to, { directory: other = directory, ...given } = {}) =>
+      planSquash({ directory: other, schema, table, to, createDatabase: shadowDatabases(config, db), ...given }),
     planRepair: (folder = {}) => planRepair(db(), { directory, schema, table, ...folder }),
     async repair(plan, given = {}) {
       if (readOnly) throw new ReadOnlyError("repairing the history");

@@ -8,7 +8,19 @@ import { createEvents } from "./events.ts";
 import { createMigrationService, type MigrationService } from "./migration-service.ts";
 import { poolOptionsOf } from "./pool-options.ts";
 
-export { foreignTools, formatCatalogDifferences, formatMigrationPlan, planImport, writeImport } from "@db/migrate";
+export {
+  foreignTools,
+  formatCatalogDifferences,
+  formatLintAnnotations,
+  formatLintReport,
+  formatLintSarif,
+  formatMigrationPlan,
+  type LintReport,
+  planImport,
+  writeImport,
+  writeSquash,
+} from "@db/migrate";
+export type { MigrationService } from "./migration-service.ts";
 
 /** Migrations alone, and the pool they work on. */
 export interface OpenedMigrations extends AsyncDisposable {

@@ -1,3 +1,4 @@
+import type { Finding } from "@db/core";
 import { formatCatalogDifferences } from "@db/orchestrator/migrations";
 import { type CommandResult, type Input, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -7,13 +8,39 @@ import { textTable } from "../text-table.ts";
 
 /** `db migrate verify` */
 export async function verify(context: Context, input: Input): Promise<CommandResult> {
-  const { migrations } = await open(context);
+  const migrations = await context.migrations();
+  if (toggle(input, "shadow")) return verifyShadow(context, input);
   const report = await migrations.verify(folder(input));
   const summary = `${report.holding} hold, ${report.failing} fail, ${report.withoutVerify} have no verify section`;
   return {
     data: report,
     text: [findingsText(report.findings, context.terminal), summary].filter((part) => part !== "").join("\n"),
     findings: report.findings,
+    gate: true,
+  };
+}
+
+async function verifyShadow(context: Context, input: Input): Promise<CommandResult> {
+  const migrations = await context.migrations();
+  const report = await migrations.proveReversals({
+    ...folder(input),
+    signal: context.signal,
+    onProgress: context.onProgress,
+  });
+  const broken = report.migrations.filter(({ outcome }) => !/^(restored|reordered|no-down)$/.test(outcome));
+  const findings = broken.map(({ migration, file, outcome, message, differences }): Finding => ({
+    id: "MIGRATE-DOWN",
+    severity: "critical",
+    title: `${file}: ${outcome.replaceAll("-", " ")}${message === null ? "" : `: ${message}`}`,
+    hint: formatCatalogDifferences(differences).trimEnd(),
+    subject: migration,
+  }));
+  const { restored, reordered, withoutDown } = report;
+  const summary = `${restored} restored (${reordered} but for the order of columns), ${broken.length} broken, ${withoutDown} without a down`;
+  return {
+    data: report,
+    text: [findingsText(findings, context.terminal), summary].filter((part) => part !== "").join("\n"),
+    findings,
     gate: true,
   };
 }

@@ -146,19 +146,6 @@ async function confirmUndo(
   });
 }
 
-/** `db migrate lint` */
-export async function lint(context: Context, input: Input): Promise<CommandResult> {
-  const migrations = await context.migrations();
-  const { findings, migrations: pending } = await migrations.plan(folder(input));
-  const clean = `${pending.length} pending migrations, nothing to say against them`;
-  return {
-    data: { pending: pending.map(({ id }) => id), findings },
-    text: findings.length === 0 ? clean : findingsText(findings, context.terminal),
-    findings,
-    gate: true,
-  };
-}
-
 /** `db migrate new <name>` */
 export async function create(context: Context, input: Input): Promise<CommandResult> {
   if (text(input, "change") !== undefined || text(input, "add") !== undefined) return createChange(context, input);
