@@ -50,7 +50,9 @@ describe("the table of old names", () => {
   });
 
   test("names commands that there are", () => {
-    const source = ["commands", "backup-commands", "migration-commands"].map((file) => read(`apps/cli/src/${file}.ts`)).join();
+    const source = ["commands", "backup-commands", "migration-commands"]
+      .map((file) => read(`apps/cli/src/${file}.ts`))
+      .join();
     for (const { name, at } of ofKind("script")) {
       expect(source, name).toMatch(new RegExp(String.raw`name: "${at}"|aliases: \[[^\]]*"${at}"`));
     }

@@ -40,6 +40,8 @@ export class Probe {
   #sql = probeSql;
   #running: Promise<ProbeOutcome> | undefined;
   #ended = false;
+  /** Resolves at the end. Nothing else does for a probe that was connecting: its timer keeps no process alive. */
+  readonly #over = Promise.withResolvers<"silent">();
 
   constructor(spec: ServerSpec, timeoutMs: number) {
     this.#spec = spec;
@@ -55,6 +57,7 @@ export class Probe {
   async end(): Promise<void> {
     this.#ended = true;
     this.#drop();
+    this.#over.resolve("silent");
     await this.#running;
   }
 
@@ -68,7 +71,7 @@ export class Probe {
     try {
       const answer = this.#ask();
       answer.catch(() => undefined);
-      const row = await Promise.race([answer, deadline.promise]);
+      const row = await Promise.race([answer, deadline.promise, this.#over.promise]);
       if (row !== "silent") {
         return { observation: { ...row, at: Date.now(), tookMs: performance.now() - started } };
       }
