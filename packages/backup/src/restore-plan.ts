@@ -85,8 +85,7 @@ export interface RestorePlan {
   /** Bytes to write, WAL included. */
   readonly bytes: number;
   /**
-   * A guess, from 150 MB/s of files and 40 MB/s of WAL replayed: half of what a small machine with a disk of its own
-   * was seen to do. A drill measures it.
+   * A guess, from 150 MB/s of files and 40 MB/s of WAL replayed. A drill measures it.
    */
   readonly predictedMs: number;
   /** Written at the end of postgresql.auto.conf. */
