@@ -90,7 +90,7 @@ describe("every command", () => {
     const changing = commands.filter(({ effect }) => effect !== "reads").map(({ name }) => name);
     for (const [name, { code, stdout, stderr }] of await each(changing, ["--dry-run", "--confirm", "test_1"])) {
       // A backup, a key, an index, a plan, a folder or a migration that is not there is a refusal; nothing else fails.
-      const migrate = ["apply", "to", "import", "baseline", "expand", "backfill", "contract"].map(
+      const migrate = ["apply", "to", "squash", "import", "baseline", "expand", "backfill", "contract"].map(
         (verb) => `migrate ${verb}`,
       );
       const nothing = ["restore run", "optimize apply", "backup keep", "backup hold", "backup rotate-key", ...migrate];
