@@ -20,6 +20,7 @@ describe("identify", () => {
   });
 });
 
+if (process.platform === "win32") console.warn("skipped: Windows does not tell a process's children and start");
 test.skipIf(process.platform === "win32")("a process's children, command and start are told", async () => {
   const child = spawn(process.execPath, ["-e", "process.stdin.resume()"], { stdio: ["pipe", "ignore", "ignore"] });
   await once(child, "spawn");
