@@ -20,7 +20,8 @@ describe("identify", () => {
   });
 });
 
-if (process.platform === "win32") console.warn("skipped: Windows does not tell a process's children and start");
+if (process.platform === "win32")
+  process.stderr.write("skipped: Windows does not tell a process's children and start\n");
 test.skipIf(process.platform === "win32")("a process's children, command and start are told", async () => {
   const child = spawn(process.execPath, ["-e", "process.stdin.resume()"], { stdio: ["pipe", "ignore", "ignore"] });
   await once(child, "spawn");

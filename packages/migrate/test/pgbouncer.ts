@@ -13,6 +13,7 @@ export interface Pgbouncer extends AsyncDisposable {
 
 /** Whether PgBouncer is installed; a test without it says so. */
 export const hasPgbouncer: boolean = spawnSync("pgbouncer", ["--version"]).status === 0;
+if (!hasPgbouncer) process.stderr.write("skipped: pgbouncer is not installed (Debian: apt-get install pgbouncer)\n");
 
 /** Starts PgBouncer in front of the database of a URL. */
 export async function startPgbouncer(target: string, mode: "session" | "transaction"): Promise<Pgbouncer> {
