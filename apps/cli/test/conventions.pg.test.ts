@@ -38,9 +38,10 @@ const needed: Readonly<Record<string, readonly string[]>> = {
   "wal serve": ["--socket", "wal.sock"],
   "wal push": ["pg_wal/000000010000000000000001"],
   "wal fetch": ["000000010000000000000001", "fetched"],
+  "schedule run": ["validation"],
   completion: ["bash"],
 };
-const staysUp = new Set(["start", "dev", "serve", "wal receive", "wal serve"]);
+const staysUp = new Set(["start", "dev", "serve", "schedule", "wal receive", "wal serve"]);
 
 function line(name: string, ...flags: string[]): string[] {
   return [...name.split(" "), ...(needed[name] ?? []), ...flags];

@@ -279,6 +279,13 @@ export const oldNames: readonly OldNameRow[] = [
         "answers with exactly one JSON object",
       ],
       ["db-restore.sh", "restore run", "apps/cli/test/conventions.pg.test.ts", "changes nothing with --dry-run"],
+      [
+        "scripts/database/reset.ts, reset-consolidated --force --migrate",
+        "reset",
+        "apps/cli/test/migrate.pg.test.ts",
+        "proves a baseline, tells drift and broken promises, and repairs",
+      ],
+      ["crontab", "schedule", "apps/cli/test/schedule.pg.test.ts", "runs jobs until it is stopped"],
       ["db-monitor.sh", "report", "apps/cli/test/conventions.pg.test.ts", "answers with exactly one JSON object"],
     ] as const
   ).map(([name, at, file, title]): OldNameRow => ({ kind: "script", name, at, proof: [file, title] })),
@@ -299,8 +306,6 @@ export const oldNames: readonly OldNameRow[] = [
 
 /** Old scripts that nothing has taken the place of yet. */
 export const notYet: readonly string[] = [
-  "scripts/database/reset.ts, reset-consolidated --force --migrate",
   "scripts/database/consolidate-database-infrastructure.ts",
-  "crontab",
   "db-restore.sh --file F",
 ];

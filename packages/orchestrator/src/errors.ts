@@ -89,3 +89,24 @@ export class ScriptInterruptedError extends DbError {
     this.signal = signal;
   }
 }
+
+/** A job was asked for by a name that no job of this configuration has. */
+export class UnknownJobError extends DbError {
+  override readonly code = "ORCHESTRATOR_UNKNOWN_JOB";
+
+  constructor(name: string, known: readonly string[]) {
+    super(`no job is named "${name}"`, {
+      hint: known.length === 0 ? "This configuration schedules nothing." : `Jobs: ${known.join(", ")}.`,
+    });
+  }
+}
+
+/** A job was asked for while its last run had not ended. */
+export class JobRunningError extends DbError {
+  override readonly code = "ORCHESTRATOR_JOB_IN_PROGRESS";
+  override readonly retryable = true;
+
+  constructor(name: string) {
+    super(`job ${name} is running already`, { hint: "Wait until it has ended." });
+  }
+}

@@ -9,6 +9,7 @@ export { type AuditEntry, type AuditTrail, AuditTrailBrokenError, firstBrokenEnt
 export type { BackupCall, BackupService, BackupWish } from "./backup-service.ts";
 export { type DumpService, isDumpLabel } from "./dump-service.ts";
 export {
+  JobRunningError,
   NotConfiguredError,
   OrchestratorClosedError,
   ReadOnlyError,
