@@ -12,7 +12,7 @@ import { useEnvironment } from "./old-environment.ts";
 
 beforeEach(() => useEnvironment({ DATABASE_URL: "postgres://app:secret@127.0.0.1:5432/app" }));
 
-function runNode(flags: readonly string[], script: string): { stdout: string; stderr: string } {
+function runNode(flags: readonly string[], script: string): { status: number | null; stdout: string; stderr: string } {
   const cwd = fileURLToPath(new URL("..", import.meta.url));
   const env = { PATH: process.env["PATH"], DATABASE_URL: "postgres://app:secret@127.0.0.1:1/app" };
   const args = ["--conditions=@db/source", ...flags, "--input-type=module", "--eval", script];
@@ -79,6 +79,14 @@ describe("deprecation warnings", () => {
     const { stderr } = runNode(["--disable-warning=DB_LEGACY_INITIALIZE_DATABASE_MANAGER"], useSome);
     expect(stderr).not.toContain("DB_LEGACY_INITIALIZE_DATABASE_MANAGER");
     expect(stderr).toContain("DB_LEGACY_CREATE_TEST_DATABASE_CONFIG");
+  });
+
+  test("end the process where Node is told to throw on them, at the first old name", () => {
+    const { status, stdout, stderr } = runNode(["--throw-deprecation"], useSome);
+    expect(status).toBe(1);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("DB_LEGACY_CREATE_TEST_DATABASE_CONFIG");
+    expect(stderr).not.toContain("DB_LEGACY_INITIALIZE_DATABASE_MANAGER");
   });
 });
 
