@@ -81,10 +81,10 @@ describe("deprecation warnings", () => {
     expect(stderr).toContain("DB_LEGACY_CREATE_TEST_DATABASE_CONFIG");
   });
 
+  // Node throws on its next tick: what was running until then has run.
   test("end the process where Node is told to throw on them, at the first old name", () => {
-    const { status, stdout, stderr } = runNode(["--throw-deprecation"], useSome);
+    const { status, stderr } = runNode(["--throw-deprecation"], useSome);
     expect(status).toBe(1);
-    expect(stdout).toBe("");
     expect(stderr).toContain("DB_LEGACY_CREATE_TEST_DATABASE_CONFIG");
     expect(stderr).not.toContain("DB_LEGACY_INITIALIZE_DATABASE_MANAGER");
   });
