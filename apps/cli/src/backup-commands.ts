@@ -38,6 +38,19 @@ const restoreFlags: Readonly<Record<string, FlagSpec>> = {
     multiple: true,
     summary: "a tablespace's oid or folder on the server, and its new folder",
   },
+  cluster: {
+    type: "string",
+    value: "<id>",
+    summary: "system identifier, where the repository holds backups of several clusters",
+  },
+  replace: {
+    type: "boolean",
+    summary: "over the stopped cluster in --to, which is kept beside it; asks for its folder, or --confirm <folder>",
+  },
+  delta: {
+    type: "boolean",
+    summary: "with --replace: files the cluster has already are taken from it; on by default",
+  },
   "to-database": {
     type: "string",
     value: "<name>",
@@ -48,6 +61,25 @@ const restoreFlags: Readonly<Record<string, FlagSpec>> = {
     summary: "of a dump: on by default; --no-owners gives all of it to the role that restores",
   },
   "pg-version": { type: "string", value: "<major>", summary: "the server that will run it; another one is refused" },
+};
+
+const compressionFlags: Readonly<Record<string, FlagSpec>> = {
+  compression: {
+    type: "string",
+    value: "<algorithm[:level]>",
+    summary: "zstd, gzip or none, with a level: zstd:3; default as configured, level 1",
+  },
+  "server-compression": {
+    type: "boolean",
+    summary: "the server compresses (15 and newer): a third of the bytes on the wire, by its processor",
+  },
+  checkpoint: {
+    type: "string",
+    value: "<how>",
+    choices: ["fast", "spread"],
+    summary: "begin at once (default), or spread the checkpoint over the server's usual time",
+  },
+  "max-rate": { type: "string", value: "<size>", summary: 'most bytes a second the server sends, "100MB"' },
 };
 
 const count = (summary: string): FlagSpec => ({ type: "string", value: "<count>", summary });
@@ -70,6 +102,7 @@ export const backupCommands: readonly Command[] = [
     effect: "changes",
     examples: [
       ["db backup run --repo /srv/backups", "encrypted when BACKUP_ENCRYPTION_KEY is set"],
+      ["db backup run --server-compression --max-rate 50MB", "over a slow network, without crowding it"],
       ["db backup run --logical --jobs 4", "pg_dump of this one database, where a host gives no replication"],
     ],
     flags: {
@@ -79,6 +112,7 @@ export const backupCommands: readonly Command[] = [
         summary: "a dump of the one database by pg_dump, which must be as new as the server",
       },
       jobs,
+      ...compressionFlags,
     },
     load: async () => (await import("./commands/backup.ts")).runBackup,
   },
@@ -101,11 +135,11 @@ export const backupCommands: readonly Command[] = [
   },
   {
     name: "backup verify",
-    summary: "reads backups back and compares them with their checksums",
+    summary: "reads backups and the WAL archive back and compares them with their checksums",
     effect: "reads",
     examples: [
-      ["db backup verify", "every stored byte of every backup; needs no key"],
-      ["db backup verify 20261110-030000F --depth deep", "decrypted, unpacked, each file and the WAL"],
+      ["db backup verify", "every stored byte of every backup and of the WAL; needs no key"],
+      ["db backup verify 20261110-030000F --depth deep", "decrypted, unpacked, each file, each page and its WAL"],
     ],
     arguments: [{ name: "label", summary: "backup to check; default all" }],
     flags: {
@@ -269,10 +303,14 @@ export const backupCommands: readonly Command[] = [
   },
   {
     name: "restore run",
-    summary: "restores a backup into an empty folder",
+    summary: "restores a backup into an empty folder, or over a stopped cluster",
     effect: "changes",
     examples: [
       ["db restore run --to /srv/restored", "the newest backup"],
+      [
+        "db restore run --to /srv/data --replace --confirm /srv/data",
+        "over the cluster there, which is kept beside it",
+      ],
       ["db restore run --plan plan.json", "exactly what was planned, or a refusal"],
     ],
     flags: {
@@ -287,7 +325,11 @@ export const backupCommands: readonly Command[] = [
     summary: "restores into a temporary cluster, starts it and compares it table by table",
     effect: "reads",
     examples: [["db restore drill", "proves the newest backup"]],
-    flags: { repo, label: { type: "string", value: "<label>", summary: "backup; default the newest" } },
+    flags: {
+      repo,
+      label: { type: "string", value: "<label>", summary: "backup; default the newest" },
+      cluster: restoreFlags["cluster"]!,
+    },
     load: async () => (await import("./commands/restore.ts")).drill,
   },
 ];

@@ -25,9 +25,16 @@ import {
   type ServerCompression,
   type WalPosition,
 } from "./replication/base-backup.ts";
-import { lockBackups, readServerConfiguration, readServerFacts, type ServerFacts } from "./replication/server.ts";
+import {
+  lockBackups,
+  readServerConfiguration,
+  readServerFacts,
+  readServerTime,
+  type ServerFacts,
+} from "./replication/server.ts";
 import { ReplicationSession } from "./replication/session.ts";
 import { WalStream } from "./replication/wal-stream.ts";
+import { type ClaimedLabel, claimLabel } from "./repository/label.ts";
 import {
   backupPrefix,
   configurationName,
@@ -103,7 +110,8 @@ async function takeBackup(options: ResolvedBackupOptions): Promise<BackupReport>
   }
   await lockBackups(session);
   await repository.initialise(new Date(startedAt).toISOString());
-  const label = await freeLabel(options, facts.systemIdentifier, startedAt);
+  const { label, lease } = await freeLabel(options, facts.systemIdentifier, startedAt);
+  await using _lease = lease;
   const dataKey = await repository.createDataKey(facts.systemIdentifier);
   const run = new BackupRun(options, facts, label, dataKey, signal);
   try {
@@ -160,7 +168,6 @@ class BackupRun {
   }
 
   async take(session: ReplicationSession, walSession: ReplicationSession, startedAt: number): Promise<BackupManifest> {
-    const { clock } = this.#options;
     const configuration = await readServerConfiguration(session);
     // The slot holds the WAL from before the backup's start until the last byte of it is stored.
     const slot = `db_backup_${randomBytes(6).toString("hex")}`;
@@ -200,7 +207,8 @@ class BackupRun {
     const end = await runBaseBackup(session, request, collector).catch((error: unknown) => {
       throw explainCompression(error, compression);
     });
-    const stoppedAt = clock.now();
+    // By the server's clock, as the times of transactions are: a target is compared with it.
+    const stoppedAt = await readServerTime(session);
     if (!start || !wal) throw new ReplicationProtocolError("the server never began the backup");
     this.#checkTimeline(start, end);
     const packs = await this.#packs.finish();
@@ -224,7 +232,7 @@ class BackupRun {
       systemIdentifier: this.#facts.systemIdentifier,
       serverVersion: this.#facts.version,
       startedAt: new Date(startedAt).toISOString(),
-      stoppedAt: new Date(stoppedAt).toISOString(),
+      stoppedAt,
       startLsn: start.lsn,
       stopLsn: end.stop.lsn,
       timeline: start.timeline,
@@ -339,17 +347,16 @@ class BackupRun {
   }
 }
 
-/** `20261110-030000F`, a second later when that one is taken. */
-async function freeLabel(options: ResolvedBackupOptions, systemIdentifier: string, now: number): Promise<string> {
-  const { backups, unusable } = await readCatalog(options.repository, { signal: options.signal });
-  const taken = new Set(
-    [...backups, ...unusable].filter((b) => b.systemIdentifier === systemIdentifier).map(({ label }) => label),
-  );
-  for (let at = now; ; at += 1_000) {
-    const text = new Date(at).toISOString().replace(/[-:]/g, "");
-    const label = `${text.slice(0, 8)}-${text.slice(9, 15)}F`;
-    if (!taken.has(label)) return label;
-  }
+/** A name no other backup in the repository has, of whatever cluster. */
+async function freeLabel(
+  { repository, signal, clock }: ResolvedBackupOptions,
+  systemIdentifier: string,
+  now: number,
+): Promise<ClaimedLabel> {
+  const { backups, unusable } = await readCatalog(repository, { signal });
+  const taken = new Set([...backups, ...unusable].map(({ label }) => label));
+  const prefixOf = (label: string): string => backupPrefix(systemIdentifier, label);
+  return claimLabel(repository.storage, { kind: "F", taken, prefixOf, now, clock });
 }
 
 /** A server built without an algorithm says so only when it is asked for it. */

@@ -1,6 +1,8 @@
 import { isDbError } from "@db/core";
+import { sortBackups } from "./backup-order.ts";
 import { BackupNotFoundError, CorruptObjectError, InvalidBackupOptionsError } from "./errors.ts";
 import { type BackupInfo, type BackupManifest, backupInfo, type BackupMark } from "./manifest.ts";
+import { checkManifestNames } from "./manifest-names.ts";
 import { deriveKey } from "./repository/key.ts";
 import {
   backupPrefix,
@@ -35,7 +37,7 @@ export interface WalHoldings {
 
 /** Everything a repository holds. */
 export interface Catalog {
-  /** Newest first. */
+  /** The latest first, by the position in their cluster's WAL. */
   readonly backups: readonly BackupInfo[];
   readonly unusable: readonly UnusableBackup[];
   /** Absent where there is no archive. */
@@ -98,10 +100,8 @@ export async function readCatalog(
       fail("damaged");
     }
   }
-  // By position in WAL within a cluster's life, not by name: a clock may go back.
-  backups.sort((a, b) => (a.stoppedAt < b.stoppedAt ? 1 : a.stoppedAt > b.stoppedAt ? -1 : a.label < b.label ? 1 : -1));
   const holdings = wal.holdings();
-  return { backups, unusable, ...(holdings.length > 0 ? { wal: holdings } : {}) };
+  return { backups: sortBackups(backups), unusable, ...(holdings.length > 0 ? { wal: holdings } : {}) };
 }
 
 /** Gathers the WAL archives while a repository is listed. */
@@ -153,7 +153,7 @@ export interface OpenedBackup {
 
 /**
  * Reads one backup's commit record, opens its data key and checks that the record was written with it.
- * @throws {BackupNotFoundError} @throws {CorruptObjectError} @throws {MissingKeyError}
+ * @throws {BackupNotFoundError} @throws {CorruptObjectError} @throws {MissingKeyError} @throws {UnsafePathError}
  */
 export async function openBackup(
   repository: Repository,
@@ -161,13 +161,17 @@ export async function openBackup(
 ): Promise<OpenedBackup> {
   const prefix = backupPrefix(found.systemIdentifier, found.label);
   const raw = await readManifest(repository, prefix, found.label);
-  const manifest = decodeRecord<BackupManifest>(raw, prefix + manifestName);
+  const key = prefix + manifestName;
+  const manifest = decodeRecord<BackupManifest>(raw, key);
+  if (manifest.label !== found.label || manifest.systemIdentifier !== found.systemIdentifier) throw misplaced(prefix);
   if (manifest.dataKeyId === null) {
-    if (repository.identity?.encryption) throw new CorruptObjectError(prefix + manifestName, "is of a plain backup");
+    if (repository.identity?.encryption) throw new CorruptObjectError(key, "is of a plain backup");
+    checkManifestNames(manifest, key);
     return { manifest, prefix, dataKey: undefined };
   }
   const dataKey = await repository.readDataKey(manifest.systemIdentifier, manifest.dataKeyId);
-  authenticateRecord(raw, prefix + manifestName, manifestMacKey(dataKey));
+  authenticateRecord(raw, key, manifestMacKey(dataKey));
+  checkManifestNames(manifest, key);
   return { manifest, prefix, dataKey };
 }
 

@@ -16,7 +16,8 @@ import { type ComparisonReport, compareDatabases } from "./compare.ts";
 import { type JobOptions, resolveJobOptions, type ResolvedJobOptions } from "./options.ts";
 import type { RecoveryTarget } from "./recovery-target.ts";
 import type { Repository } from "./repository/repository.ts";
-import { chooseBackup, planRestore, type RestorePlan } from "./restore-plan.ts";
+import { chooseBackup } from "./restore-choice.ts";
+import { planRestore, type RestorePlan } from "./restore-plan.ts";
 import { restoreBackup, type RestoreReport } from "./restore.ts";
 import type { RecoveryTimeline } from "./wal-inventory.ts";
 
@@ -32,6 +33,8 @@ export interface DrillOptions extends JobOptions {
   readonly repository: Repository;
   /** Default: the newest. */
   readonly label?: string | undefined;
+  /** The cluster, where the repository holds several. */
+  readonly systemIdentifier?: string | undefined;
   /** Default `immediate`. */
   readonly target?: RecoveryTarget | undefined;
   /** Which timeline recovery follows. Default `latest`. */
@@ -189,11 +192,12 @@ class Drill {
   }
 
   async #plan(): Promise<RestorePlan> {
-    const { repository, label, target, timeline, settings } = this.#options;
+    const { repository, label, systemIdentifier, target, timeline, settings } = this.#options;
     const data = join(this.#parent, "data");
-    const ask = { repository, label, target, timeline, settings: { ...isolation, ...settings }, directory: data };
+    const settled = { ...isolation, ...settings };
+    const ask = { repository, label, systemIdentifier, target, timeline, settings: settled, directory: data };
     // A first look chooses the backup; its tablespaces then get directories of their own beside the data.
-    const { tablespaces: there } = await chooseBackup(repository, label, target);
+    const { tablespaces: there } = await chooseBackup(repository, { label, systemIdentifier }, target);
     const tablespaces = Object.fromEntries(there.map(({ oid }) => [oid, join(this.#parent, `tablespace-${oid}`)]));
     return planRestore({ ...ask, tablespaces });
   }

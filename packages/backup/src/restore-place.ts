@@ -1,7 +1,8 @@
-import { resolve } from "node:path";
-import { lstat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { InvalidBackupOptionsError } from "./errors.ts";
 import type { BackupManifest } from "./manifest.ts";
-import type { PlannedReplacement, PlannedTablespace, RestorePlan } from "./restore-plan.ts";
+import type { PlannedReplacement, PlannedTablespace, RestorePlan, RestorePlanOptions } from "./restore-plan.ts";
 import {
   checkReplacedCluster,
   checkTargetDirectory,
@@ -11,10 +12,10 @@ import {
 
 /**
  * Decides what becomes of what lies where a restore shall write.
- * @throws {DirectoryNotEmptyError} @throws {ClusterChangedError}
+ * @throws {DirectoryNotEmptyError} @throws {ClusterChangedError} @throws {InvalidBackupOptionsError}
  */
 export async function planPlace(
-  options: { readonly directory: string; readonly replace?: boolean | undefined },
+  options: Pick<RestorePlanOptions, "directory" | "replace" | "delta">,
   manifest: BackupManifest,
   tablespaces: readonly PlannedTablespace[],
 ): Promise<Pick<RestorePlan, "replaces" | "resumes" | "former">> {
@@ -26,6 +27,7 @@ export async function planPlace(
   const replaces: PlannedReplacement[] = [];
   const former: Record<string, string> = {};
   let resumes = false;
+  for (const tablespace of tablespaces) await checkTablespacePath(tablespace);
   for (const path of [directory, ...tablespaces.map(({ to }) => to)]) {
     const state = await inspectTargetDirectory(path);
     if (state === "unfinished") {
@@ -38,7 +40,19 @@ export async function planPlace(
       former[path] = keptAs;
     }
   }
-  return { replaces, resumes, former };
+  return { replaces, resumes, former: options.delta === false ? {} : former };
+}
+
+/**
+ * A tablespace goes back to the server's own directory only where there is such a place: a disk that is not mounted must
+ * not become a directory on another one.
+ * @throws {InvalidBackupOptionsError}
+ */
+async function checkTablespacePath({ oid, from, to }: PlannedTablespace): Promise<void> {
+  if (to !== from || (await stat(dirname(to)).catch(() => undefined))?.isDirectory() === true) return;
+  throw new InvalidBackupOptionsError(`tablespace ${oid} was in ${from}, and there is no ${dirname(to)} here`, {
+    hint: `Mount or make it, or give the tablespace another directory (--tablespace ${oid}=<folder>).`,
+  });
 }
 
 async function freeName(wanted: string): Promise<string> {

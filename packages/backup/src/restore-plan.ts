@@ -1,8 +1,7 @@
 import { resolve, sep } from "node:path";
-import { type Finding, formatLsn, parseLsn } from "@db/core";
-import { listBackups, openBackup } from "./catalog.ts";
+import { type Finding, formatBytes, formatDuration, formatLsn, parseLsn } from "@db/core";
+import { openBackup } from "./catalog.ts";
 import {
-  BackupNotFoundError,
   CorruptObjectError,
   InvalidBackupOptionsError,
   InvalidRecoveryTargetError,
@@ -12,6 +11,7 @@ import {
 import { type BackupInfo, backupInfo, type BackupManifest, formatServerVersion } from "./manifest.ts";
 import { checkRecoveryTarget, type RecoveryAction, recoverySettings, type RecoveryTarget } from "./recovery-target.ts";
 import type { Repository } from "./repository/repository.ts";
+import { checkParent, chooseBackup, endsBefore, tooEarly } from "./restore-choice.ts";
 import { planPlace } from "./restore-place.ts";
 import { inventoryWal, type PlannedSegment, type RecoveryTimeline, type WalInventory } from "./wal-inventory.ts";
 import { predictTarget } from "./wal/target-search.ts";
@@ -26,8 +26,12 @@ export interface RestorePlanOptions {
    * it instead of the repository. Default false.
    */
   readonly replace?: boolean | undefined;
+  /** False reads everything from the repository, although a replaced cluster may have it. Default true. */
+  readonly delta?: boolean | undefined;
   /** Default: the newest backup from which the target can be reached, complete ones before suspect ones. */
   readonly label?: string | undefined;
+  /** The cluster; needed where the repository holds backups of several and `label` names none of them. */
+  readonly systemIdentifier?: string | undefined;
   /** Default `immediate`. */
   readonly target?: RecoveryTarget | undefined;
   /** Which timeline recovery follows. Default `latest`; the target `immediate` stays on the backup's own, and another number is refused. */
@@ -108,9 +112,10 @@ export async function planRestore(options: RestorePlanOptions): Promise<RestoreP
   checkRecoveryTarget(target);
   await repository.refresh();
   repository.requireKey();
-  const chosen = await chooseBackup(repository, options.label, target);
+  const chosen = await chooseBackup(repository, options, target);
   const backup = await openBackup(repository, chosen);
   const { manifest } = backup;
+  await checkParent(repository, manifest, backup.prefix);
   const major = Math.floor(manifest.serverVersion / 10_000);
   if (options.serverMajor !== undefined && options.serverMajor !== major) {
     throw new WrongMajorVersionError(
@@ -170,44 +175,6 @@ export async function planRestore(options: RestorePlanOptions): Promise<RestoreP
     losesAfter: lossOf(chosen, target, inventory),
     findings,
   };
-}
-
-/**
- * The newest backup that ended before the target, complete ones before suspect ones; or the one that is named.
- * @throws {BackupNotFoundError} @throws {TargetUnreachableError}
- */
-export async function chooseBackup(
-  repository: Repository,
-  label: string | undefined,
-  target: RecoveryTarget = { type: "immediate" },
-): Promise<BackupInfo> {
-  const backups = await listBackups(repository);
-  const { location } = repository;
-  const hint = "List what is there: db backup list.";
-  if (label !== undefined) {
-    const found = backups.find((backup) => backup.label === label);
-    if (!found) throw new BackupNotFoundError(`no complete backup "${label}" in ${location}`, { hint });
-    return found;
-  }
-  if (backups.length === 0) throw new BackupNotFoundError(`no complete backup in ${location}`, { hint });
-  const early = backups.filter((backup) => endsBefore(backup, target));
-  const oldest = backups.at(-1)!;
-  if (early.length === 0) throw tooEarly(oldest, target);
-  return early.find(({ status }) => status === "complete") ?? early[0]!;
-}
-
-function endsBefore(backup: BackupInfo, target: RecoveryTarget): boolean {
-  if (target.type === "time") return Date.parse(backup.stoppedAt) <= Date.parse(target.time);
-  if (target.type === "lsn") return parseLsn(backup.stopLsn) <= parseLsn(target.lsn);
-  return true;
-}
-
-function tooEarly(backup: BackupInfo, target: RecoveryTarget): TargetUnreachableError {
-  const asked = target.type === "time" ? target.time : target.type === "lsn" ? target.lsn : target.type;
-  return new TargetUnreachableError(
-    `recovery target ${asked} lies before the end of backup ${backup.label} (${backup.stoppedAt}, ${backup.stopLsn})`,
-    { hint: "Choose an older backup, or a later target." },
-  );
 }
 
 function checkReach(backup: BackupInfo, target: RecoveryTarget, wal: WalInventory): Finding[] {
@@ -293,9 +260,31 @@ function predict(fileBytes: number, walBytes: number): number {
   return Math.round((fileBytes / 150e6 + walBytes / 40e6) * 1000);
 }
 
-/** One line for people: what a plan does. */
+/** A plan for people: what is read, written, moved and lost. The first line says it in short. */
 export function describeRestorePlan(plan: RestorePlan): string {
-  const { backup, target, directory } = plan;
-  const version = formatServerVersion(backup.serverVersion);
-  return `restore ${backup.label} (PostgreSQL ${version}) to ${target.type} into ${directory}`;
+  const { backup, target, directory, wal, timelinePath, replaces, tablespaces, settings } = plan;
+  const where = "inclusive" in target && target.inclusive === false ? `just before ${target.type}` : target.type;
+  const value = target.type in target ? ` ${String(target[target.type as keyof RecoveryTarget])}` : "";
+  const archived = wal.filter((segment) => segment.backup === null).length;
+  const way = timelinePath.map(({ timeline, fromLsn }, index) =>
+    index === 0 ? String(timeline) : `${timeline} from ${fromLsn}`,
+  );
+  return [
+    `restore ${backup.label} (PostgreSQL ${formatServerVersion(backup.serverVersion)}) to ${where}${value} into ${directory}`,
+    `backups    ${plan.chain.join(", ")}; of cluster ${backup.systemIdentifier}, ended ${backup.stoppedAt} at ${backup.stopLsn}`,
+    `timeline   ${way.join(", then ")}`,
+    `WAL        ${wal.length} segments, all present: ${wal.length - archived} in backups, ${archived} in the archive` +
+      (wal.length === 0 ? "" : `; ${wal[0]!.segment} to ${wal.at(-1)!.partial ?? wal.at(-1)!.segment}`),
+    `data       ${plan.files} files, ${formatBytes(plan.bytes)} to write, about ${formatDuration(plan.predictedMs)}`,
+    ...tablespaces.map(({ oid, from, to }) => `tablespace ${oid}: ${to}${to === from ? "" : `, was ${from}`}`),
+    ...replaces.map(({ directory: replaced, keptAs }) => `replaces   ${replaced}, which is kept as ${keptAs}`),
+    ...(plan.resumes ? ["resumes    what a restore that was cut short left there"] : []),
+    `settings   ${Object.entries(settings)
+      .map(([name, setting]) => `${name} = '${setting}'`)
+      .join(", ")}`,
+    `           in postgresql.auto.conf, and ${plan.signalFile}`,
+    plan.losesAfter === null
+      ? "loses      what was committed behind the target"
+      : `loses      everything committed after ${plan.losesAfter}`,
+  ].join("\n");
 }

@@ -10,6 +10,7 @@ import {
   UnsafePathError,
 } from "./errors.ts";
 import type { FileEntry } from "./manifest.ts";
+import { isSegmentName } from "./manifest-names.ts";
 import { type JobOptions, resolveJobOptions, type ResolvedJobOptions } from "./options.ts";
 import type { ServerConfiguration } from "./replication/server.ts";
 import { configurationName, filesName } from "./repository/layout.ts";
@@ -72,6 +73,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
       hint: "Plan again with the repository given here.",
     });
   }
+  checkSegments(plan);
   checkConfirmation(plan, options.confirm);
   const began = job.clock.now();
   await using _lease = await leaseFor(repository, plan.backup.label, job);
@@ -106,6 +108,13 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
     if (!resumable) for (const directory of directories) await clearTargetDirectory(directory).catch(() => undefined);
     throw explainWriteError(error, plan.directory);
   }
+}
+
+/** A plan may come from a file: its names become paths. */
+function checkSegments({ wal }: RestorePlan): void {
+  const unsafe = wal.find(({ segment }) => !isSegmentName(segment));
+  if (!unsafe) return;
+  throw new UnsafePathError(`the plan names a WAL segment ${JSON.stringify(unsafe.segment)}`, { hint: "Plan again." });
 }
 
 function checkConfirmation(plan: RestorePlan, confirm: string | undefined): void {
@@ -164,6 +173,8 @@ class Restore {
   readonly #tablespaces: ReadonlyMap<string, string>;
   readonly #background = new Background(mostSyncing);
   readonly #directories: string[] = [];
+  /** Of every file; those of directories follow. 0640 where the cluster lets its group read (initdb --allow-group-access). */
+  #fileMode = 0o600;
   #bytes = 0;
 
   constructor(options: RestoreOptions, backup: OpenedBackup, job: ResolvedJobOptions) {
@@ -185,9 +196,11 @@ class Restore {
     const { signal } = this.#job;
     const raw = await readBackupObject(this.#repository, this.#backup, filesName, signal);
     const entries = parseFileIndex(raw, this.#backup.prefix + filesName);
-    if (!entries.some(({ path }) => path === controlFile) || !entries.some(({ path }) => path === "backup_label")) {
+    const control = entries.find(({ path }) => path === controlFile);
+    if (!control || !entries.some(({ path }) => path === "backup_label")) {
       throw new CorruptObjectError(this.#backup.prefix + filesName, "lacks pg_control or backup_label");
     }
+    if ((control.mode & 0o040) !== 0) this.#fileMode = 0o640;
     await this.#clear(entries);
     await this.#makeDirectories(entries);
     const files = entries.filter(({ type }) => type === "file");
@@ -240,7 +253,7 @@ class Restore {
   }
 
   async #settleReused(path: string, mtime: number): Promise<void> {
-    await chmod(path, 0o600);
+    await chmod(path, this.#fileMode);
     if (this.#owner) await chown(path, this.#owner.uid, this.#owner.gid);
     await this.#background.add(async () => {
       await using file = await open(path, "r+");
@@ -312,6 +325,7 @@ class Restore {
   async #newFile(path: string, mtime?: number): Promise<FileSink> {
     return createRestoredFile(path, {
       mtime,
+      mode: this.#fileMode,
       owner: this.#owner,
       durable: this.#durable,
       background: this.#background,
@@ -370,6 +384,7 @@ class Restore {
   async #writeText(name: string, text: string): Promise<void> {
     const path = this.#pathOf(name);
     await writeFile(path, text, { mode: 0o600 });
+    if (this.#fileMode !== 0o600) await chmod(path, this.#fileMode);
     if (this.#owner) await chown(path, this.#owner.uid, this.#owner.gid);
     if (!this.#durable) return;
     await using file = await open(path, "r+");
@@ -377,7 +392,7 @@ class Restore {
   }
 
   async #own(directory: string): Promise<void> {
-    await chmod(directory, 0o700);
+    await chmod(directory, this.#fileMode === 0o600 ? 0o700 : 0o750);
     if (this.#owner) await chown(directory, this.#owner.uid, this.#owner.gid);
   }
 

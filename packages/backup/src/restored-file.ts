@@ -42,6 +42,8 @@ export class Background {
 export interface RestoredFileOptions {
   /** Seconds since the epoch; undefined leaves it at now. */
   readonly mtime: number | undefined;
+  /** Given once the file is whole; until then it is 0600. */
+  readonly mode: number;
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   readonly durable: boolean;
   readonly background: Background;
@@ -51,7 +53,7 @@ export interface RestoredFileOptions {
 const syncEveryBytes = 32 * 1024 * 1024;
 
 /**
- * A new file, mode 0600. Its bytes are given to the system as they come; being durable, owned and dated is seen to in
+ * A new file. Its bytes are given to the system as they come; being durable, owned and dated is seen to in
  * the background once it is whole.
  */
 export async function createRestoredFile(path: string, options: RestoredFileOptions): Promise<FileSink> {
@@ -95,7 +97,8 @@ export async function createRestoredFile(path: string, options: RestoredFileOpti
   };
 }
 
-async function finish(file: FileHandle, { mtime, owner, durable }: RestoredFileOptions): Promise<void> {
+async function finish(file: FileHandle, { mtime, mode, owner, durable }: RestoredFileOptions): Promise<void> {
+  if (mode !== 0o600) await file.chmod(mode);
   if (mtime !== undefined) await file.utimes(mtime, mtime);
   if (owner) await file.chown(owner.uid, owner.gid);
   if (durable) await file.sync();

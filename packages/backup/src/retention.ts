@@ -1,4 +1,5 @@
 import { formatLsn, parseLsn } from "@db/core";
+import { laterFirst, withSteadyTimes } from "./backup-order.ts";
 import type { Catalog, UnusableBackup, WalHoldings } from "./catalog.ts";
 import type { BackupInfo } from "./manifest.ts";
 import { parseWalName, segmentStart } from "./wal/segment.ts";
@@ -72,7 +73,7 @@ const dayMs = 86_400_000;
 export function planExpiration(catalog: Catalog, policy: RetentionPolicy, now: number): ExpirationPlan {
   const keep: KeptBackup[] = [];
   const expire: ExpiredBackup[] = [];
-  for (const group of groupByCluster(catalog.backups)) {
+  for (const group of groupByCluster(catalog.backups, now)) {
     const marked = group.filter((backup) => isMarked(backup, now));
     // What somebody keeps by hand counts for no rule, so that it pushes nothing else out.
     const backups = group.filter((backup) => !marked.includes(backup));
@@ -251,9 +252,10 @@ function keepMarked(backup: BackupInfo, backups: readonly BackupInfo[], reasons:
   }
 }
 
-function groupByCluster(backups: readonly BackupInfo[]): readonly (readonly BackupInfo[])[] {
-  const groups = Object.values(Object.groupBy(backups, ({ systemIdentifier }) => systemIdentifier));
-  return groups.map((group) => (group ?? []).toSorted((a, b) => at(b) - at(a)));
+/** The latest first, with times that do not go back. */
+function groupByCluster(backups: readonly BackupInfo[], now: number): readonly (readonly BackupInfo[])[] {
+  const groups = Map.groupBy(backups, ({ systemIdentifier }) => systemIdentifier).values();
+  return [...groups].map((group) => withSteadyTimes(group.toSorted(laterFirst), now));
 }
 
 function at(backup: BackupInfo): number {

@@ -41,11 +41,18 @@ export function parseFileIndex(raw: Buffer, key: string): FileEntry[] {
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as FileEntry);
   for (const entry of entries) {
-    if (safeRelativePath(entry.path, "the file index") !== entry.path) {
+    if (safeRelativePath(String(entry.path), "the file index") !== entry.path) {
       throw new CorruptObjectError(key, "names a file in an unusual way");
+    }
+    if (!isPlace(entry.sizeBytes) || !isPlace(entry.position)) {
+      throw new CorruptObjectError(key, `has an impossible place for ${entry.path}`);
     }
   }
   return entries.sort((a, b) => a.position - b.position);
+}
+
+function isPlace(value: unknown): boolean {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** Receives one file's bytes in order. */

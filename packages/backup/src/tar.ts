@@ -1,4 +1,4 @@
-import { ReplicationProtocolError } from "./errors.ts";
+import { ReplicationProtocolError, UnsafePathError } from "./errors.ts";
 import { safeRelativePath } from "./safe-path.ts";
 
 /** One entry of a tar archive, as PostgreSQL writes them. */
@@ -128,8 +128,8 @@ function parseTarHeader(header: Buffer, archive: string): TarEntry {
   const flag = String.fromCharCode(header[156]!);
   const type = flag === "0" || flag === "\0" ? "file" : flag === "5" ? "directory" : flag === "2" ? "link" : undefined;
   if (type === undefined) throw new ReplicationProtocolError(`archive ${archive} holds an entry of unknown type`);
-  const prefix = tarText(header, 345, 155);
-  const name = tarText(header, 0, 100);
+  const prefix = tarText(header, 345, 155, archive);
+  const name = tarText(header, 0, 100, archive);
   const sizeBytes = type === "file" ? tarNumber(header, 124, 12) : 0;
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
     throw new ReplicationProtocolError(`archive ${archive} has an entry of impossible size`);
@@ -140,14 +140,23 @@ function parseTarHeader(header: Buffer, archive: string): TarEntry {
     sizeBytes,
     mode: tarNumber(header, 100, 8) & 0o7777,
     mtime: tarNumber(header, 136, 12),
-    target: type === "link" ? tarText(header, 157, 100) : "",
+    target: type === "link" ? tarText(header, 157, 100, archive) : "",
   };
 }
 
-function tarText(header: Buffer, at: number, length: number): string {
+function tarText(header: Buffer, at: number, length: number, archive: string): string {
   const field = header.subarray(at, at + length);
   const end = field.indexOf(0);
-  return new TextDecoder("utf-8", { fatal: true }).decode(end < 0 ? field : field.subarray(0, end));
+  const bytes = end < 0 ? field : field.subarray(0, end);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    // PostgreSQL itself makes no such file: somebody put it into the data directory.
+    throw new UnsafePathError(`archive ${archive} holds a name that is not UTF-8: ${bytes.toString("latin1")}`, {
+      cause,
+      hint: "Rename the file, or move it out of the data directory, and take the backup again.",
+    });
+  }
 }
 
 function tarNumber(header: Buffer, at: number, length: number): number {

@@ -18,6 +18,7 @@ import {
 import { readRecord, type Repository } from "./repository/repository.ts";
 import { checkSealed } from "./repository/sealed-object.ts";
 import { readObject } from "./repository/storage.ts";
+import { blockBytesOf, PageSurvey } from "./page-survey.ts";
 import { compareWithServerManifest, parseServerManifest } from "./server-manifest.ts";
 import { parseFileIndex, readBackupObject, readStoredFiles } from "./stored-files.ts";
 import { readWalSegment } from "./wal-inventory.ts";
@@ -25,7 +26,7 @@ import { readWalSegment } from "./wal-inventory.ts";
 /**
  * How much is read. Listing: every object is there with its size. Checksums: every stored byte is read and its digest
  * compared; needs no key. Deep: everything is decrypted and decompressed, and every file compared with its checksum and
- * with the server's manifest.
+ * with the server's manifest; where the cluster has page checksums, every page with its own.
  */
 export type VerifyDepth = "listing" | "checksums" | "deep";
 
@@ -169,15 +170,15 @@ class BackupCheck {
     const raw = await readBackupObject(repository, backup, filesName, signal);
     const entries = parseFileIndex(raw, this.#prefix + filesName);
     let done = 0;
-    const nothing = async (): Promise<void> => undefined;
-    const nowhere = { write: nothing, end: nothing, abort: nothing };
-    await readStoredFiles(repository, backup, entries, async () => nowhere, {
+    const pages = new PageSurvey(backup.manifest, await blockBytesOf(repository, backup, signal));
+    await readStoredFiles(repository, backup, entries, async (entry) => pages.open(entry), {
       onBytes: (bytes) => {
         done += bytes;
         onProgress({ phase: "deep", current: done, total: backup.manifest.bytes, unit: "bytes", message: this.#label });
       },
       signal,
     });
+    this.#tellOfPages(pages, backup.manifest);
     if (backup.manifest.objects.some(({ name }) => name === serverManifestName)) {
       const manifest = parseServerManifest(await readBackupObject(repository, backup, serverManifestName, signal));
       const files = entries.filter(({ type }) => type === "file");
@@ -187,6 +188,22 @@ class BackupCheck {
       const segmentBytes = readWalSegment(repository, backup, segment, signal);
       for await (const chunk of segmentBytes) if (chunk.length === 0) break;
     }
+  }
+
+  /** The bytes are as the server sent them: what is wrong with a page was wrong in the server. */
+  #tellOfPages({ broken }: PageSurvey, { label, status }: BackupManifest): void {
+    if (broken.length === 0) return;
+    const each = broken.slice(0, 3).map(({ path, blocks }) => `${path} (${blocks.slice(0, 5).join(", ")})`);
+    this.#findings.push({
+      id: "BACKUP-PAGES",
+      // Of a suspect backup it is known.
+      severity: status === "suspect" ? "warn" : "critical",
+      title: `backup ${label} holds broken pages in ${broken.length} files: ${each.join("; ")}`,
+      subject: label,
+      observed: broken.length,
+      threshold: 0,
+      hint: "Keep older backups, find the relation by pg_relation_filepath, and restore it from a backup before the damage.",
+    });
   }
 
   /** Turns a fault in the repository into a finding; anything else goes up. */

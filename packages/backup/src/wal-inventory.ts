@@ -1,6 +1,7 @@
-import { formatLsn, parseLsn, walSegmentName } from "@db/core";
+import { formatLsn, isDbError, parseLsn, walSegmentName } from "@db/core";
 import { listBackups, openBackup, type OpenedBackup } from "./catalog.ts";
 import { CorruptObjectError, TargetUnreachableError } from "./errors.ts";
+import type { BackupInfo } from "./manifest.ts";
 import { walName } from "./repository/layout.ts";
 import type { Repository } from "./repository/repository.ts";
 import { readSealed } from "./repository/sealed-object.ts";
@@ -112,7 +113,8 @@ async function placesOf(
   };
   for (const info of await listBackups(repository)) {
     if (info.systemIdentifier !== manifest.systemIdentifier) continue;
-    const other = info.label === manifest.label ? backup : await openBackup(repository, info);
+    const other = info.label === manifest.label ? backup : await openOther(repository, info);
+    if (!other) continue;
     const stop = parseLsn(info.stopLsn);
     for (const { segment, padded } of other.manifest.wal) {
       // A padded segment holds at least what its backup needed.
@@ -127,6 +129,18 @@ async function placesOf(
     offer({ segment, backup: null, partial, bytes, stoppedAt: undefined });
   }
   return places;
+}
+
+const unusableCodes = ["BACKUP_CORRUPT", "BACKUP_NOT_FOUND", "BACKUP_WRONG_KEY", "BACKUP_UNSAFE_PATH"] as const;
+
+/** A damaged backup's WAL is not counted on; the backup that is restored does not suffer from it. */
+async function openOther(repository: Repository, info: BackupInfo): Promise<OpenedBackup | undefined> {
+  try {
+    return await openBackup(repository, info);
+  } catch (error) {
+    if (unusableCodes.some((code) => isDbError(error, code))) return undefined;
+    throw error;
+  }
 }
 
 /** A segment with a fork in it is on both timelines; the newer one holds all of it. */

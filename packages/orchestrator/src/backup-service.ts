@@ -3,6 +3,7 @@ import { join } from "node:path";
 import {
   type BackupInfo,
   BackupNotFoundError,
+  type BackupOptions,
   type BackupReport,
   type Catalog,
   createBackup,
@@ -35,6 +36,7 @@ import { serverAccount } from "@db/embedded";
 import type { Clock, Database, Logger, OnProgress } from "@db/core";
 import type { AuditTrail } from "./audit.ts";
 import { startDrillCluster, withDrillPlace } from "./drill-cluster.ts";
+import type { Events } from "./events.ts";
 import { connectionOf } from "./pool-options.ts";
 
 /** What every call of this service takes beside its own options. */
@@ -44,6 +46,9 @@ export interface BackupCall {
   readonly onProgress?: OnProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** How one backup is taken; what is left out is as configured. */
+export interface BackupRunCall extends BackupCall, Pick<BackupOptions, "compression" | "checkpoint" | "maxRateBytes"> {}
 
 /** What somebody wants of a backup: `keep` it until a time, `hold` it until it is released, or nothing any more. */
 export interface BackupWish {
@@ -59,7 +64,8 @@ export interface BackupService {
   readonly location: string;
   /** The configured policy. */
   readonly retention: RetentionPolicy;
-  run(call?: BackupCall): Promise<BackupReport>;
+  /** A backup that holds broken pages is an alert, `BACKUP-SUSPECT`, beside being a finding of the report. */
+  run(call?: BackupRunCall): Promise<BackupReport>;
   catalog(call?: BackupCall): Promise<Catalog>;
   /** Newest first. */
   list(call?: BackupCall): Promise<readonly BackupInfo[]>;
@@ -80,9 +86,16 @@ export interface BackupService {
   ): Promise<RetentionExplanation>;
   expire(plan: ExpirationPlan, call?: BackupCall): Promise<ExpireReport>;
   planRestore(options: Omit<RestorePlanOptions, "repository">, call?: BackupCall): Promise<RestorePlan>;
-  restore(plan: RestorePlan, call?: BackupCall): Promise<RestoreReport>;
+  /** @param call where the plan replaces a cluster, `confirm` names its directory */
+  restore(plan: RestorePlan, call?: BackupCall & { readonly confirm?: string | undefined }): Promise<RestoreReport>;
   /** Restores into a temporary cluster, starts it and, with `compare`, compares it table by table with the live one. */
-  drill(call?: BackupCall & { readonly label?: string | undefined; readonly compare?: boolean }): Promise<DrillReport>;
+  drill(
+    call?: BackupCall & {
+      readonly label?: string | undefined;
+      readonly systemIdentifier?: string | undefined;
+      readonly compare?: boolean;
+    },
+  ): Promise<DrillReport>;
 }
 
 export function createBackupService(options: {
@@ -90,11 +103,12 @@ export function createBackupService(options: {
   readonly db: () => Database;
   readonly config: Config;
   readonly audit: AuditTrail;
+  readonly events: Events;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;
 }): BackupService {
-  const { db, config, audit, clock, logger, env } = options;
+  const { db, config, audit, events, clock, logger, env } = options;
   const { backup } = config;
   const open = (call: BackupCall): Promise<Repository> =>
     openRepository(call.repository ?? backup.repository, { encryptionKey: backup.encryptionKey?.reveal() });
@@ -110,12 +124,18 @@ export function createBackupService(options: {
         "backup.create",
         async () => {
           await keepOutOfGit(call.repository ?? backup.repository);
-          return createBackup({
+          const report = await createBackup({
             url: connectionOf(config).primaryUrl.reveal(),
             repository: await open(call),
-            compression: { algorithm: backup.compression },
+            compression: { algorithm: backup.compression, ...call.compression },
+            checkpoint: call.checkpoint,
+            maxRateBytes: call.maxRateBytes,
             ...job(call),
           });
+          for (const { id, severity, title } of report.findings) {
+            events.emit("alert:firing", { rule: id, severity, summary: title });
+          }
+          return report;
         },
         ({ label, bytes, storedBytes, encrypted, status }) => ({ label, bytes, storedBytes, encrypted, status }),
       ),
@@ -164,7 +184,14 @@ export function createBackupService(options: {
     restore: (plan, call = {}) =>
       audit.run(
         "backup.restore",
-        async () => restoreBackup({ repository: await open(call), plan, owner: await serverAccount(), ...job(call) }),
+        async () =>
+          restoreBackup({
+            repository: await open(call),
+            plan,
+            confirm: call.confirm,
+            owner: await serverAccount(),
+            ...job(call),
+          }),
         ({ label, directory, bytes, durationMs }) => ({ label, directory, bytes, durationMs }),
       ),
     drill: (call = {}) =>
@@ -176,6 +203,7 @@ export function createBackupService(options: {
               ...place,
               repository: await open(call),
               label: call.label,
+              systemIdentifier: call.systemIdentifier,
               compareWith: call.compare ? db() : undefined,
               startCluster: (directory, { major, signal }) => startDrillCluster(config, env, directory, major, signal),
               ...job(call),

@@ -152,6 +152,7 @@ class Wiring implements Orchestrator {
         audit: this.audit,
         db: () => this.pool,
         config: this.config,
+        events: this.events,
         clock: this.#clock,
         logger: this.#logger,
         env,

@@ -6,12 +6,14 @@ import {
   readCatalog,
   type Repository,
   startWalDaemon,
+  verifyWal,
   type WalDaemon,
   type WalGap,
   type WalListing,
   type WalPosition,
   type WalReceiver,
   type WalReceiverOptions,
+  type WalVerifyReport,
 } from "@db/backup";
 import type { Config } from "@db/config";
 import { type Clock, type Finding, type Logger, messageOf } from "@db/core";
@@ -51,6 +53,8 @@ export interface WalService {
   receiver(call?: WalReceiveCall): Promise<WalReceiver>;
   /** Every archive in the repository, judged. Needs no server and no key. */
   status(call?: BackupCall): Promise<readonly WalArchiveState[]>;
+  /** Reads every archive in the repository back: by its checksums, and by its key where that is given. */
+  verify(call?: BackupCall): Promise<readonly (WalVerifyReport & { readonly systemIdentifier: string })[]>;
   /** Answers `push` and `fetch` from this process, which is warm and has the key. */
   serve(socketPath: string, call?: BackupCall): Promise<WalDaemon>;
 }
@@ -97,6 +101,17 @@ export function createWalService(options: {
         states.push({ ...stateOf(listing), findings });
       }
       return states;
+    },
+    verify: async (call = {}) => {
+      const repository = await open(call);
+      const { onProgress, signal } = call;
+      const { wal = [] } = await readCatalog(repository, { signal });
+      const reports: (WalVerifyReport & { readonly systemIdentifier: string })[] = [];
+      for (const { systemIdentifier } of wal) {
+        const report = await verifyWal({ repository, systemIdentifier, onProgress, signal, clock, logger });
+        reports.push({ systemIdentifier, ...report });
+      }
+      return reports;
     },
     serve: (socketPath, call = {}) =>
       audit.run(

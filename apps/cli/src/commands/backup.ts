@@ -1,7 +1,8 @@
-import { formatBytes, formatDuration } from "@db/core";
+import { formatBytes, formatDuration, parseBytes } from "@db/core";
 import { isDumpLabel } from "@db/orchestrator";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
+import { UsageError } from "../errors.ts";
 import { findingsText } from "../findings-text.ts";
 import { textTable } from "../text-table.ts";
 import { openWithoutDatabase } from "../without-database.ts";
@@ -13,8 +14,11 @@ export async function runBackup(context: Context, input: Input): Promise<Command
   const { backups } = await context.orchestrator();
   const repository = text(input, "repo") ?? backups.location;
   const changes = [{ kind: "create_backup", object: repository }];
-  if (context.dryRun) return { data: { repository }, text: `would take a full backup into ${repository}`, changes };
-  const report = await backups.run(call(context, input));
+  const how = runOptions(input);
+  if (context.dryRun) {
+    return { data: { repository, ...how }, text: `would take a full backup into ${repository}`, changes };
+  }
+  const report = await backups.run({ ...call(context, input), ...how });
   const lines = [
     `${report.label}: ${formatBytes(report.bytes)} in ${report.files.toLocaleString("en")} files stored as ${formatBytes(report.storedBytes)} in ${formatDuration(report.durationMs)}`,
     report.encrypted
@@ -94,7 +98,7 @@ export async function show(context: Context, input: Input): Promise<CommandResul
 
 /** `db backup verify [label]` */
 export async function verify(context: Context, input: Input): Promise<CommandResult> {
-  const { backups, dumps } = await openWithoutDatabase(context);
+  const { backups, dumps, wal } = await openWithoutDatabase(context);
   const depth = text(input, "depth") as "listing" | "checksums" | "deep" | undefined;
   const label = input.arguments["label"];
   const began = performance.now();
@@ -104,19 +108,30 @@ export async function verify(context: Context, input: Input): Promise<CommandRes
   const chosen = label === undefined ? known.map((dump) => dump.label) : isDumpLabel(label) ? [label] : [];
   const logical = [];
   for (const each of chosen) logical.push(await dumps.verify(each, options));
-  const findings = [...(physical?.findings ?? []), ...logical.flatMap((report) => report.findings)];
-  const ok = (physical?.ok ?? true) && logical.every((report) => report.ok);
-  const bytes = (physical?.bytes ?? 0) + logical.reduce((sum, report) => sum + report.bytes, 0);
+  // The archive belongs to all backups: it is read when all are.
+  const archives = label === undefined && depth !== "listing" ? await wal.verify(call(context, input)) : [];
+  const others = [...logical, ...archives];
+  const findings = [...(physical?.findings ?? []), ...others.flatMap((report) => report.findings)];
+  const ok = (physical?.ok ?? true) && others.every((report) => report.ok);
+  const bytes = (physical?.bytes ?? 0) + others.reduce((sum, report) => sum + report.bytes, 0);
   const count = (physical?.backups.length ?? 0) + logical.length;
   const durationMs = Math.round(performance.now() - began);
   const verdict = ok ? "all of it is as it was written" : "damaged";
-  const summary = `${count} backups, ${formatBytes(bytes)} read in ${formatDuration(durationMs)}: ${verdict}`;
+  const walFiles = archives.reduce((sum, { files }) => sum + files, 0);
+  const wals = walFiles === 0 ? "" : `, ${walFiles} files of WAL`;
+  const summary = `${count} backups${wals}, ${formatBytes(bytes)} read in ${formatDuration(durationMs)}: ${verdict}`;
   return {
     data: {
       depth: depth ?? "checksums",
       ok,
       backups: physical?.backups ?? [],
       dumps: logical,
+      wal: archives.map(({ systemIdentifier, ok: whole, files, bytes: read }) => ({
+        systemIdentifier,
+        ok: whole,
+        files,
+        bytes: read,
+      })),
       bytes,
       durationMs,
       findings,
@@ -124,6 +139,31 @@ export async function verify(context: Context, input: Input): Promise<CommandRes
     text: [summary, findingsText(findings, context.terminal)].filter((part) => part !== "").join("\n"),
     findings,
     gate: true,
+  };
+}
+
+/** The flags of one backup; undefined leaves it as configured. */
+function runOptions(input: Input) {
+  const maxRate = text(input, "max-rate");
+  return {
+    compression: compressionOf(input),
+    checkpoint: text(input, "checkpoint") as "fast" | "spread" | undefined,
+    maxRateBytes: maxRate === undefined ? undefined : parseBytes(maxRate),
+  };
+}
+
+function compressionOf(input: Input) {
+  const given = text(input, "compression");
+  const by = toggle(input, "server-compression") === true ? ("server" as const) : undefined;
+  if (given === undefined) return by === undefined ? undefined : { by };
+  const [, algorithm, level] = /^(zstd|gzip|none)(?::(\d+))?$/.exec(given) ?? [];
+  if (algorithm === undefined) {
+    throw new UsageError(`--compression is "${given}"`, { hint: "Write zstd, zstd:3, gzip:6 or none." });
+  }
+  return {
+    algorithm: algorithm as "zstd" | "gzip" | "none",
+    ...(level === undefined ? {} : { level: Number(level) }),
+    ...(by === undefined ? {} : { by }),
   };
 }
 

@@ -8,6 +8,13 @@ import { wholeNumber } from "./dev.ts";
 export async function runDump(context: Context, input: Input): Promise<CommandResult> {
   const { dumps, backups, config } = await context.orchestrator();
   const repository = text(input, "repo") ?? backups.location;
+  const physical = ["compression", "server-compression", "checkpoint", "max-rate"];
+  const wrong = physical.filter((name) => input.flags[name] !== undefined);
+  if (wrong.length > 0) {
+    throw new UsageError(`${wrong.map((name) => `--${name}`).join(", ")} cannot be of a dump`, {
+      hint: "Leave it out, or leave --logical out.",
+    });
+  }
   const { database } = config.connection!;
   const changes = [{ kind: "create_dump", object: `${database} in ${repository}` }];
   if (context.dryRun) {
@@ -68,7 +75,10 @@ export async function restoreDump(context: Context, input: Input, label: string)
 
 async function makePlan(context: Context, input: Input, label: string) {
   const database = text(input, "to-database");
-  const folderFlags = ["to", "target", "exclusive", "timeline", "action", "tablespace", "pg-version", "out", "plan"];
+  const folderFlags = [
+    ...["to", "target", "exclusive", "timeline", "action", "tablespace", "pg-version", "out", "plan"],
+    ...["cluster", "replace", "delta"],
+  ];
   const wrong = folderFlags.filter((name) => input.flags[name] !== undefined);
   if (database === undefined || wrong.length > 0) {
     const problem =

@@ -23,7 +23,7 @@ export async function plan(context: Context, input: Input): Promise<CommandResul
     data: planned,
     text: out === "-" ? json : describeRestorePlan(planned),
     findings: planned.findings,
-    next: [out === undefined ? `db restore run --to ${planned.directory}` : `db restore run --plan ${out}`],
+    next: [out === undefined || out === "-" ? runCommand(planned) : `db restore run --plan ${out}`],
   };
 }
 
@@ -35,10 +35,15 @@ export async function runRestore(context: Context, input: Input): Promise<Comman
   const approved = text(input, "plan");
   const planned =
     approved === undefined ? await makePlan(orchestrator, context, input) : await readPlan(approved, context, input);
-  const changes = [{ kind: "restore", object: planned.directory }];
+  const changes = [
+    ...planned.replaces.map(({ directory }) => ({ kind: "move_aside", object: directory })),
+    { kind: "restore", object: planned.directory },
+  ];
   if (context.dryRun) return { data: planned, text: describeRestorePlan(planned), findings: planned.findings, changes };
-  context.terminal.say(describeRestorePlan(planned));
-  const report = await orchestrator.backups.restore(planned, call(context, input));
+  const replaced = planned.replaces[0]?.directory;
+  if (replaced === undefined) context.terminal.say(describeRestorePlan(planned));
+  else await confirmReplacement(context, planned, replaced);
+  const report = await orchestrator.backups.restore(planned, { ...call(context, input), confirm: replaced });
   return {
     data: report,
     text: `${report.label} restored into ${report.directory}: ${report.files.toLocaleString("en")} files, ${formatBytes(report.bytes)}, in ${formatDuration(report.durationMs)}`,
@@ -47,15 +52,31 @@ export async function runRestore(context: Context, input: Input): Promise<Comman
   };
 }
 
+function confirmReplacement(context: Context, planned: RestorePlan, name: string): Promise<void> {
+  const { replaces, losesAfter } = planned;
+  return context.confirm({
+    name,
+    host: "this machine",
+    losses: [
+      ...describeRestorePlan(planned).split("\n"),
+      `what the cluster holds and the backup does not${losesAfter === null ? "" : `: all after ${losesAfter}`}`,
+    ],
+    safetyBackup: replaces.map(({ keptAs }) => keptAs).join(", "),
+  });
+}
+
 /** `db restore drill` */
 export async function drill(context: Context, input: Input): Promise<CommandResult> {
   const { backups } = await openWithoutDatabase(context);
   if (context.dryRun) {
     const { backups: found } = await backups.catalog(call(context, input));
-    const label = text(input, "label") ?? found.toSorted((a, b) => (a.stoppedAt < b.stoppedAt ? 1 : -1))[0]?.label;
+    const cluster = text(input, "cluster");
+    const newest = found.find(({ systemIdentifier }) => cluster === undefined || systemIdentifier === cluster);
+    const label = text(input, "label") ?? newest?.label;
     return { data: { label: label ?? null }, text: `would restore ${label ?? "no backup: there is none"}` };
   }
-  const report = await backups.drill({ ...call(context, input), label: text(input, "label") });
+  const which = { label: text(input, "label"), systemIdentifier: text(input, "cluster") };
+  const report = await backups.drill({ ...call(context, input), ...which });
   const summary = `${report.label}: ${report.ok ? "restored, started and answered" : "NOT proved"} in ${formatDuration(report.durationMs)}`;
   return {
     data: report,
@@ -80,6 +101,9 @@ async function makePlan({ backups }: Orchestrator, context: Context, input: Inpu
       action: text(input, "action") as RestorePlan["action"] | undefined,
       tablespaces: parseTablespaces(texts(input, "tablespace"), context.cwd),
       serverMajor: wholeNumber(input, "pg-version", 12, 99),
+      systemIdentifier: text(input, "cluster"),
+      replace: toggle(input, "replace"),
+      delta: toggle(input, "delta"),
     },
     call(context, input),
   );
@@ -87,7 +111,10 @@ async function makePlan({ backups }: Orchestrator, context: Context, input: Inpu
 
 // What was planned is what is done: a flag that would plan something else is a contradiction.
 async function readPlan(file: string, context: Context, input: Input): Promise<RestorePlan> {
-  const others = ["to", "label", "target", "exclusive", "timeline", "action", "tablespace", "pg-version"];
+  const others = [
+    ...["to", "label", "target", "exclusive", "timeline", "action", "tablespace", "pg-version"],
+    ...["cluster", "replace", "delta"],
+  ];
   const given = others.filter((name) => input.flags[name] !== undefined);
   if (given.length > 0) {
     throw new UsageError(`--plan and ${given.map((name) => `--${name}`).join(", ")} are both given`, {
@@ -104,6 +131,11 @@ async function readPlan(file: string, context: Context, input: Input): Promise<R
   if (planned.backup?.label === undefined || planned.directory === undefined)
     throw new UsageError(`--plan ${file} is no plan of a restore`, { hint });
   return planned as RestorePlan;
+}
+
+function runCommand({ directory, replaces }: RestorePlan): string {
+  const over = replaces.length === 0 ? "" : ` --replace --confirm ${directory}`;
+  return `db restore run --to ${directory}${over}`;
 }
 
 function parseTimeline(value: string | undefined): number | "latest" | "current" | undefined {

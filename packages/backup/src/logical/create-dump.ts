@@ -2,11 +2,13 @@ import { createReadStream } from "node:fs";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Clock } from "@db/core";
 import { manifestMacKey } from "../catalog.ts";
 import { crc32c, crc32cHex } from "../crc32c.ts";
 import { InvalidBackupOptionsError } from "../errors.ts";
 import type { FileEntry, ManifestObject } from "../manifest.ts";
 import { type JobOptions, resolveCompression, resolveJobOptions, type ResolvedJobOptions } from "../options.ts";
+import { type ClaimedLabel, claimLabel } from "../repository/label.ts";
 import { dataKeyKey, dumpPrefix, filesName, manifestName } from "../repository/layout.ts";
 import { PackWriter } from "../repository/pack.ts";
 import { encodeRecord } from "../repository/record.ts";
@@ -92,7 +94,8 @@ interface DumpFacts {
 async function store(directory: string, facts: DumpFacts, job: ResolvedJobOptions): Promise<DumpManifest> {
   const { repository, source, compression, began } = facts;
   const { storage } = repository;
-  const label = await freeLabel(repository, began);
+  const { label, lease } = await freeLabel(repository, source.systemIdentifier, began, job.clock);
+  await using _lease = lease;
   const prefix = dumpPrefix(source.systemIdentifier, label);
   const dataKey = await repository.createDataKey(source.systemIdentifier);
   const sealing = { dataKey: dataKey?.bytes, compression, signal: job.signal };
@@ -180,13 +183,16 @@ async function writeIndex(
   }
 }
 
-async function freeLabel(repository: Repository, now: number): Promise<string> {
+async function freeLabel(
+  repository: Repository,
+  systemIdentifier: string,
+  now: number,
+  clock: Clock,
+): Promise<ClaimedLabel> {
   const { dumps, unusable } = await readDumpCatalog(repository);
   const taken = new Set([...dumps, ...unusable].map(({ label }) => label));
-  for (let at = now; ; at += 1000) {
-    const label = `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-")}L`;
-    if (!taken.has(label)) return label;
-  }
+  const prefixOf = (label: string): string => dumpPrefix(systemIdentifier, label);
+  return claimLabel(repository.storage, { kind: "L", taken, prefixOf, now, clock });
 }
 
 async function tellSize(directory: string, { onProgress }: ResolvedJobOptions): Promise<void> {

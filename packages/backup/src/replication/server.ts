@@ -56,6 +56,17 @@ export async function readServerFacts(session: ReplicationSession): Promise<Serv
   };
 }
 
+// Rounded up to the millisecond a record keeps: never earlier than what the backup holds.
+const timeSql = /* sql */ `
+  select pg_catalog.to_char((pg_catalog.clock_timestamp() + interval '999 microseconds') at time zone 'UTC',
+                            'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+/** The server's clock, ISO 8601. */
+export async function readServerTime(session: ReplicationSession): Promise<string> {
+  const [time] = (await session.queryRow(timeSql)) ?? [];
+  return time ?? "";
+}
+
 // Two numbers nobody else is likely to use: "dbbk" in ASCII, and the kind of lock.
 const lockSql = /* sql */ `select pg_catalog.pg_try_advisory_lock(1684168299, 1)`;
 

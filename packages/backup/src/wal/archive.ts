@@ -261,27 +261,38 @@ export class WalArchive {
     return this.#key.dataKey;
   }
 
-  /** The newest epoch's key; the first writer makes the first epoch. */
+  /** The newest epoch's key; the first writer makes the first epoch, and whoever finds the newest unreadable the next. */
   async #openEpoch(now: number): Promise<DataKey | undefined> {
     const { storage, identity } = this.#repository;
     if (!identity?.encryption) return undefined;
-    const prefix = walEpochsPrefix(this.#systemIdentifier);
-    let newest: string | undefined;
-    for await (const { key } of storage.list(prefix)) newest = key;
-    if (newest === undefined) {
+    for (;;) {
+      const epochs = await listEpochs(this.#repository, this.#systemIdentifier);
+      const newest = epochs.at(-1);
+      const known = newest && (await this.#epochKey(newest));
+      if (known) return known;
       const made = await this.#repository.createDataKey(this.#systemIdentifier);
-      newest = `${prefix}00000001.json`;
-      const epoch = { dataKeyId: made!.id, startedAt: new Date(now).toISOString() };
+      const next = epochNumber(newest) + 1;
+      const key = `${walEpochsPrefix(this.#systemIdentifier)}${String(next).padStart(8, "0")}.json`;
       try {
-        await writeObject(storage, newest, encodeRecord(epoch));
+        await writeObject(storage, key, encodeRecord({ dataKeyId: made!.id, startedAt: new Date(now).toISOString() }));
         return made;
       } catch (error) {
-        if (!isDbError(error, "BACKUP_OBJECT_EXISTS")) throw error;
         await this.#repository.removeDataKey(this.#systemIdentifier, made!.id);
+        if (!isDbError(error, "BACKUP_OBJECT_EXISTS")) throw error;
       }
     }
-    const { dataKeyId } = await readRecord<{ dataKeyId: string }>(storage, newest);
-    return this.#repository.readDataKey(this.#systemIdentifier, dataKeyId);
+  }
+
+  /** The key an epoch names; undefined when the record or the key is damaged: nothing new is written with it. */
+  async #epochKey(key: string): Promise<DataKey | undefined> {
+    try {
+      const { dataKeyId } = await readRecord<{ dataKeyId: string }>(this.#repository.storage, key);
+      if (!/^[0-9a-f]{16}$/.test(dataKeyId)) return undefined;
+      return await this.#repository.readDataKey(this.#systemIdentifier, dataKeyId);
+    } catch (error) {
+      if (isDbError(error, "BACKUP_CORRUPT")) return undefined;
+      throw error;
+    }
   }
 
   async #readingKey(record: WalRecord, key: string): Promise<DataKey | undefined> {
@@ -295,6 +306,17 @@ export class WalArchive {
     this.#keys.set(record.dataKeyId, dataKey);
     return dataKey;
   }
+}
+
+/** The keys of an archive's epochs, oldest first. */
+export async function listEpochs(repository: Repository, systemIdentifier: string): Promise<readonly string[]> {
+  const keys: string[] = [];
+  for await (const { key } of repository.storage.list(walEpochsPrefix(systemIdentifier))) keys.push(key);
+  return keys;
+}
+
+function epochNumber(key: string | undefined): number {
+  return Number(/(\d{8})\.json$/.exec(key ?? "")?.[1] ?? 0);
 }
 
 function recordMacKey(dataKey: DataKey): Buffer {

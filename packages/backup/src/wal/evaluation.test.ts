@@ -23,6 +23,7 @@ function listing(segments: string[], more: Partial<WalListing> = {}): WalListing
     histories: [],
     labels: [],
     gaps: [],
+    damaged: [],
     position: { timeline: 1, lsn: "0/9000000", coveredUntil: new Date(now - 1_000).toISOString() },
     storedBytes: 0,
     objects: new Map(),

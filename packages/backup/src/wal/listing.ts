@@ -1,3 +1,4 @@
+import { isDbError } from "@db/core";
 import { walGapsPrefix, walPositionKey, walPrefix, parseWalRecordKey } from "../repository/layout.ts";
 import { encodeRecord } from "../repository/record.ts";
 import { readRecord, type Repository } from "../repository/repository.ts";
@@ -36,6 +37,8 @@ export interface WalListing {
   readonly labels: readonly string[];
   readonly gaps: readonly WalGap[];
   readonly position: WalPosition | undefined;
+  /** Records that only tell of the archive and cannot be read: no recovery needs them. */
+  readonly damaged: readonly string[];
   /** Bytes of everything under the archive. */
   readonly storedBytes: number;
   /** Objects no record names, with the age that tells a running write from a dead one. */
@@ -55,12 +58,25 @@ export async function listWal(
   const labels: string[] = [];
   const gaps: WalGap[] = [];
   const objects = new Map<string, { sizeBytes: number; modifiedAt: number }>();
+  const damaged: string[] = [];
+  const told = async <T extends object>(key: string, is: (record: Partial<T>) => boolean): Promise<T | undefined> => {
+    const record = await readRecord<T>(storage, key).catch((error: unknown) => {
+      if (!isDbError(error, "BACKUP_CORRUPT")) throw error;
+      return undefined;
+    });
+    if (record && is(record)) return record;
+    damaged.push(key);
+    return undefined;
+  };
   let position: WalPosition | undefined;
   let storedBytes = 0;
   for await (const { key, sizeBytes, modifiedAt } of storage.list(walPrefix(systemIdentifier), options)) {
     storedBytes += sizeBytes;
-    if (key === walPositionKey(systemIdentifier)) position = await readRecord<WalPosition>(storage, key);
-    else if (key.startsWith(walGapsPrefix(systemIdentifier))) gaps.push(await readRecord<WalGap>(storage, key));
+    if (key === walPositionKey(systemIdentifier)) position = await told(key, isPosition);
+    else if (key.startsWith(walGapsPrefix(systemIdentifier))) {
+      const gap = await told(key, isGap);
+      if (gap) gaps.push(gap);
+    }
     const name = parseWalRecordKey(key)?.name;
     const parsed = name === undefined ? undefined : parseWalName(name);
     if (!name || !parsed) {
@@ -73,7 +89,20 @@ export async function listWal(
       partials.set(parsed.segment, [...tails, name].sort());
     }
   }
-  return { systemIdentifier, segments, partials, histories, labels, gaps, position, storedBytes, objects };
+  return { systemIdentifier, segments, partials, histories, labels, gaps, position, damaged, storedBytes, objects };
+}
+
+// Another record under this name has its own checksum right.
+function isPosition({ lsn, coveredUntil }: Partial<WalPosition>): boolean {
+  return isLsn(lsn) && !Number.isNaN(Date.parse(String(coveredUntil)));
+}
+
+function isGap({ fromLsn, toLsn }: Partial<WalGap>): boolean {
+  return isLsn(fromLsn) && isLsn(toLsn);
+}
+
+function isLsn(value: unknown): boolean {
+  return typeof value === "string" && /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/i.test(value);
 }
 
 /** Notes WAL that is lost for good. */
