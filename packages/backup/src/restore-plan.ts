@@ -263,14 +263,14 @@ function predict(fileBytes: number, walBytes: number): number {
 /** A plan for people: what is read, written, moved and lost. The first line says it in short. */
 export function describeRestorePlan(plan: RestorePlan): string {
   const { backup, target, directory, wal, timelinePath, replaces, tablespaces, settings } = plan;
-  const where = "inclusive" in target && target.inclusive === false ? `just before ${target.type}` : target.type;
-  const value = target.type in target ? ` ${String(target[target.type as keyof RecoveryTarget])}` : "";
+  const where = "inclusive" in target && !(target.inclusive ?? true) ? `just before ${target.type}` : target.type;
+  const value = valueOf(target);
   const archived = wal.filter((segment) => segment.backup === null).length;
   const way = timelinePath.map(({ timeline, fromLsn }, index) =>
     index === 0 ? String(timeline) : `${timeline} from ${fromLsn}`,
   );
   return [
-    `restore ${backup.label} (PostgreSQL ${formatServerVersion(backup.serverVersion)}) to ${where}${value} into ${directory}`,
+    `restore ${backup.label} (PostgreSQL ${formatServerVersion(backup.serverVersion)}) to ${where}${value === undefined ? "" : ` ${value}`} into ${directory}`,
     `backups    ${plan.chain.join(", ")}; of cluster ${backup.systemIdentifier}, ended ${backup.stoppedAt} at ${backup.stopLsn}`,
     `timeline   ${way.join(", then ")}`,
     `WAL        ${wal.length} segments, all present: ${wal.length - archived} in backups, ${archived} in the archive` +
@@ -287,4 +287,19 @@ export function describeRestorePlan(plan: RestorePlan): string {
       ? "loses      what was committed behind the target"
       : `loses      everything committed after ${plan.losesAfter}`,
   ].join("\n");
+}
+
+function valueOf(target: RecoveryTarget): string | undefined {
+  switch (target.type) {
+    case "time":
+      return target.time;
+    case "lsn":
+      return target.lsn;
+    case "xid":
+      return target.xid;
+    case "name":
+      return target.name;
+    default:
+      return undefined;
+  }
 }

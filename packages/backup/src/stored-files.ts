@@ -41,7 +41,7 @@ export function parseFileIndex(raw: Buffer, key: string): FileEntry[] {
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as FileEntry);
   for (const entry of entries) {
-    if (safeRelativePath(String(entry.path), "the file index") !== entry.path) {
+    if (safeRelativePath(entry.path, "the file index") !== entry.path) {
       throw new CorruptObjectError(key, "names a file in an unusual way");
     }
     if (!isPlace(entry.sizeBytes) || !isPlace(entry.position)) {

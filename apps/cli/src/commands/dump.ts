@@ -76,8 +76,18 @@ export async function restoreDump(context: Context, input: Input, label: string)
 async function makePlan(context: Context, input: Input, label: string) {
   const database = text(input, "to-database");
   const folderFlags = [
-    ...["to", "target", "exclusive", "timeline", "action", "tablespace", "pg-version", "out", "plan"],
-    ...["cluster", "replace", "delta"],
+    "to",
+    "cluster",
+    "target",
+    "exclusive",
+    "timeline",
+    "action",
+    "tablespace",
+    "pg-version",
+    "replace",
+    "delta",
+    "out",
+    "plan",
   ];
   const wrong = folderFlags.filter((name) => input.flags[name] !== undefined);
   if (database === undefined || wrong.length > 0) {

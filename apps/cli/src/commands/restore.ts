@@ -112,8 +112,17 @@ async function makePlan({ backups }: Orchestrator, context: Context, input: Inpu
 // What was planned is what is done: a flag that would plan something else is a contradiction.
 async function readPlan(file: string, context: Context, input: Input): Promise<RestorePlan> {
   const others = [
-    ...["to", "label", "target", "exclusive", "timeline", "action", "tablespace", "pg-version"],
-    ...["cluster", "replace", "delta"],
+    "to",
+    "label",
+    "cluster",
+    "target",
+    "exclusive",
+    "timeline",
+    "action",
+    "tablespace",
+    "pg-version",
+    "replace",
+    "delta",
   ];
   const given = others.filter((name) => input.flags[name] !== undefined);
   if (given.length > 0) {
