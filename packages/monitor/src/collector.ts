@@ -12,7 +12,11 @@ export interface CollectContext {
   /** Milliseconds since the epoch. */
   readonly now: number;
   readonly limits: CollectLimits;
+  readonly detail: Detail;
 }
+
+/** `full` adds every column of `pg_stat_statements` for the statements that have series of their own. */
+export type Detail = "usual" | "full";
 
 /** How many things get their own series; the rest is summed as `other`. */
 export interface CollectLimits {
@@ -87,7 +91,7 @@ interface ColumnVersions {
 
 /** The definitions of columns in a collector; a column that changed over the versions becomes one definition. */
 export function defineMetrics(
-  columns: readonly Omit<MetricColumn, "sql">[],
+  columns: readonly DefinedColumn[],
   common: {
     readonly name: string;
     readonly tier: Tier;
@@ -100,8 +104,10 @@ export function defineMetrics(
   return [...byName.values()].map((variants) => define(merge(variants), common, labels));
 }
 
+type DefinedColumn = Omit<MetricColumn, "sql"> & { readonly detail?: "full" };
+
 function define(
-  column: Omit<MetricColumn, "sql">,
+  column: DefinedColumn,
   common: Parameters<typeof defineMetrics>[1],
   labels: readonly string[],
 ): MetricDefinition {
@@ -116,10 +122,11 @@ function define(
     ...(column.until !== undefined && { until: column.until }),
     scope: common.scope ?? "any",
     ...(column.aliasOf !== undefined && { aliasOf: column.aliasOf }),
+    ...(column.detail !== undefined && { detail: column.detail }),
   };
 }
 
-function merge(variants: readonly Omit<MetricColumn, "sql">[]): Omit<MetricColumn, "sql"> {
+function merge(variants: readonly DefinedColumn[]): DefinedColumn {
   const { until: _, ...last } = variants.at(-1)!;
   const since = Math.min(...variants.map((variant) => variant.since ?? 12));
   const until = Math.max(...variants.map((variant) => variant.until ?? Number.POSITIVE_INFINITY));

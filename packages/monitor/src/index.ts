@@ -18,7 +18,7 @@ export {
 } from "./alerts/expression.ts";
 export type { AlertLevel, AlertRule, AlertSeverity, RuleOverride } from "./alerts/rule.ts";
 export { defaultRules } from "./alerts/rules.ts";
-export type { CollectLimits } from "./collector.ts";
+export type { CollectLimits, Detail } from "./collector.ts";
 export { CollectTimeoutError, InvalidMonitorOptionsError, UnsupportedServerError } from "./errors.ts";
 export type {
   BlockingFact,
@@ -53,7 +53,9 @@ export {
   openMetricsContentType,
   prometheusContentType,
   renderOpenMetrics,
+  renderOpenMetricsParts,
   renderPrometheus,
+  renderPrometheusParts,
   type RenderOptions,
 } from "./prometheus/text.ts";
 export { redactSql } from "./redact.ts";

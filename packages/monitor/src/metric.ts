@@ -28,6 +28,8 @@ export interface MetricDefinition {
   readonly scope: ServerScope;
   /** The name this one stands in for, so that older dashboards and rules keep working. */
   readonly aliasOf?: string;
+  /** Only read where the monitor was made with `detail: "full"`. */
+  readonly detail?: "full";
 }
 
 /** True when a server of that major version and role gives the metric. */

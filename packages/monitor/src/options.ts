@@ -2,12 +2,13 @@ import { type Clock, type Database, type DatabaseLike, type Logger, noLogger, sy
 import type { AlertListener, Blackout } from "./alerts/event.ts";
 import type { AlertRule, RuleOverride } from "./alerts/rule.ts";
 import { defaultRules } from "./alerts/rules.ts";
-import type { CollectLimits } from "./collector.ts";
+import type { CollectLimits, Detail } from "./collector.ts";
 import { InvalidMonitorOptionsError } from "./errors.ts";
 import type { MetricFamily } from "./family.ts";
 import { type HistoryStore, noHistory } from "./history/history.ts";
 import { type HostStatsSource, noHost } from "./host.ts";
 import type { PoolStatsSource } from "./pool-stats.ts";
+import { collectors } from "./registry.ts";
 
 /** A server to watch. */
 export interface MonitorTarget {
@@ -51,8 +52,15 @@ export interface MonitorOptions {
   readonly statementTimeoutMs?: number;
   /** `lock_timeout` of the monitor's session. Default 50. */
   readonly lockTimeoutMs?: number;
-  /** How many tables, indexes and statements get their own series. Default 200, 100, 100; kept 1 h after. */
+  /**
+   * How many tables, indexes and statements get their own series, `Infinity` for all. Default 100 each; what was
+   * among them stays for 1 h, as long as there are no more than a quarter above.
+   */
   readonly limits?: Partial<CollectLimits>;
+  /** `full` gives every column of `pg_stat_statements`. Default `usual`. */
+  readonly detail?: Detail;
+  /** Collectors never run, by name: `database_size` where there are very many tables. Default none. */
+  readonly skip?: readonly string[];
   /** Alert rules. Default `defaultRules`; `[]` turns alerting off. */
   readonly rules?: readonly AlertRule[];
   /** Other thresholds for some servers or series. The last that matches wins. */
@@ -91,7 +99,7 @@ export const monitorDefaults: MonitorDefaults = Object.freeze({
   collectTimeoutMs: 5_000,
   statementTimeoutMs: 2_000,
   lockTimeoutMs: 50,
-  limits: Object.freeze({ tables: 200, indexes: 100, statements: 100, stickyMs: 3_600_000 }),
+  limits: Object.freeze({ tables: 100, indexes: 100, statements: 100, stickyMs: 3_600_000 }),
   historyMs: 86_400_000,
   keepHoursMs: 400 * 86_400_000,
 });
@@ -112,6 +120,8 @@ export interface ResolvedMonitorOptions {
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
   readonly limits: CollectLimits;
+  readonly detail: Detail;
+  readonly skip: readonly string[];
   readonly rules: readonly AlertRule[];
   readonly overrides: readonly RuleOverride[];
   readonly blackouts: readonly Blackout[];
@@ -155,6 +165,9 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
       (name) => `two servers are named "${name}"`,
     ),
     ...repeated(rules.map(({ name }) => name)).map((name) => `two rules are named "${name}"`),
+    ...(options.skip ?? [])
+      .filter((name) => !collectors.some((collector) => collector.name === name))
+      .map((name) => `skip names the collector "${name}", which does not exist`),
     ...(options.overrides ?? [])
       .filter(({ rule }) => !rules.some(({ name }) => name === rule))
       .map(({ rule }) => `an override names the rule "${rule}", which does not exist`),
@@ -166,6 +179,8 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     pool: options.pool,
     metrics: options.metrics ?? (() => []),
     host: options.host ?? noHost,
+    detail: options.detail ?? "usual",
+    skip: options.skip ?? [],
     rules,
     overrides: options.overrides ?? [],
     blackouts: options.blackouts ?? [],

@@ -1,4 +1,4 @@
-import type { Collector } from "./collector.ts";
+import type { Collector, Detail } from "./collector.ts";
 import { activityCollector } from "./collectors/activity.ts";
 import { catalogCollector, preparedCollector } from "./collectors/catalog.ts";
 import { databaseCollectors } from "./collectors/database.ts";
@@ -52,7 +52,13 @@ export const metricRegistry: readonly MetricDefinition[] = Object.freeze([
   ...hostMetrics,
 ]);
 
-/** The metrics a server of that major version and role gives. */
-export function metricsFor(version: number, role: "primary" | "standby"): readonly MetricDefinition[] {
-  return metricRegistry.filter((metric) => hasMetric(metric, version, role));
+/** The metrics a server of that major version and role gives, by default without those of `detail: "full"`. */
+export function metricsFor(
+  version: number,
+  role: "primary" | "standby",
+  detail: Detail = "usual",
+): readonly MetricDefinition[] {
+  return metricRegistry.filter(
+    (metric) => hasMetric(metric, version, role) && (metric.detail === undefined || metric.detail === detail),
+  );
 }

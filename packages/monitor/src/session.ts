@@ -13,7 +13,14 @@ export interface SessionIdentity extends Identity {
   readonly versionNum: number;
   readonly role: string;
   readonly standby: boolean;
+  /** The server process of the session. */
+  readonly pid: number;
+  /** True for a session that came under the monitor's name: it is nobody else's, and keeps what is set in it. */
+  readonly own: boolean;
 }
+
+/** The `application_name` of the monitor's sessions, and what makes one its own. */
+export const ownApplicationName = "db-monitor";
 
 const settings = (limits: SessionLimits): Readonly<Record<string, string>> => ({
   statement_timeout: String(Math.round(limits.statementTimeoutMs)),
@@ -23,7 +30,9 @@ const settings = (limits: SessionLimits): Readonly<Record<string, string>> => ({
   jit: "off",
   // A collector is small: workers would only take them from the application.
   max_parallel_workers_per_gather: "0",
-  application_name: "db-monitor",
+  application_name: ownApplicationName,
+  // Says in an own session that these are in force, whatever the server makes of "2000".
+  "db_monitor.limits": `${limits.statementTimeoutMs}/${limits.lockTimeoutMs}`,
 });
 
 const names = Object.keys(settings({ statementTimeoutMs: 0, lockTimeoutMs: 0 }));
@@ -31,7 +40,7 @@ const names = Object.keys(settings({ statementTimeoutMs: 0, lockTimeoutMs: 0 }))
 // The role is looked up before it is asked about: servers before 10 have no pg_monitor, and must be told apart.
 const identitySql = /* sql */ `
   select current_setting('server_version_num') as version_num, pg_catalog.pg_is_in_recovery() as standby,
-         current_database()::text as database, current_user::text as role,
+         pg_catalog.pg_backend_pid() as pid, current_database()::text as database, current_user::text as role,
          case when exists (select 1 from pg_catalog.pg_roles where rolname = 'pg_monitor')
               then pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage') else false end as can_monitor,
          to_char(pg_catalog.pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as started_at,
@@ -40,7 +49,8 @@ const identitySql = /* sql */ `
 const setSql = `select ${names.map((name, i) => `set_config('${name}', $${i + 1}, false)`).join(", ")}`;
 
 /**
- * Limits the session, runs `use`, and sets everything back, so that a session of a shared pool returns as it came.
+ * Limits the session, runs `use`, and sets everything back, so that a session of a shared pool returns as it came. A
+ * session that came under the monitor's own name stays limited: nobody else uses it, and setting it costs time.
  * When `use` fails the session is still set back; when that fails too, the first error is the one thrown.
  */
 export async function withLimits<T>(
@@ -51,6 +61,9 @@ export async function withLimits<T>(
   const { rows } = await session.query<Record<string, unknown>>(identitySql);
   const row = rows[0] ?? {};
   const versionNum = toNumber(row["version_num"]) ?? 0;
+  const before = names.map((_, i) => toText(row[`s${i}`]));
+  const wanted = Object.values(settings(limits));
+  const own = before.at(-2) === ownApplicationName;
   const identity: SessionIdentity = {
     versionNum,
     standby: row["standby"] === true,
@@ -58,9 +71,11 @@ export async function withLimits<T>(
     role: toText(row["role"]),
     canMonitor: row["can_monitor"] === true,
     startedAt: toText(row["started_at"]),
+    pid: toNumber(row["pid"]) ?? 0,
+    own,
   };
-  const before = names.map((_, i) => toText(row[`s${i}`]));
-  await session.query(setSql, Object.values(settings(limits)));
+  if (!own || before.at(-1) !== wanted.at(-1)) await session.query(setSql, wanted);
+  if (own) return use(identity);
   let result: T;
   try {
     result = await use(identity);

@@ -5,6 +5,7 @@ import { mergeFacts } from "./fact-merge.ts";
 import type { Facts } from "./facts.ts";
 import type { Tier } from "./metric.ts";
 import type { ResolvedMonitorOptions, ResolvedTarget } from "./options.ts";
+import { PreparedStatements } from "./prepared.ts";
 import { collectors } from "./registry.ts";
 import { statementMark } from "./redact.ts";
 import { selfBlock } from "./self.ts";
@@ -29,6 +30,7 @@ interface Run {
 export class Target {
   readonly name: string;
   readonly #databases: readonly Database[];
+  readonly #prepared: readonly PreparedStatements[];
   readonly #options: ResolvedMonitorOptions;
   readonly #logger: Logger;
   readonly #expectedStandbys: number;
@@ -44,6 +46,7 @@ export class Target {
   constructor(target: ResolvedTarget, options: ResolvedMonitorOptions, expectedStandbys: number) {
     this.name = target.name;
     this.#databases = target.databases;
+    this.#prepared = target.databases.map(() => new PreparedStatements());
     this.#options = options;
     this.#expectedStandbys = expectedStandbys;
     this.#logger = options.logger.child({ server: target.name });
@@ -120,8 +123,11 @@ export class Target {
     let work: Promise<void> = Promise.resolve();
     const visit = db.withSession(async (session) => {
       if (expired) throw expired;
-      const own = marked(session);
-      work = withLimits(own, this.#options, (identity) => this.#runDue(own, identity, database, force));
+      work = withLimits(marked(session), this.#options, (identity) => {
+        // What is prepared stays with a session, so only one of the monitor's own is prepared for.
+        const planned = identity.own ? this.#prepared[database]!.in(session, identity.pid) : session;
+        return this.#runDue(marked(planned), identity, database, force);
+      });
       work.catch(() => undefined);
       // Throwing while the statement hangs makes a pool destroy the connection instead of lending it again.
       await Promise.race([work, expiry]);
@@ -153,6 +159,7 @@ export class Target {
       database: identity.database,
       now: this.#options.clock.now(),
       limits: this.#options.limits,
+      detail: this.#options.detail,
     };
     const startedAt = performance.now();
     for (const run of this.#runs) {
@@ -172,7 +179,10 @@ export class Target {
     const version = Math.floor(identity.versionNum / 10_000);
     const role = identity.standby ? "standby" : "primary";
     this.#runs = collectors
-      .filter(({ since, scope }) => since <= version && (scope === "any" || scope === role))
+      .filter(
+        ({ name, since, scope }) =>
+          !this.#options.skip.includes(name) && since <= version && (scope === "any" || scope === role),
+      )
       .flatMap((collector) =>
         (collector.per === "server" ? [0] : this.#databases.keys().toArray()).map((database) => ({
           collector,

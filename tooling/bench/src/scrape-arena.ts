@@ -84,7 +84,7 @@ export async function openScrapes({ quick, say }: SetupContext): Promise<ScrapeA
   await client.end();
   const { url } = cluster.primary;
   const exporters = new Map<string, Exporter>();
-  for (const profile of ["parity", "default"]) {
+  for (const profile of ["parity", "minute", "default"]) {
     exporters.set(`db_monitor_${profile}`, await startMonitor(url, profile, stack));
   }
   const peer = await startPeer(url, stack).catch((error: unknown) => String(error));

@@ -46,7 +46,7 @@ export const indexCollector: Collector = {
     return async (session, context) => {
       ranking ??= new Ranking({ limit: context.limits.indexes, stickyMs: context.limits.stickyMs });
       const options = {
-        id: "x.indexrelid::text",
+        key: [{ sql: "x.indexrelid", type: "oid" }] as const,
         labels,
         otherLabels: () => [context.database, "", "", "other"],
         from: `${userTables} join pg_catalog.pg_index x on x.indrelid = c.oid

@@ -17,29 +17,55 @@ import { redactSql, statementMark } from "../redact.ts";
 const name = "stat_statements";
 const total = (column: string): string => `s.${column}`;
 
+type Versions = { readonly since?: number; readonly until?: number };
+
+const sparse = (column: string, help: string, versions: Versions = {}): RankedColumn => ({
+  ...counter(`pg_stat_statements_${column}_total`, total(column), help, versions),
+  sparse: true,
+});
+const more = (column: string, help: string): RankedColumn => ({ ...sparse(column, help), detail: "full" });
+const seconds = (column: string, from: string, help: string, versions: Versions): RankedColumn => ({
+  ...counter(`pg_stat_statements_${column}_total`, total(from), help, versions),
+  scale: 0.001,
+});
+const spread = (what: "min" | "max" | "stddev", help: string): readonly RankedColumn[] =>
+  (
+    [
+      [`s.${what}_exec_time`, { since: 13 }],
+      [`s.${what}_time`, { until: 12 }],
+    ] as const
+  ).map(([sql, versions]) => ({
+    ...gauge(`pg_stat_statements_${what}_seconds`, sql, help, versions),
+    scale: 0.001,
+    other: "none",
+    detail: "full",
+  }));
+
 /** Columns by the server version that first had them; an older extension left on a newer server keeps its own. */
 const columns: readonly RankedColumn[] = [
   counter("pg_stat_statements_calls_total", total("calls"), "Times the statement was run"),
-  counter("pg_stat_statements_seconds_total", "s.total_exec_time / 1000", "Time spent running it", { since: 13 }),
-  counter("pg_stat_statements_seconds_total", "s.total_time / 1000", "Time spent running it", { until: 12 }),
+  seconds("seconds", "total_exec_time", "Time spent running it", { since: 13 }),
+  seconds("seconds", "total_time", "Time spent running it", { until: 12 }),
   counter("pg_stat_statements_rows_total", total("rows"), "Rows it returned or changed"),
-  counter("pg_stat_statements_block_read_seconds_total", "s.shared_blk_read_time / 1000", "Time reading blocks", {
-    since: 17,
-  }),
-  counter("pg_stat_statements_block_read_seconds_total", "s.blk_read_time / 1000", "Time reading blocks", {
-    until: 16,
-  }),
-  counter("pg_stat_statements_block_write_seconds_total", "s.shared_blk_write_time / 1000", "Time writing blocks", {
-    since: 17,
-  }),
-  counter("pg_stat_statements_block_write_seconds_total", "s.blk_write_time / 1000", "Time writing blocks", {
-    until: 16,
-  }),
+  seconds("block_read_seconds", "shared_blk_read_time", "Time reading blocks", { since: 17 }),
+  seconds("block_read_seconds", "blk_read_time", "Time reading blocks", { until: 16 }),
+  seconds("block_write_seconds", "shared_blk_write_time", "Time writing blocks", { since: 17 }),
+  seconds("block_write_seconds", "blk_write_time", "Time writing blocks", { until: 16 }),
   counter("pg_stat_statements_shared_blks_hit_total", total("shared_blks_hit"), "Blocks found in shared buffers"),
-  counter("pg_stat_statements_shared_blks_read_total", total("shared_blks_read"), "Blocks read"),
-  counter("pg_stat_statements_temp_blks_written_total", total("temp_blks_written"), "Temporary blocks written"),
-  counter("pg_stat_statements_plan_seconds_total", "s.total_plan_time / 1000", "Time planning it", { since: 13 }),
+  sparse("shared_blks_read", "Blocks read"),
+  sparse("temp_blks_written", "Temporary blocks written"),
+  seconds("plan_seconds", "total_plan_time", "Time planning it", { since: 13 }),
   counter("pg_stat_statements_wal_bytes_total", total("wal_bytes"), "WAL it wrote", { since: 13 }),
+  more("shared_blks_dirtied", "Shared blocks dirtied"),
+  more("shared_blks_written", "Shared blocks written"),
+  more("local_blks_hit", "Blocks of temporary tables found in memory"),
+  more("local_blks_read", "Blocks of temporary tables read"),
+  more("local_blks_dirtied", "Blocks of temporary tables dirtied"),
+  more("local_blks_written", "Blocks of temporary tables written"),
+  more("temp_blks_read", "Temporary blocks read"),
+  ...spread("min", "Shortest time of one run"),
+  ...spread("max", "Longest time of one run"),
+  ...spread("stddev", "Standard deviation of the time of a run"),
 ];
 
 const summary: readonly Omit<MetricColumn, "sql">[] = [
@@ -48,11 +74,13 @@ const summary: readonly Omit<MetricColumn, "sql">[] = [
   counter("pg_stat_statements_dealloc_total", "", "Times the least used statements were thrown out", { since: 14 }),
 ];
 
-const labels = { user: "r.rolname", datname: "d.datname", queryid: "s.queryid" };
+const labelNames = ["user", "datname", "queryid"] as const;
 
-// The text file is read whole by the server for every call that wants texts: a thousandth of the time may go to it,
-// so that a small file gives new texts within the minute and a large one every five.
-const textTimeShare = 0.001;
+type Values = readonly (number | null)[];
+
+// The text file is read whole by the server for every call that wants texts: a five-thousandth of the time may go to
+// it, so that a small file gives new texts within the minute and a large one every five.
+const textTimeShare = 0.0002;
 const textEveryAtMostMs = 300_000;
 
 const stateSql = /* sql */ `
@@ -93,7 +121,7 @@ export const statementCollector: Collector = {
   scope: "any",
   since: 12,
   metrics: [
-    ...defineMetrics(columns, { name, tier: "T1" }, Object.keys(labels)),
+    ...defineMetrics(columns, { name, tier: "T1" }, labelNames),
     ...defineMetrics(summary, { name, tier: "T1" }, []),
   ],
   begin: () => {
@@ -105,7 +133,7 @@ export const statementCollector: Collector = {
       if (typeof state === "string") return unavailable(state);
       ranking ??= new Ranking({ limit: context.limits.statements, stickyMs: context.limits.stickyMs });
       const shape = { ...context, version: shapeOf(state.extensionVersion) };
-      const ranked = await ranking.read(session, rankedOptions(state, shape.version), shape);
+      const ranked = await named(session, await ranking.read(session, rankedOptions(state, shape.version), shape));
       const unknown = ranked.rows.flatMap((row) =>
         row.id !== null && !texts.has(row.labels[2]!) ? row.labels[2]! : [],
       );
@@ -153,31 +181,62 @@ export function shapeOf(extensionVersion: string): number {
   return minor >= 8 ? 13 : 12;
 }
 
-const sourceColumns = (version: number): readonly string[] => [
-  "calls",
-  "rows",
-  "shared_blks_hit",
-  "shared_blks_read",
-  "temp_blks_written",
-  ...(version >= 13 ? ["total_exec_time", "total_plan_time", "wal_bytes"] : ["total_time"]),
-  ...(version >= 17 ? ["shared_blk_read_time", "shared_blk_write_time"] : ["blk_read_time", "blk_write_time"]),
-];
-
 function rankedOptions({ schema }: State, version: number): Parameters<Ranking["read"]>[1] {
-  // As floating point: sums of bigint are numeric, and three times as slow.
-  const sums = sourceColumns(version).map((column) => `sum(${column}::float8) as ${column}`);
   return {
-    id: "s.userid || '/' || s.dbid || '/' || s.queryid",
-    labels,
-    otherLabels: () => ["", "", "other"],
-    // From 14 on a statement has a row as top-level and one as nested: they are one statement to a reader.
-    from: `(select userid, dbid, queryid, count(*)::float8 as entries, ${sums.join(", ")}
-              from ${quoteIdentifier(schema)}.pg_stat_statements(false) group by 1, 2, 3) s
-           left join pg_catalog.pg_roles r on r.oid = s.userid
-           left join pg_catalog.pg_database d on d.oid = s.dbid`,
+    key: [
+      { sql: "s.userid", type: "oid" },
+      { sql: "s.dbid", type: "oid" },
+      { sql: "s.queryid", type: "bigint" },
+    ],
+    labels: {},
+    otherLabels: () => [],
+    from: `${quoteIdentifier(schema)}.pg_stat_statements(false) s`,
     rank: version >= 13 ? "s.total_exec_time" : "s.total_time",
     columns,
-    weight: "s.entries",
+    // From 14 on a statement has a row as top-level and one as nested: they are one statement to a reader.
+    merge: mergeRuns,
+  };
+}
+
+/** Two rows of one statement as one: counts add up, of times the spread is that of all runs. */
+function mergeRuns(a: Values, b: Values, metrics: readonly string[]): Values {
+  const at = (values: Values, what: string): number => values[metrics.indexOf(`pg_stat_statements_${what}`)] ?? 0;
+  const [n, m] = [at(a, "calls_total"), at(b, "calls_total")];
+  const all = Math.max(1, n + m);
+  const mean = (at(a, "seconds_total") + at(b, "seconds_total")) / all;
+  const variance = (values: Values): number =>
+    at(values, "stddev_seconds") ** 2 +
+    (at(values, "seconds_total") / Math.max(1, at(values, "calls_total")) - mean) ** 2;
+  return metrics.map((metric, i) => {
+    const [x, y] = [a[i] ?? 0, b[i] ?? 0];
+    if (metric.endsWith("_min_seconds")) return Math.min(x, y);
+    if (metric.endsWith("_max_seconds")) return Math.max(x, y);
+    if (metric.endsWith("_stddev_seconds")) return Math.sqrt((variance(a) * n + variance(b) * m) / all);
+    return x + y;
+  });
+}
+
+const namesSql = /* sql */ `
+  select 'role' as kind, oid::text as id, rolname::text as name from pg_catalog.pg_roles
+   where oid = any($1::oid[])
+  union all
+  select 'database', oid::text, datname::text from pg_catalog.pg_database`;
+
+/** Puts names to the numbers of roles and databases, which cost the server more in every row than once. */
+async function named(session: Queryable, ranked: RankedTable): Promise<RankedTable> {
+  const parts = ranked.rows.map(({ id }) => id?.split("/") ?? []);
+  const users = [...new Set(parts.flatMap(([user]) => user ?? []))];
+  const { rows } = await session.query<{ kind: string; id: string; name: string }>(namesSql, [`{${users.join(",")}}`]);
+  const names = new Map(rows.map(({ kind, id, name: text }) => [`${kind} ${id}`, text]));
+  const labelled = ranked.rows.map((row, i) => {
+    const [user, database, queryId] = parts[i]!;
+    const known = [names.get(`role ${user}`) ?? "", names.get(`database ${database}`) ?? "", queryId ?? "other"];
+    return { ...row, labels: known };
+  });
+  return {
+    ...ranked,
+    rows: labelled,
+    table: { ...ranked.table, labelNames, rows: labelled.map(({ labels, values }) => ({ labels, values })) },
   };
 }
 

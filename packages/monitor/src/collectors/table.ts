@@ -3,13 +3,14 @@ import { type RankedColumn, Ranking } from "../ranked.ts";
 
 const name = "user_tables";
 const none = { other: "none" } as const;
-const epoch = (sql: string): string => `coalesce(extract(epoch from ${sql}), 0)`;
+const epoch = (sql: string): string => `extract(epoch from ${sql})::float8`;
 
 const stat = (column: string, type: "counter" | "gauge", sql: string, help: string): RankedColumn => ({
   name: `pg_stat_user_tables_${column}`,
   type,
   sql,
   help,
+  sparse: true,
 });
 const moment = (column: string, sql: string, help: string): RankedColumn => ({
   ...stat(column, "gauge", epoch(sql), help),
@@ -20,7 +21,7 @@ const moment = (column: string, sql: string, help: string): RankedColumn => ({
 const columns: readonly RankedColumn[] = [
   stat("seq_scan", "counter", "pg_stat_get_numscans(c.oid)", "Sequential scans of the table"),
   stat("seq_tup_read", "counter", "pg_stat_get_tuples_returned(c.oid)", "Rows read by sequential scans"),
-  stat("idx_scan", "counter", "coalesce(i.scans, 0)", "Index scans of the table"),
+  stat("idx_scan", "counter", "i.scans", "Index scans of the table"),
   stat(
     "idx_tup_fetch",
     "counter",
@@ -54,29 +55,35 @@ const columns: readonly RankedColumn[] = [
     [
       ["heap_blocks_read", "pg_stat_get_blocks_fetched(c.oid) - pg_stat_get_blocks_hit(c.oid)", "Heap blocks read"],
       ["heap_blocks_hit", "pg_stat_get_blocks_hit(c.oid)", "Heap blocks found in shared buffers"],
-      ["idx_blocks_read", "coalesce(i.block_reads, 0)", "Index blocks read"],
-      ["idx_blocks_hit", "coalesce(i.block_hits, 0)", "Index blocks found in shared buffers"],
+      ["idx_blocks_read", "i.block_reads", "Index blocks read"],
+      ["idx_blocks_hit", "i.block_hits", "Index blocks found in shared buffers"],
       [
         "toast_blocks_read",
         "pg_stat_get_blocks_fetched(c.reltoastrelid) - pg_stat_get_blocks_hit(c.reltoastrelid)",
         "TOAST blocks read",
       ],
       ["toast_blocks_hit", "pg_stat_get_blocks_hit(c.reltoastrelid)", "TOAST blocks found in shared buffers"],
-      ["tidx_blocks_read", "coalesce(t.block_reads, 0)", "TOAST index blocks read"],
-      ["tidx_blocks_hit", "coalesce(t.block_hits, 0)", "TOAST index blocks found in shared buffers"],
+      [
+        "tidx_blocks_read",
+        "pg_stat_get_blocks_fetched(t.indexrelid) - pg_stat_get_blocks_hit(t.indexrelid)",
+        "TOAST index blocks read",
+      ],
+      ["tidx_blocks_hit", "pg_stat_get_blocks_hit(t.indexrelid)", "TOAST index blocks found in shared buffers"],
     ] as const
-  ).map(([column, sql, help]) => counter(`pg_statio_user_tables_${column}`, sql, help)),
+  ).map(([column, sql, help]) => ({ ...counter(`pg_statio_user_tables_${column}`, sql, help), sparse: true as const })),
 ];
 
-// As floating point: sums of bigint are numeric, and three times as slow.
-const indexSums = `(
-    select x.indrelid,
-           sum(pg_stat_get_numscans(x.indexrelid)::float8) as scans,
-           sum(pg_stat_get_tuples_fetched(x.indexrelid)::float8) as fetched,
-           sum((pg_stat_get_blocks_fetched(x.indexrelid)
-                - pg_stat_get_blocks_hit(x.indexrelid))::float8) as block_reads,
-           sum(pg_stat_get_blocks_hit(x.indexrelid)::float8) as block_hits
-      from pg_catalog.pg_index x group by 1)`;
+// Floating point: sums of bigint are numeric, and three times as slow.
+const indexSums = `
+    i as materialized (
+      select x.indrelid,
+             sum(pg_stat_get_numscans(x.indexrelid)::float8) as scans,
+             sum(pg_stat_get_tuples_fetched(x.indexrelid)::float8) as fetched,
+             sum((pg_stat_get_blocks_fetched(x.indexrelid)
+                  - pg_stat_get_blocks_hit(x.indexrelid))::float8) as block_reads,
+             sum(pg_stat_get_blocks_hit(x.indexrelid)::float8) as block_hits
+        from pg_catalog.pg_index x join pg_catalog.pg_class c on c.oid = x.indrelid
+       where c.relkind in ('r', 'm') group by 1)`;
 
 /** User tables as `pg_stat_user_tables` knows them. */
 export const userTables = `pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace`;
@@ -84,6 +91,7 @@ export const isUserTable = `c.relkind in ('r', 'm') and n.nspname not in ('pg_ca
   and n.nspname !~ '^pg_(toast|temp)'`;
 
 const labels = { datname: "current_database()", schemaname: "n.nspname", relname: "c.relname" };
+const tableKey = [{ sql: "c.oid", type: "oid" }] as const;
 const otherLabels = ({ database }: { readonly database: string }): readonly string[] => [database, "", "other"];
 
 /** The busiest tables with the statistics of `pg_stat_user_tables` and `pg_statio_user_tables`. */
@@ -99,11 +107,13 @@ export const tableCollector: Collector = {
     return async (session, context) => {
       ranking ??= new Ranking({ limit: context.limits.tables, stickyMs: context.limits.stickyMs });
       const options = {
-        id: "c.oid::text",
+        with: indexSums,
+        key: tableKey,
         labels,
         otherLabels,
-        from: `${userTables} left join ${indexSums} i on i.indrelid = c.oid
-          left join ${indexSums} t on t.indrelid = c.reltoastrelid
+        // A TOAST table has one index.
+        from: `${userTables} left join i on i.indrelid = c.oid
+          left join pg_catalog.pg_index t on t.indrelid = c.reltoastrelid and t.indisvalid
           where ${isUserTable}`,
         rank: `pg_stat_get_tuples_returned(c.oid) + coalesce(i.fetched, 0) + pg_stat_get_tuples_inserted(c.oid)
           + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)`,
@@ -116,18 +126,19 @@ export const tableCollector: Collector = {
 
 // pg_table_size() asks the file system, and waits for a table that is locked ACCESS EXCLUSIVE; the page count in the
 // catalog does neither. So the largest are measured, and the many others only counted.
-const size = (exact: string, pages: string): string =>
-  `case when c.size_rank <= $1 and l.relation is null then ${exact} else ${pages} * c.block_size end`;
+const size = (measured: number, exact: string, pages: string): string =>
+  `case when ${Number.isFinite(measured) ? `c.size_rank <= ${measured}` : "true"} and l.relation is null
+        then ${exact} else ${pages} * c.block_size end`;
 
-const sizes: readonly RankedColumn[] = [
+const sizes = (measured: number): readonly RankedColumn[] => [
   gauge(
     "pg_stat_user_tables_table_size_bytes",
-    size("pg_catalog.pg_table_size(c.oid)", "c.relpages"),
+    size(measured, "pg_catalog.pg_table_size(c.oid)", "c.relpages"),
     "Disk space used by the table with its TOAST; an estimate while the table is locked",
   ),
   gauge(
     "pg_stat_user_tables_index_size_bytes",
-    size("pg_catalog.pg_indexes_size(c.oid)", "coalesce(i.pages, 0)"),
+    size(measured, "pg_catalog.pg_indexes_size(c.oid)", "coalesce(i.pages, 0)"),
     "Disk space used by the table's indexes; an estimate while the table is locked",
   ),
 ];
@@ -139,13 +150,13 @@ export const tableSizeCollector: Collector = {
   per: "database",
   scope: "any",
   since: 12,
-  metrics: defineMetrics(sizes, { name: "user_table_sizes", tier: "T2" }, Object.keys(labels)),
+  metrics: defineMetrics(sizes(0), { name: "user_table_sizes", tier: "T2" }, Object.keys(labels)),
   begin: () => {
     let ranking: Ranking | undefined;
     return async (session, context) => {
       ranking ??= new Ranking({ limit: context.limits.tables, stickyMs: context.limits.stickyMs });
       const options = {
-        id: "c.oid::text",
+        key: tableKey,
         labels: { ...labels, schemaname: "c.nspname" },
         otherLabels,
         from: `(select c.oid, c.relname, c.relnamespace, greatest(c.relpages, 0)::bigint as relpages, n.nspname,
@@ -160,7 +171,7 @@ export const tableSizeCollector: Collector = {
                         and database = (select oid from pg_catalog.pg_database where datname = current_database()))
                     l on l.relation = c.oid`,
         rank: "c.relpages",
-        columns: sizes,
+        columns: sizes(context.limits.tables),
       };
       return { tables: [(await ranking.read(session, options, context)).table] };
     };

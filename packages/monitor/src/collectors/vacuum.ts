@@ -1,26 +1,33 @@
 import { type Collector, defineMetrics, toNumber, toText } from "../collector.ts";
-import { isUserTable, userTables } from "./table.ts";
+import { isUserTable } from "./table.ts";
 
 const name = "vacuum";
 
-// reltuples is -1 from 14 on while a table was never analyzed, and 0 before.
+// The options of a table are looked at only where it has some. reltuples is -1 from 14 on while a table was never
+// analyzed, and 0 before.
 const overdueSql = /* sql */ `
-  with options as (
-    select c.oid, n.nspname, c.relname, greatest(c.reltuples, 0) as reltuples,
-           (select option_value::float8 from pg_catalog.pg_options_to_table(c.reloptions)
-             where option_name = 'autovacuum_vacuum_threshold') as own_threshold,
-           (select option_value::float8 from pg_catalog.pg_options_to_table(c.reloptions)
-             where option_name = 'autovacuum_vacuum_scale_factor') as own_factor,
-           coalesce((select option_value::boolean from pg_catalog.pg_options_to_table(c.reloptions)
-             where option_name = 'autovacuum_enabled'), true) as enabled
-      from ${userTables} where ${isUserTable}),
+  with server as materialized (
+    select current_setting('autovacuum_vacuum_threshold')::float8 as threshold,
+           current_setting('autovacuum_vacuum_scale_factor')::float8 as factor),
+  dirty as materialized (
+    select c.oid, n.nspname, c.relname, c.reloptions, c.dead, s.threshold, s.factor, greatest(c.reltuples, 0) as rows
+      from (select c.*, pg_catalog.pg_stat_get_dead_tuples(c.oid) as dead
+              from pg_catalog.pg_class c where c.relkind in ('r', 'm')) c
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      cross join server s
+     where ${isUserTable} and c.dead > 0
+       and (c.reloptions is not null or c.dead > s.threshold + s.factor * greatest(c.reltuples, 0))),
   due as (
-    select o.*, pg_catalog.pg_stat_get_dead_tuples(o.oid) as dead, pg_catalog.pg_stat_get_live_tuples(o.oid) as live,
-           coalesce(own_threshold, current_setting('autovacuum_vacuum_threshold')::float8)
-           + coalesce(own_factor, current_setting('autovacuum_vacuum_scale_factor')::float8) * reltuples as trigger
-      from options o)
-  select nspname, relname, dead::float8, live::float8, trigger::float8, enabled,
-         dead / greatest(trigger, 1)::float8 as ratio, count(*) over () as overdue,
+    select d.*, coalesce(o.enabled, true) as enabled,
+           coalesce(o.threshold, d.threshold) + coalesce(o.factor, d.factor) * d.rows as trigger
+      from dirty d
+      cross join lateral (
+        select max(option_value) filter (where option_name = 'autovacuum_vacuum_threshold')::float8 as threshold,
+               max(option_value) filter (where option_name = 'autovacuum_vacuum_scale_factor')::float8 as factor,
+               bool_and(option_value::boolean) filter (where option_name = 'autovacuum_enabled') as enabled
+          from pg_catalog.pg_options_to_table(d.reloptions)) o)
+  select nspname, relname, dead::float8, pg_catalog.pg_stat_get_live_tuples(oid)::float8 as live, trigger::float8,
+         enabled, dead / greatest(trigger, 1)::float8 as ratio, count(*) over () as overdue,
          to_char(greatest(pg_catalog.pg_stat_get_last_vacuum_time(oid),
                           pg_catalog.pg_stat_get_last_autovacuum_time(oid)) at time zone 'UTC',
                  'YYYY-MM-DD"T"HH24:MI:SS"Z"') as last_vacuum

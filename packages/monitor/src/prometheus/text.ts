@@ -20,6 +20,11 @@ export const openMetricsContentType = "application/openmetrics-text; version=1.0
 
 /** A snapshot in Prometheus' text format 0.0.4. */
 export function renderPrometheus(snapshot: Snapshot, options: RenderOptions = {}): string {
+  return renderPrometheusParts(snapshot, options).toArray().join("");
+}
+
+/** The same text one metric after the other, so that a large one need never be in memory whole. */
+export function renderPrometheusParts(snapshot: Snapshot, options: RenderOptions = {}): IteratorObject<string> {
   return render(snapshot, options, { counterSuffix: "", end: "" });
 }
 
@@ -28,6 +33,11 @@ export function renderPrometheus(snapshot: Snapshot, options: RenderOptions = {}
  * dashboards know without `_total` is given as `unknown`, so that its series keep their names.
  */
 export function renderOpenMetrics(snapshot: Snapshot, options: RenderOptions = {}): string {
+  return renderOpenMetricsParts(snapshot, options).toArray().join("");
+}
+
+/** The same text one metric after the other. */
+export function renderOpenMetricsParts(snapshot: Snapshot, options: RenderOptions = {}): IteratorObject<string> {
   return render(snapshot, options, { counterSuffix: "_total", end: "# EOF\n" });
 }
 
@@ -44,7 +54,7 @@ interface Family {
 
 const definitions: ReadonlyMap<string, MetricDefinition> = new Map(metricRegistry.map((each) => [each.name, each]));
 
-function render(snapshot: Snapshot, options: RenderOptions, format: Format): string {
+function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Generator<string, void, undefined> {
   const { serverLabel = "server" } = options;
   const families = new Map<string, Family[]>();
   const add = (tables: readonly MetricTable[], prefix: string): void => {
@@ -77,16 +87,15 @@ function render(snapshot: Snapshot, options: RenderOptions, format: Format): str
     }
     return texts;
   };
-  let text = "";
   const replaced = new Set(snapshot.families.map(({ name }) => name));
   for (const [metric, members] of families) {
     if (replaced.has(metric)) continue;
     const lines = members.map((family) => samplesText(metric, family, labelsOf(family))).join("");
     if (lines === "") continue;
-    text += header(metric, format) + lines;
+    yield header(metric, format) + lines;
   }
-  for (const family of snapshot.families) text += familyText(family, format);
-  return text + format.end;
+  for (const family of snapshot.families) yield familyText(family, format);
+  if (format.end !== "") yield format.end;
 }
 
 function familyText(family: MetricFamily, format: Format): string {

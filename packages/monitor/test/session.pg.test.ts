@@ -1,0 +1,96 @@
+import { createMonitor, type Snapshot, topQueries, valueOf } from "@db/monitor";
+import { startCluster, type TestCluster } from "@db/testkit";
+import { Client } from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+let cluster: TestCluster<0>;
+let own: Client;
+
+beforeAll(async () => {
+  cluster = await startCluster({ settings: { shared_preload_libraries: "pg_stat_statements" } });
+  own = new Client({ connectionString: cluster.primary.url, application_name: "db-monitor" });
+  await own.connect();
+  await own.query("create extension pg_stat_statements");
+  await own.query("create table busy as select g as id from generate_series(1, 100) g");
+});
+
+afterAll(async () => {
+  await own?.end();
+  await cluster?.stop();
+});
+
+const errors = (snapshot: Snapshot): readonly string[] =>
+  snapshot.servers.flatMap(({ error, blocks }) => [error ?? [], blocks.map((block) => block.error ?? [])].flat(2));
+const prepared = async (): Promise<number> =>
+  (await own.query("select from pg_prepared_statements where name like 'db_monitor_%'")).rows.length;
+
+describe("a session that comes under the monitor's name", () => {
+  test("keeps its limits and its plans, and a second monitor uses them", async () => {
+    expect(errors(await createMonitor({ db: own }).collect())).toEqual([]);
+    const once = await prepared();
+    expect(once).toBeGreaterThan(20);
+    expect((await own.query("show lock_timeout")).rows).toEqual([{ lock_timeout: "50ms" }]);
+    expect(errors(await createMonitor({ db: own }).collect())).toEqual([]);
+    expect(await prepared()).toBe(once);
+  });
+
+  test("takes other limits at once", async () => {
+    await createMonitor({ db: own, lockTimeoutMs: 70 }).collect();
+    expect((await own.query("show lock_timeout")).rows).toEqual([{ lock_timeout: "70ms" }]);
+  });
+
+  test("is limited and planned for anew after discard all", async () => {
+    const monitor = createMonitor({ db: own });
+    await monitor.collect();
+    await own.query("discard all");
+    expect(errors(await monitor.collect({ force: true }))).toEqual([]);
+    expect(await prepared()).toBeGreaterThan(20);
+    expect((await own.query("show lock_timeout")).rows).toEqual([{ lock_timeout: "50ms" }]);
+  });
+
+  test("is told from the application in the ranking of statements", async () => {
+    const queries = topQueries(await createMonitor({ db: own }).collect({ force: true }), { limit: 100 });
+    expect(queries.filter(({ text }) => text?.includes("pg_stat_activity"))).toEqual([]);
+    expect(queries.find(({ queryId }) => queryId === "monitor")?.calls).toBeGreaterThan(20);
+  });
+});
+
+test("a session of others is left without plans", async () => {
+  const other = new Client({ connectionString: cluster.primary.url });
+  await other.connect();
+  await createMonitor({ db: other }).collect();
+  const { rows } = await other.query("select name from pg_prepared_statements");
+  await other.end();
+  expect(rows).toEqual([]);
+});
+
+describe("rankings", () => {
+  test("without a limit give every thing a series of its own and leave nothing over", async () => {
+    const limits = { tables: Infinity, statements: Infinity, indexes: Infinity };
+    const monitor = createMonitor({ db: own, limits, detail: "full", skip: ["catalog"] });
+    const snapshot = await monitor.collect();
+    expect(errors(snapshot)).toEqual([]);
+    expect(valueOf(snapshot, "pg_stat_user_tables_n_tup_ins", { relname: "other" })).toBe(0);
+    expect(valueOf(snapshot, "pg_stat_statements_calls_total", { queryid: "other" })).toBe(0);
+    expect(valueOf(snapshot, "pg_stat_statements_max_seconds", {})).toBeGreaterThan(0);
+    expect(snapshot.servers[0]?.blocks.some(({ collector }) => collector === "catalog")).toBe(false);
+  });
+
+  test("with and without a limit add up to the same", async () => {
+    await own.query("set default_transaction_read_only = off; create table idle (id int)");
+    const sumOf = async (limit: number): Promise<number | undefined> =>
+      valueOf(
+        await createMonitor({ db: own, limits: { tables: limit } }).collect(),
+        "pg_stat_user_tables_n_tup_ins",
+        {},
+      );
+    expect(await sumOf(1)).toBe(100);
+    expect(await sumOf(Infinity)).toBe(100);
+  });
+});
+
+test("a collector to skip that does not exist is refused", () => {
+  expect(() => createMonitor({ db: own, skip: ["nope"] })).toThrow(
+    'skip names the collector "nope", which does not exist',
+  );
+});
