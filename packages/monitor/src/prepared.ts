@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Queryable, quoteLiteral, sqlStateOf } from "@db/core";
+import { toText } from "./collector.ts";
 
 /** Statements the session no longer knows: somebody ran `discard all`, or a pooler gave another session. */
 const unknownStatement = "26000";
@@ -64,5 +65,5 @@ async function prepare(session: Queryable, name: string, text: string, known: Se
 
 function literal(value: unknown): string {
   if (typeof value === "number") return Number.isFinite(value) ? String(value) : quoteLiteral(String(value));
-  return value === null || value === undefined ? "null" : quoteLiteral(String(value as string));
+  return value === null || value === undefined ? "null" : quoteLiteral(toText(value));
 }

@@ -77,7 +77,8 @@ describe("rankings", () => {
   });
 
   test("with and without a limit add up to the same", async () => {
-    await own.query("set default_transaction_read_only = off; create table idle (id int)");
+    await own.query("set default_transaction_read_only = off");
+    await own.query("create table idle (id int)");
     const sumOf = async (limit: number): Promise<number | undefined> =>
       valueOf(
         await createMonitor({ db: own, limits: { tables: limit } }).collect(),
