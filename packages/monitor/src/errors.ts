@@ -33,6 +33,14 @@ export class CollectTimeoutError extends DbError {
   }
 }
 
+/** Nothing is inspected under that name. */
+export class UnknownInspectionError extends DbError {
+  override readonly code = "MONITOR_UNKNOWN_INSPECTION";
+  constructor(name: string, known: readonly string[]) {
+    super(`nothing to inspect is called "${name}"`, { hint: `There are: ${known.join(", ")}.` });
+  }
+}
+
 function formatVersionNum(versionNum: number): string {
   return versionNum >= 100_000
     ? `${Math.floor(versionNum / 10_000)}`

@@ -19,7 +19,12 @@ export {
 export type { AlertLevel, AlertRule, AlertSeverity, RuleOverride } from "./alerts/rule.ts";
 export { defaultRules } from "./alerts/rules.ts";
 export type { CollectLimits, Detail } from "./collector.ts";
-export { CollectTimeoutError, InvalidMonitorOptionsError, UnsupportedServerError } from "./errors.ts";
+export {
+  CollectTimeoutError,
+  InvalidMonitorOptionsError,
+  UnknownInspectionError,
+  UnsupportedServerError,
+} from "./errors.ts";
 export type {
   BlockingFact,
   CatalogFact,
@@ -43,6 +48,17 @@ export { buildGrafanaDashboard } from "./grafana/dashboard.ts";
 export type { HistoryStore, SeriesHour } from "./history/history.ts";
 export { createTableHistory, type TableHistoryOptions } from "./history/table-history.ts";
 export { createLocalHost, type HostFilesystem, type HostStats, type HostStatsSource } from "./host.ts";
+export {
+  findInspection,
+  findStatements,
+  inspect,
+  type InspectCell,
+  inspections,
+  type InspectOptions,
+  type InspectReport,
+} from "./inspect/inspect.ts";
+export type { CellKind, InspectColumn, Inspection } from "./inspect/inspection.ts";
+export { explainStatement, type StatementPlan, type StatementPlanNode } from "./inspect/plan.ts";
 export { type KeySeries, keySeries } from "./key-series.ts";
 export { hasMetric, type MetricDefinition, type MetricType, type ServerScope, type Tier } from "./metric.ts";
 export { type CollectOptions, createMonitor, type Monitor } from "./monitor.ts";
