@@ -27,6 +27,26 @@ describe("audit trail", () => {
     expect(JSON.stringify(second)).not.toContain("secret");
   });
 
+  test("names whoever asked, through every service, and nobody else", async () => {
+    const trail = open(undefined);
+    const asked = { actor: "token:1f2e", details: { plan: "abc" } };
+    await Promise.all([
+      trail.onBehalf(asked, () =>
+        trail.run(
+          "backup.create",
+          async () => 7,
+          (bytes) => ({ bytes }),
+        ),
+      ),
+      trail.run("validation.run", async () => undefined),
+      expect(trail.onBehalf(asked, () => trail.run("x", () => Promise.reject(new Error("no"))))).rejects.toThrow(),
+    ]);
+    const by = Object.fromEntries((await trail.entries()).map((entry) => [entry.operation, entry]));
+    expect(by["backup.create"]).toMatchObject({ actor: "token:1f2e", details: { plan: "abc", bytes: 7 } });
+    expect(by["x"]).toMatchObject({ actor: "token:1f2e", outcome: "failed", details: { plan: "abc" } });
+    expect(by["validation.run"]).toMatchObject({ actor: "tester", details: {} });
+  });
+
   test("keeps one chain when two processes write the same file", async () => {
     const file = await newFile();
     const trails = [open(file), open(file)];

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { createHash } from "node:crypto";
 import { type Clock, DbError, messageOf, redactUrls } from "@db/core";
 import { openSharedLines, type SharedLines } from "./audit-file.ts";
@@ -36,10 +37,21 @@ export interface AuditTrail {
    * @param describe picks the facts worth keeping out of the result
    */
   run<T>(operation: string, work: () => Promise<T>, describe?: (result: T) => Record<string, unknown>): Promise<T>;
+  /**
+   * Runs `work` on behalf of somebody: whatever is recorded within it, by whichever service, names them as the actor and
+   * bears these facts beside its own.
+   */
+  onBehalf<T>(of: OnBehalf, work: () => Promise<T>): Promise<T>;
   /** All entries, oldest first. @throws {AuditTrailBrokenError} when the chain does not hold */
   entries(): Promise<readonly AuditEntry[]>;
   /** The newest entry of an operation that succeeded. */
   last(operation: string): Promise<AuditEntry | undefined>;
+}
+
+/** Who asked for an operation, and what is known of the asking. */
+export interface OnBehalf {
+  readonly actor: string;
+  readonly details?: Readonly<Record<string, unknown>>;
 }
 
 const genesis = "0".repeat(64);
@@ -54,6 +66,7 @@ export function createAuditTrail(options: {
   const { file, actor, clock, events } = options;
   const lines = file === undefined ? inMemory() : openSharedLines(file);
   const where = file ?? "in memory";
+  const asked = new AsyncLocalStorage<OnBehalf>();
 
   const append = (fields: Omit<AuditEntry, "sequence" | "previous" | "hash">): Promise<void> =>
     lines.append((known) => {
@@ -77,7 +90,15 @@ export function createAuditTrail(options: {
       const startedAt = clock.now();
       const record = async (outcome: "ok" | "failed", details: Record<string, unknown>): Promise<void> => {
         const durationMs = clock.now() - startedAt;
-        await append({ at: new Date(startedAt).toISOString(), operation, actor, outcome, durationMs, details });
+        const { actor: by = actor, details: also = {} } = asked.getStore() ?? {};
+        await append({
+          at: new Date(startedAt).toISOString(),
+          operation,
+          actor: by,
+          outcome,
+          durationMs,
+          details: { ...also, ...details },
+        });
         events.emit("operation:recorded", { operation, outcome, durationMs });
       };
       let result;
@@ -93,6 +114,7 @@ export function createAuditTrail(options: {
       await record("ok", describe(result));
       return result;
     },
+    onBehalf: (of, work) => asked.run(of, work),
     entries,
     last: async (operation) =>
       (await entries()).findLast((entry) => entry.operation === operation && entry.outcome === "ok"),

@@ -5,7 +5,7 @@ export {
   type SeedOptions,
   type SeedReport,
 } from "./application.ts";
-export { type AuditEntry, type AuditTrail, AuditTrailBrokenError, firstBrokenEntry } from "./audit.ts";
+export { type AuditEntry, type AuditTrail, type OnBehalf, AuditTrailBrokenError, firstBrokenEntry } from "./audit.ts";
 export type { BackupCall, BackupService, BackupWish } from "./backup-service.ts";
 export { type DumpService, isDumpLabel } from "./dump-service.ts";
 export {
@@ -35,6 +35,8 @@ export {
   type OrchestratorOptions,
   type ServiceName,
 } from "./orchestrator.ts";
+export type { ReportService } from "./report-service.ts";
+export type { SessionEnd, SessionName, SessionService } from "./session-service.ts";
 export type {
   ScriptArgument,
   ScriptContext,
@@ -89,18 +91,30 @@ export {
   type SquashPlan,
 } from "@db/migrate";
 export {
+  buildGrafanaDashboard,
   buildReport,
+  type CellKind,
   connections,
   defaultRules,
+  type InspectCell,
+  type InspectColumn,
+  type InspectReport,
+  inspections,
+  keySeries,
+  metricRegistry,
   type Monitor,
   renderOpenMetrics,
   renderPrometheus,
+  renderPrometheusRules,
   renderReportHtml,
   renderReportText,
   replication,
   samplesOf,
   type Snapshot,
+  type StatementPlan,
+  type StatementPlanNode,
   topQueries,
+  type TopQuery,
   valueOf,
 } from "@db/monitor";
 export type { ValidationReport, ValidationRule } from "@db/validate";

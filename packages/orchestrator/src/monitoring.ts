@@ -1,6 +1,6 @@
 import { tmpdir } from "node:os";
 import { toTlsOptions, type Config } from "@db/config";
-import type { Clock, Logger } from "@db/core";
+import { type Clock, type Database, type Logger, toDatabase } from "@db/core";
 import { createLocalHost, createMonitor, type Monitor, type RuleOverride, type AlertRule } from "@db/monitor";
 import { collectPoolMetrics, type Pool } from "@db/pool";
 import { Pool as ConnectionPool } from "pg";
@@ -10,6 +10,8 @@ import { connectionOf } from "./pool-options.ts";
 /** A monitor and the connections of its own. */
 export interface Monitoring {
   readonly monitor: Monitor;
+  /** The primary on the same connections, for questions and signals that an exhausted pool must not keep waiting. */
+  readonly db: Database;
   close(): Promise<void>;
 }
 
@@ -46,8 +48,9 @@ export function createMonitoring(options: {
     return made;
   };
   const local = ["localhost", "127.0.0.1", "::1"].includes(connection.host) || connection.host.startsWith("/");
+  const primary = connect(connection.primaryUrl.reveal());
   const monitor = createMonitor({
-    db: connect(connection.primaryUrl.reveal()),
+    db: primary,
     replicas: connection.replicaUrls.map((url, index) => ({ name: `replica-${index + 1}`, db: connect(url.reveal()) })),
     ...(pool === undefined ? {} : { pool, metrics: () => collectPoolMetrics(pool) }),
     ...(local ? { host: createLocalHost({ directories: [tmpdir()] }) } : {}),
@@ -63,6 +66,7 @@ export function createMonitoring(options: {
   });
   return {
     monitor,
+    db: toDatabase(primary),
     close: async () => {
       await monitor.stop();
       await Promise.all(connections.map((each) => each.end()));

@@ -27,7 +27,9 @@ import { createLifecycle, type ServiceNode } from "./lifecycle.ts";
 import { createMigrationService, type MigrationService } from "./migration-service.ts";
 import { createMonitoring, type Monitoring } from "./monitoring.ts";
 import { poolOptionsOf } from "./pool-options.ts";
+import { createReportService, type ReportService } from "./report-service.ts";
 import { scheduledJobs } from "./schedule.ts";
+import { createSessionService, type SessionService } from "./session-service.ts";
 import { createValidationService, type ValidationService } from "./validation-service.ts";
 import { createWalService, type WalService } from "./wal-service.ts";
 
@@ -42,6 +44,8 @@ export interface OrchestratorOptions {
   readonly readOnly?: boolean;
   /** File of the audit trail. Default none: kept in memory. */
   readonly auditFile?: string | undefined;
+  /** Folder of the daily and weekly reports. Default none: then none are made on a schedule. */
+  readonly reportsDirectory?: string | undefined;
   /** Who acts, for the audit trail. Default the operating system's user. */
   readonly actor?: string;
   /** The caller's environment, for PATH when PostgreSQL programs are looked for. Default empty. */
@@ -80,6 +84,8 @@ export interface Orchestrator extends AsyncDisposable {
   readonly validation: ValidationService;
   readonly indexes: IndexService;
   readonly monitor: Monitor;
+  readonly sessions: SessionService;
+  readonly reports: ReportService;
   readonly jobs: Jobs;
   /** Starts services and what they depend on. @throws {ServiceStartError} */
   start(names: readonly ServiceName[], signal?: AbortSignal): Promise<void>;
@@ -197,9 +203,22 @@ class Wiring implements Orchestrator {
     return this.#monitoring.monitor;
   }
 
+  get sessions(): SessionService {
+    return this.#once("sessions", () =>
+      createSessionService({ db: () => this.#monitoring.db, audit: this.audit, readOnly: this.readOnly }),
+    );
+  }
+
+  get reports(): ReportService {
+    return this.#once("reports", () => createReportService(this, this.#options.reportsDirectory));
+  }
+
   get jobs(): Jobs {
     return this.#once("jobs", () =>
-      createJobs(scheduledJobs(this), { events: this.events, logger: this.#logger.child({ service: "jobs" }) }),
+      createJobs(scheduledJobs(this, this.#options.reportsDirectory !== undefined), {
+        events: this.events,
+        logger: this.#logger.child({ service: "jobs" }),
+      }),
     );
   }
 

@@ -1,8 +1,11 @@
 import type { Job } from "./jobs.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 
-/** The jobs that a configuration schedules. Each goes through its service, so each is in the audit trail. */
-export function scheduledJobs(orchestrator: Orchestrator): readonly Job[] {
+/**
+ * The jobs that a configuration schedules. Each goes through its service, so each is in the audit trail.
+ * @param reports whether there is a folder that reports go to
+ */
+export function scheduledJobs(orchestrator: Orchestrator, reports: boolean): readonly Job[] {
   const { config } = orchestrator;
   const jobs: Job[] = [];
   const { full } = config.backup.schedule;
@@ -29,6 +32,18 @@ export function scheduledJobs(orchestrator: Orchestrator): readonly Job[] {
       name: "indexes",
       schedule: atHours(config.indexer.hours),
       run: async (signal) => void (await orchestrator.indexes.analyze({ signal })),
+    });
+  }
+  const { dailyReport, weeklyReport } = config.monitor.schedule;
+  for (const [kind, schedule] of [
+    ["daily", dailyReport],
+    ["weekly", weeklyReport],
+  ] as const) {
+    if (!reports || !config.features.monitoring || schedule === false) continue;
+    jobs.push({
+      name: `report-${kind}`,
+      schedule,
+      run: async (signal) => void (await orchestrator.reports.write(kind, signal)),
     });
   }
   return jobs;
