@@ -20,6 +20,8 @@ export interface ArgumentSpec {
   readonly required?: boolean;
   /** Accepted words, where the set is closed. */
   readonly choices?: readonly string[];
+  /** Words of older tools, accepted too and not told of. */
+  readonly alsoAccepted?: readonly string[];
 }
 
 /**

@@ -12,7 +12,53 @@ const dir: FlagSpec = {
   value: "<folder>",
   summary: "folder of migrations; default from the configuration",
 };
+const out: FlagSpec = { type: "string", short: "o", value: "<file>", summary: "write it to a file" };
 const port: FlagSpec = { type: "string", value: "<port>", summary: "port to listen on; default a free one" };
+
+// As the monitor names them: a test holds the two together, since loading it for a help page would take too long.
+export const inspectNames: readonly string[] = Object.freeze([
+  "blocking",
+  "locks",
+  "sessions",
+  "long",
+  "connections",
+  "waits",
+  "xmin",
+  "progress",
+  "queries",
+  "databases",
+  "cache",
+  "io",
+  "wal",
+  "replication",
+  "slots",
+  "settings",
+  "roles",
+  "tables",
+  "vacuum",
+  "bloat",
+  "indexes",
+  "unused-indexes",
+  "sequences",
+]);
+
+/** Names that the Supabase CLI gives some of them. */
+export const olderInspectNames: readonly string[] = Object.freeze([
+  "long-running-queries",
+  "role-connections",
+  "outliers",
+  "calls",
+  "cache-hit",
+  "replication-slots",
+  "role-stats",
+  "table-stats",
+  "table-sizes",
+  "seq-scans",
+  "vacuum-stats",
+  "index-stats",
+  "index-sizes",
+  "index-usage",
+]);
 
 /** Every command of `db`, in the order of the help. Data only: code is loaded when a command runs. */
 export const commands: readonly Command[] = Object.freeze([
@@ -69,6 +115,7 @@ export const commands: readonly Command[] = Object.freeze([
   {
     name: "serve",
     summary: "health endpoints, metrics and the dashboard over HTTP",
+    aliases: ["monitor serve", "dashboard"],
     effect: "reads",
     staysUp: true,
     examples: [["db serve --port 8787", "on http://127.0.0.1:8787"]],
@@ -194,6 +241,40 @@ export const commands: readonly Command[] = Object.freeze([
     load: async () => (await import("./commands/optimize.ts")).apply,
   },
   {
+    name: "inspect",
+    summary: "one question to the server now: locks, blocking, queries, bloat, indexes, tables, vacuum, replication …",
+    effect: "reads",
+    examples: [
+      ["db inspect", "what can be asked"],
+      ["db inspect blocking", "who waits for whom, and for how long"],
+      ["db inspect tables --limit 10 --json", "the ten largest, raw numbers"],
+    ],
+    arguments: [
+      {
+        name: "what",
+        summary: "what to look at; a list of them without it",
+        choices: inspectNames,
+        alsoAccepted: olderInspectNames,
+      },
+    ],
+    flags: { limit: { type: "string", value: "<rows>", summary: "most rows, 1 to 1000; default 50" } },
+    load: async () => (await import("./commands/inspect.ts")).inspect,
+  },
+  {
+    name: "top",
+    summary: "what the server does now, live: running and blocked sessions, statements by their share of time",
+    effect: "reads",
+    examples: [
+      ["db top", "every two seconds until Ctrl-C"],
+      ["db top --once --json", "one look, as data"],
+    ],
+    flags: {
+      once: { type: "boolean", summary: "one look instead of many" },
+      interval: { type: "string", value: "<duration>", summary: 'time between two looks; default "2s"' },
+    },
+    load: async () => (await import("./commands/top.ts")).top,
+  },
+  {
     name: "monitor scrape",
     summary: "one collection of every metric, as Prometheus text",
     effect: "reads",
@@ -208,13 +289,40 @@ export const commands: readonly Command[] = Object.freeze([
     load: async () => (await import("./commands/monitor.ts")).alerts,
   },
   {
+    name: "monitor rules",
+    summary: "the alert rules for a Prometheus",
+    effect: "reads",
+    examples: [["db monitor rules --out rules.yml", "promtool check rules rules.yml then says yes"]],
+    flags: { out },
+    load: async () => (await import("./commands/monitor.ts")).rules,
+  },
+  {
+    name: "monitor grafana",
+    summary: "a Grafana dashboard to import",
+    effect: "reads",
+    examples: [["db monitor grafana --out dashboard.json", "its data source is a variable of it"]],
+    flags: { out },
+    load: async () => (await import("./commands/monitor.ts")).grafana,
+  },
+  {
+    name: "monitor metrics",
+    summary: "every metric: type, cost tier, first PostgreSQL version, meaning",
+    effect: "reads",
+    examples: [["db monitor metrics | grep wal", "those about WAL"]],
+    load: async () => (await import("./commands/monitor.ts")).metrics,
+  },
+  {
     name: "report",
     summary: "the whole state as text, JSON or one HTML page",
     effect: "reads",
-    examples: [["db report --format html --out report.html", "one self-contained page"]],
+    examples: [
+      ["db report --html report.html", "one self-contained page"],
+      ["db report --json > report.json", "the same as data"],
+    ],
     flags: {
+      html: { type: "string", value: "<file>", summary: "write it to a file as a page" },
       format: { type: "string", value: "<form>", choices: ["text", "html"], summary: "text or html" },
-      out: { type: "string", short: "o", value: "<file>", summary: "write it to a file" },
+      out,
       app,
     },
     load: async () => (await import("./commands/report.ts")).report,

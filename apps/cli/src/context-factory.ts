@@ -104,6 +104,7 @@ export function createContext(options: {
         application: request.application ?? (await context.application()),
         readOnly: request.readOnly ?? false,
         auditFile: local?.auditFile ?? auditFileOf(loaded.config, host.cwd),
+        reportsDirectory: join(host.cwd, ".db", "reports"),
         env: host.env,
         logger,
       });

@@ -142,10 +142,12 @@ function namedArguments(
     throw new UsageError(`db ${command.name} needs <${missing.name}>: ${missing.summary}`, {
       hint: `Run db ${command.name} --help.`,
     });
-  for (const [index, { name, choices }] of specs.entries()) {
+  for (const [index, { name, choices, alsoAccepted = [] }] of specs.entries()) {
     const word = rest[index];
-    if (word === undefined || choices === undefined || choices.includes(word)) continue;
-    throw new UsageError(`<${name}> is "${word}"`, { hint: `Use one of: ${choices.join(", ")}.` });
+    if (word === undefined || choices === undefined || choices.includes(word) || alsoAccepted.includes(word)) continue;
+    const meant = nearest(word, choices);
+    const first = meant === undefined ? "" : `Did you mean ${meant}? `;
+    throw new UsageError(`<${name}> is "${word}"`, { hint: `${first}Use one of: ${choices.join(", ")}.` });
   }
   return Object.fromEntries(specs.map((spec, index) => [spec.name, rest[index]]));
 }

@@ -42,6 +42,15 @@ export class Terminal {
     this.#line(this.#options.stdout, text);
   }
 
+  /** Draws a whole screen over the last one; into a pipe one after the other. */
+  frame(text: string): void {
+    const { stdout } = this.#options;
+    if (!stdout.isTTY) return this.data(`${text}\n`);
+    this.clearLive();
+    // Home, then each line with what was right of it, then what was below: no flicker, and no scrollback lost.
+    stdout.write(`\u001B[H${text.replaceAll("\n", "\u001B[K\n")}\u001B[K\n\u001B[J`);
+  }
+
   /** Says something to the person in front of it; silent with `--quiet`, an event with `stream-json`. */
   say(message: string): void {
     if (this.#options.form === "stream-json") return this.event("log", { message });

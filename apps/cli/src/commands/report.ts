@@ -1,21 +1,19 @@
-import { compareFindings } from "@db/core";
-import { buildReport, renderReportHtml, renderReportText, standingFindings } from "@db/orchestrator";
+import { renderReportHtml, renderReportText } from "@db/orchestrator";
 import { type CommandResult, type Input, text } from "../command.ts";
 import type { Context } from "../context.ts";
+import { UsageError } from "../errors.ts";
 import { writeFileArgument } from "../file-argument.ts";
 
 /** `db report` */
 export async function report(context: Context, input: Input): Promise<CommandResult> {
-  const orchestrator = await context.orchestrator({ readOnly: true });
-  const { monitor, application, config } = orchestrator;
-  const snapshot = await monitor.collect({ signal: context.signal, force: true });
-  const title = application?.title ?? config.connection?.database ?? "PostgreSQL";
-  const findings = [...monitor.findings(), ...(await standingFindings(orchestrator, context.signal))].toSorted(
-    compareFindings,
-  );
-  const made = buildReport({ snapshot, title, alerts: monitor.alertHistory(), findings });
-  const page = text(input, "format") === "html" ? renderReportHtml(made) : renderReportText(made);
-  const out = text(input, "out");
+  const [html, file] = [text(input, "html"), text(input, "out")];
+  if (html !== undefined && file !== undefined)
+    throw new UsageError("--html and --out are both given", { hint: "--html <file> is --format html --out <file>." });
+  const out = html ?? file;
+  const asPage = html !== undefined || text(input, "format") === "html";
+  const { reports } = await context.orchestrator({ readOnly: true });
+  const made = await reports.make(context.signal);
+  const page = asPage ? renderReportHtml(made) : renderReportText(made);
   if (out !== undefined) await writeFileArgument(out, page, context);
   return {
     data: made,
