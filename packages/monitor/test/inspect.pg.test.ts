@@ -92,7 +92,7 @@ describe("inspect", () => {
 describe("explainStatement", () => {
   test("plans a recorded statement for average values, without running it or showing a literal", async () => {
     await client.query("select name from parts where kind = 3 and name <> 'a secret'");
-    const [query] = (await rowsOf("queries")).filter(({ query: each }) =>
+    const query = (await rowsOf("queries")).find(({ query: each }) =>
       String(each).startsWith("select name from parts"),
     );
     const plan = (await explainStatement(pool, String(query!["queryId"])))!;

@@ -44,7 +44,7 @@ describe("sessions", () => {
       (await db.sessions.inspect("long")).rows.find(({ query }) => String(query).includes("pg_sleep"));
     let row: Awaited<ReturnType<typeof find>>;
     await vi.waitFor(async () => expect((row = await find())).toBeDefined(), { timeout: 20_000 });
-    const [session] = (await db.sessions.inspect("sessions")).rows.filter(({ pid }) => pid === row!["pid"]);
+    const session = (await db.sessions.inspect("sessions")).rows.find(({ pid }) => pid === row!["pid"]);
     const name = { pid: Number(session!["pid"]), backendStart: String(session!["backendStart"]) };
     // The same pid of another time is another session.
     expect(await db.sessions.end("cancel", { ...name, backendStart: "2020-01-01T00:00:00Z" })).toBe(false);

@@ -1,5 +1,14 @@
 import { formatDuration, parseDurationMs, systemClock } from "@db/core";
-import { connections, type Orchestrator, type Snapshot, topQueries, type TopQuery, valueOf } from "@db/orchestrator";
+import {
+  connections,
+  type InspectCell,
+  type Orchestrator,
+  type InspectReport,
+  type Snapshot,
+  topQueries,
+  type TopQuery,
+  valueOf,
+} from "@db/orchestrator";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
@@ -29,8 +38,8 @@ export async function top(context: Context, input: Input): Promise<CommandResult
 interface Look {
   readonly at: number;
   readonly snapshot: Snapshot;
-  readonly running: readonly Readonly<Record<string, unknown>>[];
-  readonly blocking: readonly Readonly<Record<string, unknown>>[];
+  readonly running: InspectReport["rows"];
+  readonly blocking: InspectReport["rows"];
 }
 
 async function look({ monitor, sessions }: Orchestrator, signal: AbortSignal): Promise<Look> {
@@ -79,11 +88,12 @@ function screenOf(before: Look, now: Look): Screen {
 function draw(screen: Screen, { terminal }: Context): string {
   const { byState, queries, running, blocking } = screen;
   const states = Object.entries(byState).map(([state, count]) => `${count} ${state}`);
-  const line = (value: unknown, length: number): string =>
+  const line = (value: InspectCell | undefined, length: number): string =>
     String(value ?? "")
       .replaceAll(/\s+/g, " ")
       .slice(0, length);
-  const seconds = (value: unknown): string => (value == null ? "–" : formatDuration(Number(value) * 1_000));
+  const seconds = (value: InspectCell | undefined): string =>
+    value == null ? "–" : formatDuration(Number(value) * 1_000);
   const heading = (title: string): string => `\n${terminal.paint("bold", title)}`;
   const of = screen.connectionsUsable === null ? "" : ` of ${screen.connectionsUsable}`;
   return [

@@ -1,5 +1,5 @@
 import { type DatabaseLike, type Queryable, quoteIdentifier, toDatabase } from "@db/core";
-import { toNumber } from "../collector.ts";
+import { toNumber, toText } from "../collector.ts";
 import { UnknownInspectionError, UnsupportedServerError } from "../errors.ts";
 import { monitorDefaults } from "../options.ts";
 import { redactSql, statementMark } from "../redact.ts";
@@ -103,13 +103,13 @@ function toCell(value: unknown, { kind }: InspectColumn): InspectCell {
   if (value === null || value === undefined) return null;
   switch (kind) {
     case "text":
-      return String(value);
+      return toText(value);
     case "code":
-      return redactSql(String(value), 2_000);
+      return redactSql(toText(value), 2_000);
     case "flag":
       return value === true;
     case "time":
-      return value instanceof Date ? value.toISOString() : String(value);
+      return value instanceof Date ? value.toISOString() : toText(value);
     default:
       return toNumber(value);
   }

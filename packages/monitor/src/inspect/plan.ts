@@ -1,4 +1,5 @@
 import { type DatabaseLike, messageOf, type Queryable, toDatabase } from "@db/core";
+import { toText } from "../collector.ts";
 import { monitorDefaults } from "../options.ts";
 import { redactSql, statementMark } from "../redact.ts";
 import { withLimits } from "../session.ts";
@@ -106,7 +107,7 @@ function flatten(node: ExplainNode, depth: number): StatementPlanNode[] {
     const value = node[name];
     return value === undefined
       ? []
-      : [`${name}: ${redactSql(Array.isArray(value) ? value.join(", ") : String(value), 300)}`];
+      : [`${name}: ${redactSql(Array.isArray(value) ? value.join(", ") : toText(value), 300)}`];
   });
   return [
     {
