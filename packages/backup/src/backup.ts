@@ -3,6 +3,7 @@ import { AbortedError, type Finding, formatLsn, messageOf, parseLsn, walSegmentN
 import { ArchiveCollector } from "./archive-collector.ts";
 import { manifestMacKey, readCatalog } from "./catalog.ts";
 import {
+  BackupConnectionError,
   ManifestMismatchError,
   ReplicationProtocolError,
   ReplicationServerError,
@@ -177,6 +178,7 @@ class BackupRun {
     let tablespaces: readonly BackupTablespace[] = [];
     let received = 0;
     let total = 0;
+    let lostStream: unknown;
     const walFailed = new AbortController();
     const events: CollectorEvents = {
       begin: async (position, listed) => {
@@ -189,10 +191,15 @@ class BackupRun {
         // Awaited below; until then its failure must not count as unhandled.
         this.#streaming.then(
           () => walFailed.abort(),
-          () => walFailed.abort(),
+          (error: unknown) => {
+            lostStream = error;
+            walFailed.abort();
+          },
         );
       },
       received: (bytes) => {
+        // Without its WAL the rest of the files is worth nothing.
+        if (lostStream !== undefined) throw explainLostStream(lostStream);
         received += bytes;
         const progress = { phase: "copy", current: received, unit: "bytes" } as const;
         this.#options.onProgress(total > 0 ? { ...progress, total: Math.max(total, received) } : progress);
@@ -205,7 +212,7 @@ class BackupRun {
     const major = Math.floor(this.#facts.version / 10_000);
     const request = { major, label: `db ${this.#label}`.slice(0, 32), checkpoint, maxRateBytes, compression };
     const end = await runBaseBackup(session, request, collector).catch((error: unknown) => {
-      throw explainCompression(error, compression);
+      throw explainPromotion(explainCompression(error, compression), this.#facts);
     });
     // By the server's clock, as the times of transactions are: a target is compared with it.
     const stoppedAt = await readServerTime(session);
@@ -367,6 +374,24 @@ function explainCompression(error: unknown, compression: ServerCompression | und
     cause: error,
     hint: "Compress here (compression.by client), or with gzip.",
   });
+}
+
+/** A standby ends its backup when it is promoted; 55000 is also what a primary without full_page_writes makes it say. */
+function explainPromotion(error: unknown, { inRecovery }: ServerFacts): unknown {
+  if (!inRecovery || !(error instanceof ReplicationServerError) || error.sqlState !== "55000") return error;
+  return new WalGapError(`the standby ended its backup: ${error.message}`, {
+    cause: error,
+    hint: "Take the backup again; if the standby was not promoted, full_page_writes must be on on the primary.",
+  });
+}
+
+/** A server that takes the slot away says so, or only closes the connection. */
+function explainLostStream(error: unknown): unknown {
+  const hint = "Take the backup again; if it repeats, raise max_slot_wal_keep_size and see the server's log.";
+  const what = `the backup's WAL stream was lost: ${messageOf(error)}`;
+  if (error instanceof ReplicationServerError) return new WalGapError(what, { cause: error, hint });
+  if (error instanceof BackupConnectionError) return new BackupConnectionError(what, { cause: error, hint });
+  return error;
 }
 
 function reportOf(manifest: BackupManifest, durationMs: number): BackupReport {

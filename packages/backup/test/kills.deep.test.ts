@@ -7,6 +7,7 @@ import { parseLsn, walSegmentName } from "@db/core";
 import {
   createBackup,
   createWalReceiver,
+  evaluateWal,
   expireBackups,
   listBackups,
   listWal,
@@ -18,6 +19,7 @@ import {
   restoreBackup,
   runRestoreDrill,
   verifyBackup,
+  verifyWal,
 } from "@db/backup";
 import { startCluster, type TestCluster } from "@db/testkit";
 import type { Client } from "pg";
@@ -25,13 +27,16 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { currentLsn, fillWal, Ledger, ledgerRows } from "./ledger.ts";
 import { restoredOwner, scratchDirectory, startRestored } from "./restored-cluster.ts";
 
-// kill -9 at every commit step of every job: 30 + 40 + 25 + 25 kills.
+// kill -9 at every commit step of every job: KILLS (default 52) of each of the four.
+const wanted = Number(process.env["KILLS"] ?? 52);
 const encryptionKey = "9f".repeat(32);
 const segmentBytes = 1024 * 1024;
-const random = seeded(20_261_121);
+const random = seeded(20_261_121 + Number(process.env["SEED"] ?? 0));
 let cluster: TestCluster;
 let scratch: Awaited<ReturnType<typeof scratchDirectory>>;
-let kills = 0;
+const kills: Record<string, number> = {};
+/** How many steps a job has, as far as one that ended told; a job is killed at any of them. */
+const steps: Record<string, number> = { backup: 60, receive: 60, expire: 60, restore: 60 };
 
 beforeAll(async () => {
   cluster = await startCluster({ settings: { track_commit_timestamp: "on" }, initdbArguments: ["--wal-segsize=1"] });
@@ -52,29 +57,40 @@ function seeded(seed: number): (below: number) => number {
   };
 }
 
-/** Runs a job that kills itself at a step. @returns true when it was killed, false when it had ended before */
+/** Runs a job that kills itself at one of its steps. @returns true when it was killed, false when it had ended before */
 async function run(
   job: string,
   location: string,
-  dieAt: number,
   options: { readonly directory?: string; readonly while?: () => Promise<void> } = {},
 ): Promise<boolean> {
   const { directory = join(scratch.path, "spool") } = options;
+  const dieAt = 1 + random(steps[job]!);
   const order = { job, url: cluster.primary.url, location, encryptionKey, dieAt, directory };
   const args = ["--conditions=@db/source", join(import.meta.dirname, "killed-job.ts"), JSON.stringify(order)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const exited = once(child, "exit") as Promise<[number | null, string | null]>;
   let errors = "";
+  let told = "";
   child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
-  child.stdout.resume();
+  child.stdout.on("data", (chunk: Buffer) => (told += chunk.toString()));
   await options.while?.();
   // One that outlives what it was to do is killed from outside.
   const timer = setTimeout(() => child.kill("SIGKILL"), job === "receive" ? 3_000 : 60_000);
   const [code, signal] = await exited;
   clearTimeout(timer);
-  if (signal === "SIGKILL") kills++;
+  if (signal === "SIGKILL") kills[job] = (kills[job] ?? 0) + 1;
   else expect({ code, errors }).toEqual({ code: 0, errors: "" });
+  const took = Number(/done (\d+)/.exec(told)?.[1] ?? 0);
+  if (took > 0) steps[job] = took;
   return signal === "SIGKILL";
+}
+
+/** Runs a job until it was killed often enough; `after` looks at what each run left. */
+async function killOften(job: string, each: () => Promise<void>): Promise<void> {
+  for (let turn = 0; (kills[job] ?? 0) < wanted; turn++) {
+    expect(turn, `${job} was killed only ${kills[job] ?? 0} times`).toBeLessThan(wanted * 4);
+    await each();
+  }
 }
 
 async function restoredRows(repository: Repository, label?: string): Promise<number[]> {
@@ -106,19 +122,19 @@ test("a killed WAL receiver never told the server of WAL that is not stored, and
   const { systemIdentifier } = first.status();
   await first.stop();
   const slotSql = "select restart_lsn::text as lsn from pg_replication_slots where slot_name = 'mortal'";
-  for (let turn = 0; turn < 40; turn++) {
+  await killOften("receive", async () => {
     const write = async (): Promise<void> => {
       await ledger.add(client);
       await fillWal(client, 300_000 + random(900_000));
     };
-    await run("receive", location, 1 + random(60), { while: write });
+    await run("receive", location, { while: write });
     const told = parseLsn((await client.query<{ lsn: string }>(slotSql)).rows[0]!.lsn);
     const { segments, partials } = await listWal(repository, systemIdentifier!);
     const segment = walSegmentName(1, told - 1n, segmentBytes);
     const tail = Number.parseInt(partials.get(segment)?.at(-1)?.slice(-8) ?? "0", 16);
     const have = segments.has(segment) || BigInt(tail) >= told % BigInt(segmentBytes);
     expect({ told, segment, have }).toMatchObject({ have: true });
-  }
+  });
   const last = createWalReceiver({ url, repository, slot: "mortal", spoolDirectory: join(scratch.path, "last") });
   await last.start();
   await last.reached(await currentLsn(client), AbortSignal.timeout(30_000));
@@ -131,49 +147,80 @@ test("a killed WAL receiver never told the server of WAL that is not stored, and
 test("a killed backup never lists as good unless it is", async () => {
   const location = join(scratch.path, "backup");
   const repository = await openRepository(location, { encryptionKey });
-  for (let turn = 0; turn < 30; turn++) await run("backup", location, 1 + random(55));
-  const { backups } = await readCatalog(repository);
-  const report = await verifyBackup({ repository, depth: "deep" });
-  expect(report.backups.filter(({ ok }) => !ok)).toEqual([]);
-  for (const { label } of backups.slice(0, 2))
-    expect((await restoredRows(repository, label)).length).toBeGreaterThan(0);
+  const whole: string[] = [];
+  await killOften("backup", async () => {
+    await run("backup", location);
+    const { backups } = await readCatalog(repository);
+    for (const { label } of backups.filter((backup) => !whole.includes(backup.label))) {
+      // Killed behind its record: then it is good all the same.
+      await expect(verifyBackup({ repository, label, depth: "deep" })).resolves.toMatchObject({ ok: true });
+      whole.push(label);
+    }
+  });
+  for (const label of whole.slice(-2)) expect((await restoredRows(repository, label)).length).toBeGreaterThan(0);
   await createBackup({ url: cluster.primary.url, repository });
 });
 
-test("a killed expiry leaves every listed backup whole, and the next one ends what it began", async () => {
-  const location = join(scratch.path, "backup");
+test("a killed expiry leaves every listed backup and all WAL behind it whole, and the next one ends what it began", async () => {
+  // With the archive of the killed receiver: its WAL goes with the backups.
+  const location = join(scratch.path, "receive");
   const repository = await openRepository(location, { encryptionKey });
-  const rules = { keepFull: 1, minVerified: 0 };
-  for (let turn = 0; turn < 25; turn++) {
-    while ((await listBackups(repository)).length < 2) await createBackup({ url: cluster.primary.url, repository });
-    await run("expire", location, 1 + random(35));
+  const client = await cluster.connect();
+  const { url } = cluster.primary;
+  const receive = async (): Promise<void> => {
+    const receiver = createWalReceiver({ url, repository, slot: "mortal", spoolDirectory: join(scratch.path, "more") });
+    await receiver.start(AbortSignal.timeout(30_000));
+    await fillWal(client, 3_000_000);
+    await receiver.reached(await currentLsn(client), AbortSignal.timeout(30_000));
+    await receiver.stop();
+  };
+  await receive();
+  await killOften("expire", async () => {
+    while ((await listBackups(repository)).length < 2) {
+      await createBackup({ url, repository });
+      await receive();
+    }
+    await run("expire", location);
     // The lease of the one that died ends by itself; here there is no time for that.
     await rm(join(location, "leases"), { recursive: true, force: true });
     expect((await verifyBackup({ repository, depth: "listing" })).findings.filter(isCorrupt)).toEqual([]);
-  }
-  await createBackup({ url: cluster.primary.url, repository });
-  await createBackup({ url: cluster.primary.url, repository });
-  const plan = planExpiration(await readCatalog(repository), { ...rules, incompleteAfterMs: 0 }, Date.now() + 1_000);
+    const [newest] = await listBackups(repository);
+    const { systemIdentifier } = newest!;
+    const hole = evaluateWal(await listWal(repository, systemIdentifier), [newest!], segmentBytes, {}, Date.now());
+    expect(hole.filter(({ id }) => id === "WAL-HOLE" || id === "WAL-GAP")).toEqual([]);
+    await expect(verifyWal({ repository, systemIdentifier })).resolves.toMatchObject({ ok: true });
+  });
+  const rows = await restoredRows(repository);
+  expect(rows).toEqual(await ledgerRows(client));
+  await createBackup({ url, repository });
+  await createBackup({ url, repository });
+  const rules = { keepFull: 1, minVerified: 0, incompleteAfterMs: 0 };
+  const plan = planExpiration(await readCatalog(repository), rules, Date.now() + 1_000);
   await expireBackups({ repository, plan });
   const { backups, unusable } = await readCatalog(repository);
   expect({ backups: backups.length, unusable }).toEqual({ backups: 1, unusable: [] });
   await expect(verifyBackup({ repository, depth: "deep" })).resolves.toMatchObject({ ok: true });
+  await client.end();
 });
 
 test("a killed restore leaves no startable directory, and the next one takes its place", async () => {
   const location = join(scratch.path, "backup");
   const directory = join(scratch.path, "restored");
   const repository = await openRepository(location, { encryptionKey });
-  for (let turn = 0; turn < 25; turn++) {
-    const killed = await run("restore", location, 1 + random(40), { directory });
-    if (killed) expect(existsSync(join(directory, "global/pg_control"))).toBe(false);
-    else await rm(directory, { recursive: true });
-  }
+  await killOften("restore", async () => {
+    const killed = await run("restore", location, { directory });
+    const startable = existsSync(join(directory, "global/pg_control"));
+    if (killed) expect(startable).toBe(false);
+    else {
+      expect(startable).toBe(true);
+      await rm(directory, { recursive: true });
+    }
+  });
   const plan = await planRestore({ repository, directory });
   await restoreBackup({ repository, plan, durable: false });
   expect(existsSync(join(directory, "global/pg_control"))).toBe(true);
   expect(existsSync(join(directory, "restore.unfinished"))).toBe(false);
-  expect(kills).toBeGreaterThanOrEqual(100);
+  expect(kills).toEqual({ receive: wanted, backup: wanted, expire: wanted, restore: wanted });
 });
 
 function isCorrupt({ id }: { readonly id: string }): boolean {

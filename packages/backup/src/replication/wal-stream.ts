@@ -100,7 +100,10 @@ export class WalStream {
     let failure: ReplicationServerError | undefined;
     let next: NextTimeline | undefined;
     for (;;) {
-      const { type, body } = await this.#session.next();
+      const { type, body } = await this.#session.next().catch((error: unknown) => {
+        // A FATAL error is followed by the end of the connection: what the server said tells more.
+        throw failure ?? error;
+      });
       if (type === "d") await this.#message(body);
       else if (type === "W") this.#report(true);
       else if (type === "c") this.#session.sendCopyDone();
