@@ -199,6 +199,9 @@ describe("on one server", () => {
       message: expect.stringContaining("WAL stream was lost"),
       hint: expect.stringContaining("max_slot_wal_keep_size"),
     });
+    // The server notices that nobody listens when it sends the next time.
+    const others = "select 1 from pg_stat_activity where application_name = 'db-backup'";
+    await expect.poll(async () => (await client.query(others)).rowCount, { timeout: 20_000 }).toBe(0);
     await client.query("alter system reset max_slot_wal_keep_size");
     await client.query("select pg_reload_conf()");
     await client.end();
