@@ -56,7 +56,7 @@ export interface PoolConfig {
   readonly keepAliveMs: number | false;
   readonly retry: RetryConfig | false;
   readonly circuitBreaker: CircuitBreakerConfig | false;
-  readonly healthCheckIntervalMs: number;
+  readonly healthCheckIntervalMs: number | false;
   readonly leakThresholdMs: number | false;
   readonly maxReplicaLagMs: number;
   readonly maxReplicaLagBytes: number;

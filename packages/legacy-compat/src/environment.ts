@@ -1,6 +1,13 @@
 import { readFileSync, statSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
-import { type Config, type LoadedConfig, parseConfig, type Profile, type ReadFile } from "@db/config";
+import {
+  type Config,
+  type ConfigSources,
+  type LoadedConfig,
+  parseConfig,
+  type Profile,
+  type ReadFile,
+} from "@db/config";
 
 /** Settings by dotted key, as `pool.max`; they beat the environment. */
 export type Flags = Readonly<Record<string, unknown>>;
@@ -11,6 +18,14 @@ export interface EnvironmentOptions {
   /** Default: the environment of this process. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly requireConnection?: boolean;
+  /** What counts where the environment says nothing, in place of the profile's own figures. */
+  readonly defaults?: PlatformDefaults;
+}
+
+/** The figures of one platform where they differ from the toolkit's, by profile. */
+export interface PlatformDefaults {
+  readonly platform: string;
+  settings(profile: Profile): object;
 }
 
 /**
@@ -19,8 +34,8 @@ export interface EnvironmentOptions {
  * @throws {ConfigError} with every problem there is
  */
 export function readEnvironment(options: EnvironmentOptions = {}): LoadedConfig {
-  const { flags = {}, profile, environment = process.env, requireConnection = true } = options;
-  return parseConfig({
+  const { flags = {}, profile, environment = process.env, requireConnection = true, defaults } = options;
+  const sources: ConfigSources = {
     environment,
     flags,
     requireConnection,
@@ -29,7 +44,12 @@ export function readEnvironment(options: EnvironmentOptions = {}): LoadedConfig 
     readFile: readTextFile,
     ...(profile === undefined ? {} : { profile }),
     ...userNameOf(),
-  });
+  };
+  const loaded = parseConfig(sources);
+  if (defaults === undefined) return loaded;
+  // The lowest place that a file has: below every variable, above what the profile sets.
+  const path = `the defaults of ${defaults.platform}`;
+  return parseConfig({ ...sources, userFile: { path, value: defaults.settings(loaded.config.profile) } });
 }
 
 /** What a profile sets by itself, whatever the environment says. */

@@ -1,9 +1,10 @@
 import type { Config } from "@db/config";
 import { type Logger, noLogger } from "@db/core";
 import { type Application, createOrchestrator, type Orchestrator, type ServiceName } from "@db/orchestrator";
-import { type Flags, readEnvironment } from "./environment.ts";
+import { type Flags, type PlatformDefaults, readEnvironment } from "./environment.ts";
 import { LegacyAlreadyExistsError, LegacyShutDownError } from "./errors.ts";
 import { warn } from "./use.ts";
+import { tellUnserved } from "./unserved.ts";
 
 /** What the old names cannot be told, since they take no such argument. */
 export interface LegacySetup {
@@ -74,19 +75,23 @@ class LazyHost implements Host {
 
   #create(): Orchestrator {
     const { application, logger = noLogger, auditFile } = setup;
-    return createOrchestrator(this.#read(), { application, logger, auditFile, env: process.env });
+    const config = this.#read();
+    tellUnserved(config);
+    return createOrchestrator(config, { application, logger, auditFile, env: process.env });
   }
 
   #read(): Config {
     const { logger = noLogger } = setup;
     if (setup.config && (this === processHost || Object.keys(this.#flags()).length === 0)) return setup.config;
-    const { config, warnings } = readEnvironment({ flags: this.#flags() });
+    const defaults = processDefaults === undefined ? {} : { defaults: processDefaults };
+    const { config, warnings } = readEnvironment({ flags: this.#flags(), ...defaults });
     for (const { id, severity, title } of warnings) if (severity !== "info") logger.warn({ id }, title);
     return config;
   }
 }
 
 let processFlags: Flags = {};
+let processDefaults: PlatformDefaults | undefined;
 
 /** The one that all singletons of this package share. */
 export const processHost: Host = new LazyHost(() => processFlags);
@@ -122,6 +127,14 @@ export function configureProcess(flags: Flags, name: string): boolean {
   }
   processFlags = flags;
   return true;
+}
+
+/**
+ * Lets a platform's own figures count where neither the environment nor an option says anything. Each of its entrances
+ * calls it; once the services run, what is in force stays.
+ */
+export function adoptDefaults(defaults: PlatformDefaults): void {
+  if (!processHost.isOpen) processDefaults = defaults;
 }
 
 /** Starts services; when one does not start, the whole host is closed, and the next use begins anew. */

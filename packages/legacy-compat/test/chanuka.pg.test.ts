@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startCluster, type TestCluster } from "@db/testkit";
+import { sql } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
   AdvancedPoolConfig,
@@ -21,6 +22,7 @@ import {
   getDatabaseOrchestrator,
   getServices,
   UnifiedConnectionManager,
+  writeDb,
 } from "@db/legacy-compat/chanuka";
 import { environmentOf, useEnvironment } from "./old-environment.ts";
 
@@ -171,6 +173,54 @@ describe("DatabaseService", () => {
     });
   });
 
+  test("looks into the errors of query builders, which put their own around the driver's", async () => {
+    await getDatabaseOrchestrator().initialize();
+    initialize();
+    let runs = 0;
+    // Drizzle throws a DrizzleQueryError whose cause is the driver's.
+    const deadlocked = await databaseService.executeQuery(async () => {
+      runs += 1;
+      if (runs === 1)
+        return await writeDb.execute(sql`do $$ begin raise exception 'x' using errcode = '40P01'; end $$`);
+      return runs;
+    }, "drizzle");
+    expect(deadlocked).toMatchObject({ success: true, data: 2, retries: 1 });
+    const lost = (): Promise<never> =>
+      Promise.reject(
+        new Error("Failed query: select 1", { cause: Object.assign(new Error("x"), { code: "ECONNRESET" }) }),
+      );
+    for (let i = 0; i < 5; i += 1) await databaseService.executeQuery(lost);
+    expect(databaseService.getMetrics().circuitBreakerState).toBe("OPEN");
+  });
+
+  test("turns whatever is thrown into an error, also what is none and what is thrown at once", async () => {
+    await getDatabaseOrchestrator().initialize();
+    initialize();
+    for (const [thrown, message] of [
+      ["a text", "a text"],
+      [undefined, "undefined"],
+      [null, "null"],
+    ] as const) {
+      const result = await databaseService.executeQuery(() => {
+        throw thrown;
+      });
+      expect(result).toMatchObject({ success: false, retries: 0, error: { message } });
+      expect(result.error).toBeInstanceOf(Error);
+    }
+  });
+
+  test("counts what is slow, and the time of it all", async () => {
+    await getDatabaseOrchestrator().initialize();
+    initialize();
+    const pool = getDatabaseOrchestrator().getConnectionManager().getPool();
+    const before = databaseService.getMetrics();
+    const slow = await databaseService.executeQuery(() => pool.query("select pg_sleep(1.05)"), "slow");
+    expect(slow.executionTime).toBeGreaterThan(1_000);
+    const after = databaseService.getMetrics();
+    expect(after.slowQueries - before.slowQueries).toBe(1);
+    expect(after).toMatchObject({ slowQueryThreshold: 1_000, retries: before.retries });
+  });
+
   test("opens its circuit on failures of the server, never on bad statements", async () => {
     await getDatabaseOrchestrator().initialize();
     initialize();
@@ -240,6 +290,11 @@ describe("DatabaseService", () => {
     const closing = databaseService.shutdown();
     const late = await databaseService.executeQuery(() => pool.query("select 1"), "late");
     expect(late).toMatchObject({ success: false, error: { code: "LEGACY_SHUT_DOWN" } });
+    await expect(databaseService.withTransaction(async () => 1)).rejects.toMatchObject({ code: "LEGACY_SHUT_DOWN" });
+    expect(await databaseService.healthCheck()).toMatchObject({ healthy: false, error: { code: "LEGACY_SHUT_DOWN" } });
+    const warned = once(process, "warning") as Promise<[Error & { code: string }]>;
+    initialize();
+    expect((await warned)[0].message).toContain("is shutting down");
     expect(databaseService.shutdown()).toBe(closing);
     expect((await running).success).toBe(true);
     await closing;

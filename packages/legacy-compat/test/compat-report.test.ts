@@ -90,6 +90,25 @@ describe("deprecation warnings", () => {
   });
 });
 
+describe("what the old variables ask for and nothing does", () => {
+  test("is told once, whatever silences deprecations", () => {
+    const { stdout, stderr } = runNode(
+      ["--no-deprecation"],
+      `Object.assign(process.env, { BACKUP_REMOTE_STORAGE: "true", BACKUP_STORAGE_BUCKET: "bucket", BACKUP_PATH: "/backups",
+         NOTIFICATION_ENABLED: "true", NOTIFICATION_EMAIL: "a@example.com" });
+       const { getConnectionManager, createDatabaseOrchestrator } = await import("@db/legacy-compat/chanuka");
+       for (let i = 0; i < 2; i += 1) getConnectionManager().getPool();
+       (await createDatabaseOrchestrator({ autoInitialize: false })).getConnectionManager().getPool();
+       console.log("done");`,
+    );
+    expect(stdout.trim(), stderr).toBe("done");
+    expect(stderr.match(/DB_LEGACY_REMOTE_STORAGE.*/g)).toEqual([
+      "DB_LEGACY_REMOTE_STORAGE] Warning: no copy of a backup goes to s3 bucket bucket: backups are stored in /backups alone",
+    ]);
+    expect(stderr.match(/DB_LEGACY_NOTIFICATION/g)).toHaveLength(1);
+  });
+});
+
 describe("two copies in one process", () => {
   test("are told once, and counted together", () => {
     // The sources and what is built of them are two copies.

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawnSync } from "node:child_process";
+import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -70,17 +70,55 @@ async function caughtUp(cluster: TestCluster<1>): Promise<void> {
   await client.end();
 }
 
-describe("a consumer that knows only the old names", () => {
-  test("type-checks against the shim, by its own compiler options", () => {
-    const compiler = join(consumers, "../../../../node_modules/typescript/package.json");
-    const { status, stdout } = spawnSync(
-      process.execPath,
-      [join(compiler, "../bin/tsc"), "-p", join(consumers, "tsconfig.json")],
-      { encoding: "utf8", timeout: 120_000 },
-    );
-    expect(stdout).toBe("");
-    expect(status).toBe(0);
+function typeChecks(project: string): void {
+  const compiler = join(consumers, "../../../../node_modules/typescript/bin/tsc");
+  const { status, stdout } = spawnSync(process.execPath, [compiler, "-p", join(consumers, project)], {
+    encoding: "utf8",
+    timeout: 120_000,
   });
+  expect(stdout).toBe("");
+  expect(status).toBe(0);
+}
+
+describe("the code of the platforms' own guides", () => {
+  test("type-checks as it stands there", () => typeChecks("tsconfig.guide.json"));
+
+  test("runs as it stands there, on a cluster with a replica", async () => {
+    await using cluster = await startCluster({ replicas: 1 });
+    const client = await cluster.connect();
+    await client.query("create table bills (id serial primary key, title text not null, status text not null)");
+    await client.query(
+      "create table bill_engagement (bill_id int not null references bills (id), user_id int not null)",
+    );
+    await client.query("insert into bills (title, status) values ('Water', 'active')");
+    await client.end();
+    await caughtUp(cluster);
+    const runner = join(consumers, "../../../../node_modules/vitest/vitest.mjs");
+    const child = spawn(process.execPath, [runner, "run", "--config", join(consumers, "guides.config.ts")], {
+      env: {
+        PATH: process.env["PATH"],
+        HOME: folder,
+        NO_COLOR: "1",
+        NODE_ENV: "development",
+        DATABASE_URL: cluster.primary.url,
+        READ_REPLICA_URLS: cluster.replicas[0].url,
+        BACKUP_PATH: join(folder, "guides"),
+        BACKUP_ENCRYPTION_KEY: "correct horse battery staple",
+        DB_MONITORING_INTERVAL: "5000",
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (said += String(data)));
+    const [code] = (await once(child, "exit")) as [number | null];
+    expect(code, said).toBe(0);
+    expect(said).toMatch(/Test Files +5 passed/);
+    expect(said).toContain("Circuit breaker: CLOSED");
+  }, 180_000);
+});
+
+describe("a consumer that knows only the old names", () => {
+  test("type-checks against the shim, by its own compiler options", () => typeChecks("tsconfig.json"));
 
   test("Chanuka: repositories, transactions, services and scripts work, and go on through a failover", async () => {
     const { before, after, end } = await throughFailover("chanuka/server/main.ts");

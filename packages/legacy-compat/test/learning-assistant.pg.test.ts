@@ -7,7 +7,7 @@ import {
   databaseHealthMonitor,
   initializeDatabaseSystem,
 } from "@db/legacy-compat/learning-assistant";
-import { closeConnectionManager } from "@db/legacy-compat/chanuka/core";
+import { closeConnectionManager, getConnectionManager, getDatabaseConfig } from "@db/legacy-compat/chanuka/core";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { environmentOf, useEnvironment } from "./old-environment.ts";
@@ -42,6 +42,22 @@ describe("initializeDatabaseSystem", () => {
     expect(health.connections.maxConnections).toBeGreaterThan(0);
     expect(health.uptime).toBeGreaterThan(0);
     expect((await initializeDatabaseSystem()).status).not.toBe("unhealthy");
+  });
+
+  test("has the limits of its own guide, by environment, under what the variables say", async () => {
+    const url = `${cluster.primary.url}?sslmode=disable`;
+    for (const [more, max] of [
+      [{}, 20],
+      [{ NODE_ENV: "production", DATABASE_URL: url, READ_REPLICA_URLS: "", DB_ALLOW_INSECURE_TLS: "true" }, 50],
+      [{ DB_CONNECTION_LIMIT: "3" }, 3],
+    ] as const) {
+      prepare(more);
+      await initializeDatabaseSystem();
+      const config = getDatabaseConfig().getConnectionConfig();
+      expect(config).toMatchObject({ max, connectionTimeoutMillis: 30_000, queryTimeout: 30_000 });
+      expect(getConnectionManager().getPool().stats().max).toBe(max);
+      await closeConnectionManager();
+    }
   });
 
   test("says why when the database cannot be reached", async () => {

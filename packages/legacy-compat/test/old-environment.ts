@@ -8,6 +8,7 @@ const names = [
   "BACKUP_PATH",
   "BACKUP_ENCRYPTION_KEY",
   "BACKUP_COMPRESSION",
+  "DB_ALLOW_INSECURE_TLS",
   "NODE_ENV",
   "DB_PROFILE",
 ] as const;

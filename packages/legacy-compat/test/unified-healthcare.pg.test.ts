@@ -1,4 +1,5 @@
 import { getDatabaseManager, initializeDatabaseManager } from "@db/legacy-compat/unified-healthcare";
+import { getDatabaseConfig } from "@db/legacy-compat/chanuka/core";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { environmentOf, useEnvironment } from "./old-environment.ts";
@@ -17,6 +18,22 @@ afterAll(async () => {
 describe("database manager", () => {
   test("is not there before it is initialised", () => {
     expect(() => getDatabaseManager()).toThrow(expect.objectContaining({ code: "LEGACY_NOT_INITIALIZED" }));
+  });
+
+  test("has the limits of its own guide where nothing says otherwise, in production too", async () => {
+    const { DATABASE_URL, READ_REPLICA_URLS } = environmentOf(cluster);
+    useEnvironment({
+      DATABASE_URL: `${DATABASE_URL}?sslmode=disable`,
+      READ_REPLICA_URLS,
+      NODE_ENV: "production",
+      DB_ALLOW_INSECURE_TLS: "true",
+    });
+    const manager = initializeDatabaseManager();
+    await manager.connect();
+    expect(manager.getMetrics().connectionLimit).toBe(10);
+    await manager.disconnect();
+    expect(getDatabaseConfig().getConnectionConfig()).toMatchObject({ min: 5, max: 10 });
+    useEnvironment({ DATABASE_URL, DB_READ_REPLICA_URL: READ_REPLICA_URLS, DB_CONNECTION_LIMIT: "7" });
   });
 
   test("connects with the options it was given, reports and disconnects", async () => {

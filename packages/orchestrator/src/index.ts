@@ -49,6 +49,7 @@ export type {
 } from "./script/definition.ts";
 export { scriptExitCode } from "./script/exit-code.ts";
 export { defineScript, type Script } from "./script/script.ts";
+export { withProcessSignals } from "./script/signals.ts";
 export { standingFindings } from "./standing.ts";
 export { RulesFileError, type ValidationCall, type ValidationService } from "./validation-service.ts";
 export type { WalArchiveState, WalReceiveCall, WalService } from "./wal-service.ts";

@@ -289,7 +289,9 @@ class Wiring implements Orchestrator {
     return [
       node("pool", [], () => this.pool),
       node("monitoring", ["pool"], () => this.monitor),
-      node("health", ["pool"], () => createHealthWatch(() => this.health(), this.config.pool.healthCheckIntervalMs)),
+      node("health", ["pool"], () =>
+        createHealthWatch(this.pool, () => this.health(), this.config.pool.healthCheckIntervalMs),
+      ),
       node("jobs", ["pool"], () => this.jobs),
     ];
   }

@@ -98,10 +98,10 @@ export const poolSettings: readonly Setting[] = [
   },
   {
     key: "pool.healthCheckIntervalMs",
-    kind: duration({ minMs: 10 }),
+    kind: duration({ minMs: 10, allow: "off" }),
     variables: [{ name: "DB_HEALTH_CHECK_INTERVAL", unit: "ms" }],
     default: 30_000,
-    doc: "Time between two looks at each server.",
+    doc: "Time between two looks at the health of everything; off, nobody looks unless asked.",
     example: "30s",
   },
   {

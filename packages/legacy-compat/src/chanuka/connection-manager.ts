@@ -1,11 +1,12 @@
 import { systemClock } from "@db/core";
-import { classifyError, type Pool, type ReadYourWrites, type Transaction } from "@db/pool";
+import { type Pool, type ReadYourWrites, type Transaction } from "@db/pool";
 import type pg from "pg";
 import { LegacyAlreadyExistsError } from "../errors.ts";
 import { configureProcess, createHost, type Host, processHost, startHost } from "../host.ts";
 import { recordUse } from "../use.ts";
 import { type ConnectionManagerConfig, flagsOf } from "./connection-options.ts";
 import { looksLikeRead, needsPrimary } from "./read-routing.ts";
+import { mayRetry } from "./service-pool.ts";
 
 /** How a transaction is repeated. */
 export interface ManagerTransactionOptions {
@@ -153,7 +154,7 @@ export class UnifiedConnectionManager {
         return await source.withTransaction(callback, { retries: 0, ...bound });
       } catch (error) {
         onError?.(error instanceof Error ? error : new Error(String(error)), attempt + 1);
-        if (attempt >= maxRetries || classifyError(error).retry !== "always") throw error;
+        if (attempt >= maxRetries || !mayRetry(error, false)) throw error;
         await systemClock.sleep(retryDelay(attempt));
       }
     }

@@ -91,13 +91,21 @@ export class DatabaseService {
     return (DatabaseService.#instance ??= new DatabaseService());
   }
 
-  /** Takes the pool to work on. A second call while there is one is skipped, with a warning for another pool. */
+  /**
+   * Takes the pool to work on. A second call while there is one is skipped: with a warning for another pool, and for any
+   * while the service shuts down.
+   */
   initialize(pool: ServicePool): void {
     recordUse("databaseService");
-    if (this.#pool && this.#pool !== pool) {
-      warn("DatabaseService works on another pool already; this one is not used", "DB_LEGACY_CONFIGURATIONS");
+    if (this.#pool) {
+      const reason = this.#shutdown
+        ? "is shutting down"
+        : this.#pool === pool
+          ? undefined
+          : "works on another pool already";
+      if (reason) warn(`DatabaseService ${reason}; this pool is not used`, "DB_LEGACY_CONFIGURATIONS");
+      return;
     }
-    if (this.#pool) return;
     this.#pool = pool;
     this.#shutdown = undefined;
     this.#circuit = new Circuit(this.#clock);

@@ -21,11 +21,14 @@ describe("looksLikeRead", () => {
     "begin; select 1",
     "select pg_advisory_lock(1)",
     "select pg_try_advisory_xact_lock(1)",
+    "select pg_terminate_backend(pid) from pg_stat_activity",
+    "select pg_cancel_backend(1)",
+    "select pg_reload_conf()",
+    "select pg_stat_reset_shared('wal')",
   ])("takes for work of the primary: %s", (text) => expect(looksLikeRead(text)).toBe(false));
 
   test("answers at once for a text made of spaces and half comments", () => {
-    const startedAt = performance.now();
-    looksLikeRead(`${" ".repeat(100_000)}/*${"/* ".repeat(50_000)}`);
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    // A pattern that tried every split would not end within the test's own bound.
+    expect(looksLikeRead(`${" ".repeat(100_000)}/*${"/* ".repeat(50_000)}`)).toBe(false);
   });
 });

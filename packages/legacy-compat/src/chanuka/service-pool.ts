@@ -1,4 +1,4 @@
-import { isDbError } from "@db/core";
+import { isConnectionError, isDbError, sqlStateOf } from "@db/core";
 import { classifyError, TransactionOutcomeUnknownError, TransactionRolledBackError } from "@db/pool";
 import type pg from "pg";
 
@@ -19,17 +19,31 @@ const serverCodes: ReadonlySet<string> = new Set([
   "POOL_SERVER_UNRESPONSIVE",
 ]);
 
+const deepest = 8;
+
 /** True when an error speaks of the server or the way to it, and not of the statement. */
-export function isServerFailure(error: unknown): boolean {
+export function isServerFailure(thrown: unknown): boolean {
+  const error = driverErrorOf(thrown);
   return isDbError(error) ? serverCodes.has(error.code) : classifyError(error).kind === "connection";
 }
 
 /** True when the same call may run again: nothing was committed, or twice does no harm. */
-export function mayRetry(error: unknown, idempotent: boolean): boolean {
+export function mayRetry(thrown: unknown, idempotent: boolean): boolean {
+  const error = driverErrorOf(thrown);
   if (isDbError(error) && !serverCodes.has(error.code)) return error.retryable;
   if (isDbError(error) && error.retryable) return true;
   const { retry } = classifyError(error);
   return retry === "always" || (idempotent && retry === "idempotent");
+}
+
+/** The driver's own error: Drizzle and others put theirs around it. */
+function driverErrorOf(thrown: unknown): unknown {
+  let error = thrown;
+  for (let depth = 0; depth < deepest && error instanceof Error; depth += 1) {
+    if (isDbError(error) || sqlStateOf(error) !== undefined || isConnectionError(error)) return error;
+    error = error.cause;
+  }
+  return thrown;
 }
 
 /** Runs `use` on one client between BEGIN and COMMIT. */

@@ -1,7 +1,8 @@
 import { type BackupMetadata, backupMetadata } from "../backup-metadata.ts";
 import { LegacyOptionError } from "../errors.ts";
-import { createHost, processHost } from "../host.ts";
+import { adoptDefaults, createHost, processHost } from "../host.ts";
 import { recordUse } from "../use.ts";
+import { learningDefaults } from "./defaults.ts";
 
 export interface FullBackupOptions {
   /** Default: what `BACKUP_COMPRESSION` says. */
@@ -16,6 +17,7 @@ export interface FullBackupOptions {
  */
 export async function createFullBackup(options: FullBackupOptions = {}): Promise<BackupMetadata> {
   recordUse("createFullBackup");
+  adoptDefaults(learningDefaults);
   const { backup } = processHost.config;
   if (options.encryption === true && backup.encryptionKey === undefined) {
     throw new LegacyOptionError("an encrypted backup was asked for, and there is no key", {

@@ -1,5 +1,6 @@
-import { backgroundServices, processHost, startHost } from "../host.ts";
+import { adoptDefaults, backgroundServices, processHost, startHost } from "../host.ts";
 import { recordUse } from "../use.ts";
+import { learningDefaults } from "./defaults.ts";
 import { checkHealth, type DatabaseHealthMetrics } from "./health-monitor.ts";
 
 /**
@@ -10,6 +11,7 @@ import { checkHealth, type DatabaseHealthMetrics } from "./health-monitor.ts";
  */
 export async function initializeDatabaseSystem(): Promise<DatabaseHealthMetrics> {
   recordUse("initializeDatabaseSystem");
+  adoptDefaults(learningDefaults);
   await startHost(processHost, ["pool"]);
   await startHost(processHost, backgroundServices(processHost.orchestrator));
   return await checkHealth();

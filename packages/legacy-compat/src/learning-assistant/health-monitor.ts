@@ -1,9 +1,10 @@
 import { messageOf } from "@db/core";
 import { connections, type Monitor, replication, type Snapshot, valueOf } from "@db/orchestrator";
 import type { PoolStats } from "@db/pool";
-import { processHost } from "../host.ts";
+import { adoptDefaults, processHost } from "../host.ts";
 import type { HealthWord } from "../health-word.ts";
 import { recordUse } from "../use.ts";
+import { learningDefaults } from "./defaults.ts";
 
 export interface DatabaseAlert {
   readonly level: "info" | "warning" | "error" | "critical";
@@ -83,6 +84,7 @@ function createHealthMonitor(): DatabaseHealthMonitor {
   return {
     async performHealthCheck(thresholds = {}) {
       recordUse("databaseHealthMonitor");
+      adoptDefaults(learningDefaults);
       const metrics = await checkHealth(thresholds);
       history.push(metrics);
       if (history.length > historyLimit) history.shift();
@@ -90,6 +92,7 @@ function createHealthMonitor(): DatabaseHealthMonitor {
     },
     async quickHealthCheck() {
       recordUse("databaseHealthMonitor");
+      adoptDefaults(learningDefaults);
       const startedAt = performance.now();
       let isUp = true;
       try {

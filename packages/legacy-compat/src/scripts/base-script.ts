@@ -1,4 +1,4 @@
-import { defineScript, type ScriptFlag, type ScriptHost } from "@db/orchestrator";
+import { defineScript, type ScriptFlag, type ScriptHost, withProcessSignals } from "@db/orchestrator";
 import { DatabaseConfigManager } from "../chanuka/config-manager.ts";
 import { UnifiedConnectionManager } from "../chanuka/connection-manager.ts";
 import { DatabaseOrchestrator } from "../chanuka/database-orchestrator.ts";
@@ -24,8 +24,10 @@ export interface ScriptContext {
   readonly config: DatabaseConfigManager;
   readonly logger: ScriptLogger;
   readonly options: ScriptOptions;
-  /** Fires when the time is up, and on Ctrl-C. */
+  /** Fires when the time is up, and on Ctrl-C and SIGTERM. New beside the old four. */
   readonly signal: AbortSignal;
+  /** A line of the answer on stdout; nothing with `--json`. New. */
+  readonly print: (line: string) => void;
 }
 
 /** How a script ended. */
@@ -65,11 +67,18 @@ export abstract class BaseDatabaseScript {
    * @param argv the words after the script's name; default those of this process
    */
   async run(argv: readonly string[] = process.argv.slice(2), host: ScriptHost = process): Promise<ScriptResult> {
+    if (host !== process) return await this.#runIn(host, argv);
+    const { env, stdout, stderr } = process;
+    const cwd = (): string => process.cwd();
+    return await withProcessSignals(process, (signal) => this.#runIn({ env, stdout, stderr, cwd, signal }, argv));
+  }
+
+  async #runIn(host: ScriptHost, argv: readonly string[]): Promise<ScriptResult> {
     const script = defineScript({
       name: this.name,
       description: this.description,
       flags: this.flags(),
-      run: async ({ options, logger, progress, signal, defer }) => {
+      run: async ({ options, logger, progress, signal, print, defer }) => {
         const { dryRun, verbose, json, timeoutMs, flags } = options;
         const services = createHost();
         defer(() => services.close());
@@ -84,6 +93,7 @@ export abstract class BaseDatabaseScript {
           logger: createScriptLogger(logger, progress),
           options: { ...flags, dryRun, verbose, json, timeout: timeoutMs },
           signal,
+          print,
         });
       },
     });

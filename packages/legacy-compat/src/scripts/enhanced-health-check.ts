@@ -35,7 +35,7 @@ export class EnhancedHealthCheckScript extends BaseDatabaseScript {
   }
 
   async execute(context: ScriptContext): Promise<ScriptResult> {
-    const { options, logger, signal } = context;
+    const { options, logger, signal, print } = context;
     if (options.dryRun) {
       const checks = ["orchestrator", "connections", "performance", "monitoring"];
       return { success: true, message: `would check ${checks.join(", ")}`, data: { checks } };
@@ -44,6 +44,7 @@ export class EnhancedHealthCheckScript extends BaseDatabaseScript {
     const pauseMs = parseDurationMs(interval);
     for (;;) {
       const report = await look(context);
+      for (const line of linesOf(report)) print(line);
       if (!continuous) {
         const success = report.status !== "unhealthy";
         return { success, message: `the database is ${report.status}`, data: report, warnings: report.issues };
@@ -75,6 +76,23 @@ async function look({ orchestrator, config, options }: ScriptContext): Promise<H
     issues: health.issues,
     recommendations: recommend(health.issues, enabled),
   };
+}
+
+/** The report for people. */
+function linesOf({ timestamp, status, ...of }: HealthCheckReport): readonly string[] {
+  const { connections, performance, monitoring, benchmark } = of;
+  const ms = (value: number): string => `${value.toFixed(1)} ms`;
+  const watched = monitoring.running ? "running" : monitoring.enabled ? "on, not running" : "off";
+  const speed =
+    benchmark && `benchmark     acquire ${ms(benchmark.acquire)}, simple query ${ms(benchmark.simpleQuery)}`;
+  return [
+    `${timestamp}  ${status}`,
+    `connections   primary ${connections.primary ? "up" : "down"}, replicas ${connections.replicas ? "up" : "none up"}, ${connections.total} open`,
+    `performance   ${ms(performance.averageQueryTime)} a query, ${performance.slowQueries} slow, ${(performance.errorRate * 100).toFixed(1)} % failed`,
+    `monitoring    ${watched}`,
+    ...(speed === undefined ? [] : [speed]),
+    ...of.recommendations.map((advice) => `to do         ${advice}`),
+  ];
 }
 
 function recommend(issues: readonly string[], monitored: boolean): readonly string[] {

@@ -1,10 +1,16 @@
 import { messageOf } from "@db/core";
 import type { Pool } from "@db/pool";
-import type { Flags } from "../environment.ts";
+import type { Flags, PlatformDefaults } from "../environment.ts";
 import { LegacyNotInitializedError } from "../errors.ts";
 import { type HealthWord, healthWord } from "../health-word.ts";
-import { configureProcess, type Host, processHost, startHost } from "../host.ts";
+import { adoptDefaults, configureProcess, type Host, processHost, startHost } from "../host.ts";
 import { recordUse } from "../use.ts";
+
+/** What its `.env.example` set: one limit in every environment, and a longer first wait. */
+const healthcareDefaults: PlatformDefaults = Object.freeze({
+  platform: "Unified Healthcare",
+  settings: () => ({ pool: { max: 10, retry: { initialDelayMs: 1_000 } } }),
+});
 
 /** Units as they were: mind that they differ. What is not given comes from the environment. */
 export interface DatabaseManagerOptions {
@@ -133,6 +139,7 @@ let singleton: DatabaseManager | undefined;
  */
 export function initializeDatabaseManager(options: DatabaseManagerOptions = {}): DatabaseManager {
   recordUse("initializeDatabaseManager");
+  adoptDefaults(healthcareDefaults);
   configureProcess(flagsOf(options), "initializeDatabaseManager");
   return (singleton ??= new DatabaseManager(processHost));
 }

@@ -47,6 +47,8 @@ export interface ScriptContext {
   readonly signal: AbortSignal;
   /** Says how far it is. `total` may be 0 while it is not known. */
   readonly progress: (done: number, total: number, message?: string) => void;
+  /** A line of the answer on stdout, for people: nothing with `--json`, where stdout is one object. */
+  readonly print: (line: string) => void;
   /** Runs `cleanup` when the script ends, last registered first. */
   readonly defer: (cleanup: () => Promise<unknown>) => void;
 }

@@ -13,6 +13,7 @@ import type {
 } from "./definition.ts";
 import { scriptExitCode, scriptExitCodeOf } from "./exit-code.ts";
 import { createLineLogger } from "./log.ts";
+import { withProcessSignals } from "./signals.ts";
 
 /** A script that can be run. */
 export interface Script {
@@ -40,23 +41,13 @@ export function defineScript(definition: ScriptDefinition): Script {
     help: () => scriptHelp(definition),
     run: (argv, host) => runScript(definition, argv, host),
     async main(process) {
-      const stop = new AbortController();
-      const onSignal = (signal: NodeJS.Signals): void => stop.abort(new ScriptInterruptedError(signal));
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, onSignal);
-      try {
-        const { env, stdout, stderr } = process;
-        const result = await script.run(process.argv.slice(2), {
-          env,
-          stdout,
-          stderr,
-          cwd: () => process.cwd(),
-          signal: stop.signal,
-        });
-        process.exitCode = result.exitCode;
-        return result;
-      } finally {
-        for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, onSignal);
-      }
+      const { env, stdout, stderr } = process;
+      const cwd = (): string => process.cwd();
+      const result = await withProcessSignals(process, (signal) =>
+        script.run(process.argv.slice(2), { env, stdout, stderr, cwd, signal }),
+      );
+      process.exitCode = result.exitCode;
+      return result;
     },
   };
   return script;
@@ -162,6 +153,11 @@ function contextOf(
       const of = total > 0 ? `${done} of ${total}` : String(done);
       if (!options.json && host.stderr.isTTY) host.stderr.write(`\r\u001B[K  ${of} ${message}`);
       logger.info({ done, total }, message === "" ? "progress" : message);
+    },
+    print: (line) => {
+      if (options.json) return;
+      if (host.stderr.isTTY) host.stderr.write("\r\u001B[K");
+      host.stdout.write(`${redactUrls(line)}\n`);
     },
     defer: (cleanup) => void cleanups.push(cleanup),
   };

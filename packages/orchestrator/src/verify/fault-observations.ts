@@ -1,4 +1,4 @@
-import { isDbError, messageOf, redactUrls, systemClock } from "@db/core";
+import { type HealthStatus, isDbError, messageOf, redactUrls, systemClock } from "@db/core";
 import { createPool, type Pool, type PoolOptions } from "@db/pool";
 import { poolOptionsOf } from "../pool-options.ts";
 import { createOrchestrator } from "../orchestrator.ts";
@@ -89,33 +89,37 @@ export async function observeRetry(subject: Subject): Promise<Observed> {
   });
 }
 
-/** Cuts the way to the primary and watches the health report it, and report the recovery. */
+/** Cuts the way to the primary and waits to be told, without asking: that it fails, and that it is well again. */
 export async function observeHealth(subject: Subject): Promise<Observed> {
   const gated = await gateConfig(subject.config);
   await using gate = gated.gate;
   await using orchestrator = createOrchestrator(gated.config, { logger: subject.logger });
+  let told: HealthStatus | undefined;
+  orchestrator.events.on("health:changed", ({ to }) => (told = to));
   await orchestrator.start(["pool", "health"], subject.signal);
-  const status = async (): Promise<string> => (await orchestrator.health()).status;
-  const atFirst = await status();
+  const atFirst = (await orchestrator.health()).status;
+  if (atFirst === "fail") {
+    return { verdict: "refuted", seen: "health says that the database fails although it answers", facts: { atFirst } };
+  }
   const cutAt = performance.now();
   gate.cut();
-  const noticed = await becomes(subject, noticeWithinMs, async () => (await status()) === "fail");
+  const noticed = await becomes(subject, noticeWithinMs, async () => told === "fail");
   const noticedAfterMs = Math.round(performance.now() - cutAt);
-  gate.restore();
-  const recovered = await becomes(subject, noticeWithinMs, async () => (await status()) === atFirst);
-  const facts = { atFirst, noticedAfterMs, recovered };
-  if (atFirst === "fail")
-    return { verdict: "refuted", seen: "health says that the database fails although it answers", facts };
-  if (!noticed)
+  if (!noticed) {
     return {
       verdict: "refuted",
-      seen: `the server was away for ${noticedAfterMs} ms and health did not say so`,
-      facts,
+      seen: `the server was away for ${noticedAfterMs} ms and nobody was told`,
+      hint: "Give DB_HEALTH_CHECK_INTERVAL a number of milliseconds.",
+      facts: { atFirst, noticedAfterMs },
     };
-  if (!recovered) return { verdict: "refuted", seen: "the server came back and health did not say so", facts };
+  }
+  gate.restore();
+  const recovered = await becomes(subject, noticeWithinMs, async () => told === atFirst);
+  const facts = { atFirst, noticedAfterMs, recovered };
+  if (!recovered) return { verdict: "refuted", seen: "the server came back and nobody was told", facts };
   return {
     verdict: "proved",
-    seen: `noticed after ${noticedAfterMs} ms that the server was away, and that it came back`,
+    seen: `told after ${noticedAfterMs} ms that the server was away, and that it came back`,
     facts,
   };
 }

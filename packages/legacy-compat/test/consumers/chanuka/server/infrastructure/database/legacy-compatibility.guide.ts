@@ -1,0 +1,10 @@
+// The compatibility layer as the consolidation guide has it, over the re-pointed `shared/database/core`.
+export {
+  UnifiedConnectionManager as DatabaseConnectionPool,
+  createConnectionManager as createConnectionPool,
+  getConnectionManager as getConnectionPool,
+  closeConnectionManager as closeConnectionPool,
+} from "@shared/database/core";
+
+// Deprecation warnings
+console.warn("Using legacy database imports. Please migrate to @shared/database/core");
