@@ -99,7 +99,7 @@ describe("main job", () => {
   test("tells that health changed when the primary goes away, without being asked", async () => {
     await using own = await startCluster();
     const { config } = await loadConfig({
-      env: { DATABASE_URL: own.primary.url, DB_HEALTH_CHECK_INTERVAL: "100" },
+      env: { DATABASE_URL: own.primary.url, DB_HEALTH_CHECK_INTERVAL: "1h" },
       readFiles: false,
     });
     await using orchestrator = createOrchestrator(config);

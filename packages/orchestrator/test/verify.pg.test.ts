@@ -1,7 +1,13 @@
 import { type Config, loadConfig } from "@db/config";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkAlignment, findingsOfProofs, type RecommendationProof, verifyRecommendations } from "../src/index.ts";
+import {
+  checkAlignment,
+  findingsOfProofs,
+  type RecommendationName,
+  type RecommendationProof,
+  verifyRecommendations,
+} from "../src/index.ts";
 
 let cluster: TestCluster<1>;
 
@@ -12,14 +18,29 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
+const allProved: Readonly<Record<string, string>> = {
+  "circuit-breaker": "proved",
+  "health-monitoring": "proved",
+  "automatic-retry": "proved",
+  "keep-alive": process.platform === "linux" ? "proved" : "unobserved",
+  "slow-query-detection": "proved",
+  "read-write-splitting": "proved",
+};
+
 async function configure(
   overrides: Record<string, unknown> = {},
   replicas = [cluster.replicas[0].url],
+  env: Record<string, string> = {},
 ): Promise<Config> {
   const { config } = await loadConfig({
-    env: { DATABASE_URL: cluster.primary.url, READ_REPLICA_URLS: replicas.join(",") },
+    env: {
+      DATABASE_URL: cluster.primary.url,
+      READ_REPLICA_URLS: replicas.join(","),
+      DB_SLOW_QUERY_THRESHOLD: "100",
+      ...env,
+    },
     readFiles: false,
-    overrides: { pool: { slowQueryThresholdMs: 100 }, ...overrides },
+    overrides,
   });
   return config;
 }
@@ -31,14 +52,7 @@ function verdicts(proofs: readonly RecommendationProof[]): Record<string, string
 describe("verifyRecommendations", () => {
   test("proves all six where they are in force, and changes nothing", async () => {
     const proofs = await verifyRecommendations(await configure());
-    expect(verdicts(proofs), JSON.stringify(proofs, undefined, 2)).toEqual({
-      "circuit-breaker": "proved",
-      "health-monitoring": "proved",
-      "automatic-retry": "proved",
-      "keep-alive": process.platform === "linux" ? "proved" : "unobserved",
-      "slow-query-detection": "proved",
-      "read-write-splitting": "proved",
-    });
+    expect(verdicts(proofs), JSON.stringify(proofs, undefined, 2)).toEqual(allProved);
     expect(findingsOfProofs(proofs).filter(({ severity }) => severity === "critical")).toEqual([]);
     const client = await cluster.connect();
     const { rows } = await client.query("select count(*)::int as made from pg_class where oid >= 16384");
@@ -46,22 +60,20 @@ describe("verifyRecommendations", () => {
     await client.end();
   });
 
-  test("refutes what was switched off, whatever else is in force", async () => {
-    const config = await configure({
-      features: { circuitBreaker: false, readReplicas: false },
-      pool: { slowQueryThresholdMs: false, keepAliveMs: false, retry: false },
-    });
-    const proofs = await verifyRecommendations(config);
-    expect(verdicts(proofs), JSON.stringify(proofs, undefined, 2)).toEqual({
-      "circuit-breaker": "refuted",
-      "health-monitoring": "proved",
-      "automatic-retry": "refuted",
-      "keep-alive": process.platform === "linux" ? "refuted" : "unobserved",
-      "slow-query-detection": "refuted",
-      "read-write-splitting": "refuted",
-    });
-    const findings = findingsOfProofs(proofs);
-    expect(findings.find(({ id }) => id === "VERIFY-AUTOMATIC-RETRY")).toMatchObject({ severity: "critical" });
+  test.each<[RecommendationName, Record<string, unknown>, Record<string, string>]>([
+    ["circuit-breaker", { features: { circuitBreaker: false } }, {}],
+    ["health-monitoring", {}, { DB_HEALTH_CHECK_INTERVAL: "off" }],
+    ["automatic-retry", {}, { DB_MAX_RETRIES: "0" }],
+    ["keep-alive", {}, { DB_KEEP_ALIVE: "off" }],
+    ["slow-query-detection", {}, { DB_SLOW_QUERY_THRESHOLD: "off" }],
+    ["read-write-splitting", { features: { readReplicas: false } }, {}],
+  ])("refutes %s, and nothing else, where it is switched off", async (name, overrides, env) => {
+    const proofs = await verifyRecommendations(await configure(overrides, [cluster.replicas[0].url], env));
+    const lacking = name === "keep-alive" && process.platform !== "linux" ? "unobserved" : "refuted";
+    expect(verdicts(proofs), JSON.stringify(proofs, undefined, 2)).toEqual({ ...allProved, [name]: lacking });
+    const findings = findingsOfProofs(proofs).filter(({ severity }) => severity === "critical");
+    expect(findings.map(({ id }) => id)).toEqual(lacking === "refuted" ? [`VERIFY-${name.toUpperCase()}`] : []);
+    expect(findings.map(({ hint }) => hint)).not.toContain(undefined);
   });
 
   test("claims nothing of replicas where there are none", async () => {

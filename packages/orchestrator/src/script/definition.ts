@@ -38,7 +38,10 @@ export interface ScriptOptions {
 export interface ScriptContext {
   /** @throws {ConfigError} with every problem at once */
   readonly config: () => Promise<Config>;
-  /** Read-only in a dry run. Nothing is connected before a service is used. */
+  /**
+   * Nothing is connected before a service is used. In a dry run its services change nothing; the pool does what it is
+   * told.
+   */
   readonly orchestrator: () => Promise<Orchestrator>;
   readonly options: ScriptOptions;
   /** JSON lines on stderr: all with `--verbose`, warnings and errors always. */
