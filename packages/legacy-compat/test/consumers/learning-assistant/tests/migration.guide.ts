@@ -1,6 +1,9 @@
 // The usage instructions of the migration guide, as they stand there.
+// @boundaries-ignore a path alias of the platform
 import { initializeDatabaseSystem } from "@/src/lib/database";
+// @boundaries-ignore a path alias of the platform
 import { databaseHealthMonitor } from "@/src/lib/database/health-monitor";
+// @boundaries-ignore a path alias of the platform
 import { createFullBackup } from "@/src/lib/database/backup-recovery";
 
 // Initialize database connection and run health checks

@@ -1,4 +1,5 @@
 // The compatibility layer as the consolidation guide has it, over the re-pointed `shared/database/core`.
+// @boundaries-ignore a path alias of the platform
 export {
   UnifiedConnectionManager as DatabaseConnectionPool,
   createConnectionManager as createConnectionPool,
