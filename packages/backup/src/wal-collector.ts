@@ -54,7 +54,12 @@ export class WalCollector implements WalSink {
     const writer = this.#current?.writer;
     this.#current = undefined;
     if (!writer) return;
-    this.#objects.push({ name: walName(segment), ...(await writer.finish()) });
+    const summary = await writer.finish().catch(async (error: unknown) => {
+      // Nobody else has this writer any more.
+      await writer.abort();
+      throw error;
+    });
+    this.#objects.push({ name: walName(segment), ...summary });
     this.#segments.push({ segment, padded });
   }
 

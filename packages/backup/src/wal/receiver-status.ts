@@ -19,12 +19,15 @@ export interface WalReceiverStatus {
   readonly waitingSegments: number;
   readonly reconnects: number;
   readonly gaps: readonly WalGap[];
+  /** What was wrong last, healed or not. */
   readonly lastError: string | null;
+  /** Why the repository does not take WAL now; null while it does. */
+  readonly repositoryError: string | null;
 }
 
 /** A receiver's state as health checks. @param now milliseconds since the epoch */
 export function receiverHealth(
-  { state, lagBytes, waitingSegments, gaps }: WalReceiverStatus,
+  { state, lagBytes, waitingSegments, gaps, repositoryError }: WalReceiverStatus,
   now: number,
 ): ServiceHealth {
   const time = new Date(now).toISOString();
@@ -32,6 +35,12 @@ export function receiverHealth(
   const checks: HealthCheck[] = [
     { name: "wal-receiver:state", status: states[state], observedValue: state, time },
     { name: "wal-receiver:gaps", status: gaps.length > 0 ? "fail" : "pass", observedValue: gaps.length, time },
+    {
+      name: "wal-receiver:repository",
+      status: repositoryError === null ? "pass" : "fail",
+      observedValue: repositoryError ?? "ok",
+      time,
+    },
     {
       name: "wal-receiver:lag",
       status: waitingSegments > 8 ? "warn" : "pass",

@@ -114,6 +114,7 @@ export class WalReceiver implements Service {
       reconnects: Math.max(0, this.#reconnects),
       gaps: this.#gaps,
       lastError: this.#lastError ?? null,
+      repositoryError: this.#uploads.trouble === undefined ? null : messageOf(this.#uploads.trouble),
     };
   }
 

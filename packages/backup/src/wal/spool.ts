@@ -1,8 +1,9 @@
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "@db/core";
 import { SpoolError } from "../errors.ts";
+import { isSegmentName } from "../manifest-names.ts";
 
 /** A run of WAL on the spool's disk: one segment, whole or as far as it came. */
 export interface SpooledSegment {
@@ -21,6 +22,7 @@ export class WalSpool {
   #file: FileHandle | undefined;
   #current: { readonly segment: string; readonly path: string; bytes: number } | undefined;
   #bytes = 0;
+  #made = false;
   #freed: (() => void) | undefined;
 
   constructor(directory: string, quotaBytes: number) {
@@ -38,11 +40,14 @@ export class WalSpool {
     return this.#current;
   }
 
-  /** Makes the directory empty. @throws {SpoolError} */
+  /**
+   * Makes the directory, or takes the segments of an earlier run out of it; what else is there is not touched.
+   * @throws {SpoolError}
+   */
   async open(): Promise<void> {
     try {
-      await rm(this.#directory, { recursive: true, force: true });
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      this.#made = (await mkdir(this.#directory, { recursive: true, mode: 0o700 })) !== undefined;
+      await this.#empty();
     } catch (error) {
       throw spoolError(this.#directory, error);
     }
@@ -109,7 +114,15 @@ export class WalSpool {
   async close(): Promise<void> {
     await this.#file?.close().catch(() => undefined);
     this.#file = undefined;
-    await rm(this.#directory, { recursive: true, force: true }).catch(() => undefined);
+    await this.#empty().catch(() => undefined);
+    // One that was there, a mount point perhaps, stays.
+    if (this.#made) await rmdir(this.#directory).catch(() => undefined);
+  }
+
+  async #empty(): Promise<void> {
+    for (const name of await readdir(this.#directory)) {
+      if (isSegmentName(name)) await rm(join(this.#directory, name), { force: true });
+    }
   }
 
   async #begin(segment: string): Promise<void> {

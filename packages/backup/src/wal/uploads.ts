@@ -21,6 +21,7 @@ export class UploadQueue {
   readonly #queue: Upload[] = [];
   #working: Promise<void> | undefined;
   #failure: unknown;
+  #trouble: unknown;
 
   constructor(clock: Clock, logger: Logger, signal: AbortSignal, onFailure: (error: unknown) => void) {
     this.#clock = clock;
@@ -36,6 +37,11 @@ export class UploadQueue {
   /** What ended the queue for good. */
   get failure(): unknown {
     return this.#failure;
+  }
+
+  /** Why the last attempt did not store anything; undefined once one has. */
+  get trouble(): unknown {
+    return this.#trouble;
   }
 
   add(upload: Upload): void {
@@ -55,9 +61,11 @@ export class UploadQueue {
       try {
         await upload.run();
         this.#queue.shift();
+        this.#trouble = undefined;
         pause = 1_000;
       } catch (error) {
         if (this.#signal.aborted) return;
+        this.#trouble = error;
         if (finalCodes.some((code) => isDbError(error, code))) this.#failure = error;
         this.#onFailure(error);
         if (this.#failure) return;
