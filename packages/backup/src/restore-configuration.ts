@@ -1,5 +1,5 @@
 import { recoveryTargetSettings, renderSettings } from "./recovery-target.ts";
-import type { ServerConfiguration } from "./replication/server.ts";
+import type { ServerConfiguration, ServerSetting } from "./replication/server.ts";
 
 /** The configuration files a restored directory lacks because the server keeps them elsewhere (Debian). */
 export function missingConfiguration(
@@ -14,13 +14,17 @@ export function missingConfiguration(
   return defaults.filter(([name]) => !paths.has(name));
 }
 
-/** The backup's `postgresql.auto.conf` with what leads this recovery at its end. */
+/**
+ * The backup's `postgresql.auto.conf` with what leads this recovery at its end.
+ * @param main the restored `postgresql.conf`
+ */
 export function recoveryConfiguration(
   text: string,
+  main: string,
   configuration: ServerConfiguration,
   settings: Readonly<Record<string, string>>,
 ): string {
-  const all = { ...recoveryMinima(configuration), ...settings };
+  const all = { ...recoveryMinima(configuration, [main, text]), ...settings };
   return `${silenceOldTargets(text)}\n# Written by the restore.\n${renderSettings(all)}`;
 }
 
@@ -43,12 +47,16 @@ const minimaNames: ReadonlySet<string> = new Set([
   "max_locks_per_transaction",
 ]);
 
-/** Those the data directory's own files do not say: set on the command line, or in a file outside of it. */
-function recoveryMinima(configuration: ServerConfiguration): Record<string, string> {
+/** Those the data directory's own two files do not say: set on the command line, in an included file, or outside. */
+function recoveryMinima(configuration: ServerConfiguration, texts: readonly string[]): Record<string, string> {
   const outside = configuration.files["config_file"] !== undefined;
+  const said = ({ name, value }: ServerSetting): boolean =>
+    texts.some((text) => new RegExp(`^\\s*${name}\\s*=?\\s*'?${value}'?\\s*(#.*)?$`, "m").test(text));
   return Object.fromEntries(
     configuration.settings
-      .filter(({ name, source }) => minimaNames.has(name) && (outside || source === "command line"))
+      .filter(
+        (setting) => minimaNames.has(setting.name) && (outside || (setting.source !== "default" && !said(setting))),
+      )
       .map(({ name, value }) => [name, value]),
   );
 }

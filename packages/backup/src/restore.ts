@@ -374,7 +374,8 @@ class Restore {
     const paths = new Set(entries.map(({ path }) => path));
     for (const [name, text] of missingConfiguration(configuration, paths)) await this.#writeText(name, text);
     const kept = await readFile(this.#pathOf("postgresql.auto.conf"), "utf8").catch(() => "");
-    const text = recoveryConfiguration(kept, configuration, this.#plan.settings);
+    const main = await readFile(this.#pathOf("postgresql.conf"), "utf8").catch(() => "");
+    const text = recoveryConfiguration(kept, main, configuration, this.#plan.settings);
     await this.#writeText("postgresql.auto.conf", text);
     // A backup of a standby brings its own signal, which would keep the copy in recovery for ever.
     await rm(this.#pathOf("standby.signal"), { force: true });
