@@ -2,6 +2,8 @@
 export interface Facts {
   readonly identity?: Identity;
   readonly settings?: Readonly<Record<string, SettingFact>>;
+  /** Settings seen to change since the monitor began, newest first, at most 20. */
+  readonly changedSettings?: readonly SettingChange[];
   readonly sessions?: readonly SessionFact[];
   /** Sessions that wait for a lock and those that hold them up; empty when nobody waits. */
   readonly blocking?: readonly BlockingFact[];
@@ -27,6 +29,17 @@ export interface SettingFact {
   readonly unit: string;
   /** Changed in the files, not yet in force. */
   readonly pendingRestart: boolean;
+}
+
+/** A setting that another value came into force for. */
+export interface SettingChange {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  /** PostgreSQL's unit; empty where there is none. */
+  readonly unit: string;
+  /** When it was seen, ISO 8601. */
+  readonly at: string;
 }
 
 export interface SessionFact {

@@ -8,14 +8,19 @@ export {
   compare,
   type Comparison,
   type Expression,
+  highest,
   increase,
+  lost,
   type Matchers,
   metric,
   number,
+  quantile,
   rate,
   time,
   unless,
 } from "./alerts/expression.ts";
+export type { Anomaly } from "./anomaly/anomaly.ts";
+export type { Cause } from "./anomaly/cause.ts";
 export type { AlertLevel, AlertRule, AlertSeverity, RuleOverride } from "./alerts/rule.ts";
 export { defaultRules } from "./alerts/rules.ts";
 export type { CollectLimits, Detail } from "./collector.ts";
@@ -33,6 +38,7 @@ export type {
   RelationFact,
   SequenceFact,
   SessionFact,
+  SettingChange,
   SettingFact,
   StatementFact,
   StatementsFact,
@@ -61,9 +67,10 @@ export type { CellKind, InspectColumn, Inspection } from "./inspect/inspection.t
 export { explainStatement, type StatementPlan, type StatementPlanNode } from "./inspect/plan.ts";
 export { type KeySeries, keySeries } from "./key-series.ts";
 export { hasMetric, type MetricDefinition, type MetricType, type ServerScope, type Tier } from "./metric.ts";
-export { type CollectOptions, createMonitor, type Monitor } from "./monitor.ts";
+export { type CollectOptions, createMonitor, type Monitor, type WaitQueryOptions } from "./monitor.ts";
 export { monitorDefaults, type MonitorOptions, type MonitorTarget } from "./options.ts";
 export type { PoolServerStats, PoolStats, PoolStatsSource } from "./pool-stats.ts";
+export { createProcessMetrics, type ProcessMetrics } from "./process-metrics.ts";
 export { renderPrometheusRules } from "./prometheus/rules.ts";
 export {
   openMetricsContentType,
@@ -112,4 +119,5 @@ export {
   type ReplicationStandby,
   type ReplicationView,
 } from "./views/replication.ts";
+export type { WaitLoad, WaitQuery, WaitSpan } from "./waits/waits.ts";
 export { topQueries, type TopQueriesOptions, type TopQuery } from "./views/top-queries.ts";

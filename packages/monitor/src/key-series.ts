@@ -1,4 +1,4 @@
-import { aggregate, and, arithmetic, compare, type Expression, metric, rate } from "./alerts/expression.ts";
+import { aggregate, and, arithmetic, compare, type Expression, metric, quantile, rate } from "./alerts/expression.ts";
 
 /** A line of a chart, kept in memory. */
 export interface KeySeries {
@@ -54,6 +54,18 @@ export const keySeries: readonly KeySeries[] = Object.freeze([
     unit: "sessions",
     title: "Sessions waiting for a lock",
     expression: metric("pg_stat_activity_blocked_count"),
+  },
+  ...([0.5, 0.95, 0.99] as const).map((of) => ({
+    name: `latency.p${of * 100}`,
+    unit: "seconds" as const,
+    title: `Time of a statement, ${of === 0.5 ? "the median" : `${of * 100} of 100 are faster`}`,
+    expression: quantile(of, "db_client_operation_duration_seconds", 5),
+  })),
+  {
+    name: "waits",
+    unit: "sessions",
+    title: "Active sessions by what they wait for, sampled",
+    expression: aggregate("sum", rate("pg_wait_sampling_seconds_total", 1), ["wait_event_type"]),
   },
   { name: "commits", unit: "per second", title: "Commits", expression: summed("pg_stat_database_xact_commit") },
   { name: "rollbacks", unit: "per second", title: "Rollbacks", expression: summed("pg_stat_database_xact_rollback") },

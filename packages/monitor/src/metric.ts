@@ -1,5 +1,5 @@
-/** A counter only grows until it is reset; a gauge goes both ways. */
-export type MetricType = "counter" | "gauge";
+/** A counter only grows until it is reset; a gauge goes both ways; a histogram counts by size. */
+export type MetricType = "counter" | "gauge" | "histogram";
 
 /**
  * How often a metric is read, by what reading it costs the server: `T0` on every collection, `T1` about once a

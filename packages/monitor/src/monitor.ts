@@ -10,16 +10,20 @@ import {
 } from "@db/core";
 import { type AlertEngine, createAlertEngine } from "./alerts/engine.ts";
 import type { Alert, AlertEvent } from "./alerts/event.ts";
+import { type Anomaly, anomalyFindings, findAnomalies } from "./anomaly/anomaly.ts";
 import { UnsupportedServerError } from "./errors.ts";
 import { copyFamilies, type MetricFamily } from "./family.ts";
 import { recommend, toFinding } from "./findings.ts";
-import { capacityFindings, type CapacityForecast, forecastCapacity } from "./forecast/capacity.ts";
+import { capacityFindings, type CapacityForecast, forecastCapacity, forecastTable } from "./forecast/capacity.ts";
 import { type HostStats, type HostStatsSource, hostTables } from "./host.ts";
 import { type MonitorOptions, type ResolvedMonitorOptions, resolveMonitorOptions } from "./options.ts";
 import { copyPoolStats, type PoolStats, poolTables } from "./pool-stats.ts";
+import { Regressions } from "./regression/regressions.ts";
+import { buildReport, type MonitorReport, type ReportInput } from "./report/report.ts";
 import { type Series, type SeriesQuery, SeriesStore } from "./series.ts";
 import type { Block, Snapshot } from "./snapshot.ts";
 import { Target } from "./target.ts";
+import type { WaitQuery, WaitRing, WaitSpan } from "./waits/waits.ts";
 
 const forecastAgeMs = 60_000;
 
@@ -30,6 +34,14 @@ export interface CollectOptions {
   readonly force?: boolean;
   /** Serve what is known when it is no older than this, without asking the server. Default 0. */
   readonly maxAgeMs?: number;
+}
+
+export interface WaitQueryOptions {
+  /** Default the primary. */
+  readonly server?: string;
+  /** Milliseconds since the epoch. */
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Watches a primary and its standbys. */
@@ -51,6 +63,14 @@ export interface Monitor extends Service {
   alertHistory(): readonly AlertEvent[];
   /** A chart's lines, by the name in `keySeries`. */
   series(name: string, query: SeriesQuery): readonly Series[];
+  /** Load over time by what active sessions wait for, from samples taken since `start`; empty for an unknown server. */
+  waits(query: WaitQueryOptions & { readonly stepMs: number }): readonly WaitSpan[];
+  /** The statements active sessions were in, greatest first. */
+  waitQueries(query: WaitQueryOptions & { readonly limit?: number }): readonly WaitQuery[];
+  /** Courses that are far from what they usually are, with what else happens that may be why. */
+  anomalies(): readonly Anomaly[];
+  /** All there is to say now, as data; render it with `renderReportText` or `renderReportHtml`. */
+  report(options?: Pick<ReportInput, "title" | "since">): MonitorReport;
   /** When storage, connections, sequences and ids are used up, soonest first, from all that `series` knows. */
   forecasts(): readonly CapacityForecast[];
 }
@@ -66,6 +86,7 @@ class LiveMonitor implements Monitor {
   readonly #targets: readonly Target[];
   readonly #engine: AlertEngine;
   readonly #series: SeriesStore;
+  readonly #regressions: Regressions;
   #inFlight: Promise<void> | undefined;
   #loop: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
   #collectedAt: number | undefined;
@@ -75,6 +96,7 @@ class LiveMonitor implements Monitor {
   #families: readonly MetricFamily[] = [];
   #restored = false;
   #saving: Promise<void> | undefined;
+  #unusual: { readonly at: number; readonly found: readonly Anomaly[] } | undefined;
   #foreseen: { readonly at: number; readonly told: readonly CapacityForecast[] } | undefined;
 
   constructor(options: ResolvedMonitorOptions) {
@@ -84,6 +106,7 @@ class LiveMonitor implements Monitor {
     );
     this.#engine = createAlertEngine(options);
     this.#series = new SeriesStore(options);
+    this.#regressions = new Regressions(this.#series);
   }
 
   async start(signal?: AbortSignal): Promise<void> {
@@ -93,7 +116,11 @@ class LiveMonitor implements Monitor {
     // Somebody may have started it during the first collection.
     if (this.#loop as unknown) return;
     const stop = new AbortController();
-    this.#loop = { stop, done: this.#run(stop.signal) };
+    const done = Promise.all([
+      this.#run(stop.signal),
+      ...this.#targets.map((target) => target.sampleWaits(stop.signal)),
+    ]).then(() => undefined);
+    this.#loop = { stop, done };
   }
 
   async stop({ timeoutMs = 5_000 }: { readonly timeoutMs?: number } = {}): Promise<void> {
@@ -136,14 +163,30 @@ class LiveMonitor implements Monitor {
       tier: "T0",
       asOf: this.#collectedAt === undefined ? null : new Date(this.#collectedAt).toISOString(),
       ageMs,
+      everyMs: this.#options.intervalMs,
       durationMs: 0,
       success: true,
       tables,
     });
     return {
       asOf,
-      servers: this.#targets.map((target) => target.snapshot(now)),
-      blocks: [own("pool", poolTables(this.#pool)), own("host", hostTables(this.#host))],
+      servers: this.#targets.map((target) => {
+        const server = target.snapshot(now);
+        const regressions = this.#regressions.tableOf(server.name);
+        return {
+          ...server,
+          blocks: [
+            ...server.blocks,
+            ...(this.#options.waits === false ? [] : [own("wait_sampling", target.waits.tables())]),
+            ...(regressions ? [own("query_regression", [regressions])] : []),
+          ],
+        };
+      }),
+      blocks: [
+        own("pool", poolTables(this.#pool)),
+        own("host", hostTables(this.#host)),
+        own("forecast", [forecastTable(this.#foreseen?.told ?? [])]),
+      ],
       ...(this.#pool && { pool: this.#pool }),
       ...(this.#host && { host: this.#host }),
       families: this.#families,
@@ -153,9 +196,12 @@ class LiveMonitor implements Monitor {
   findings(): readonly Finding[] {
     const ids = new Map(this.#options.rules.map(({ name, finding }) => [name, finding]));
     const fromAlerts = this.#engine.alerts().map((alert) => toFinding(alert, ids.get(alert.rule) ?? alert.rule));
-    return [...fromAlerts, ...capacityFindings(this.forecasts()), ...recommend(this.snapshot())].toSorted(
-      compareFindings,
-    );
+    return [
+      ...fromAlerts,
+      ...capacityFindings(this.forecasts()),
+      ...anomalyFindings(this.anomalies()),
+      ...recommend(this.snapshot()),
+    ].toSorted(compareFindings);
   }
 
   alerts(): readonly Alert[] {
@@ -168,6 +214,40 @@ class LiveMonitor implements Monitor {
 
   series(name: string, query: SeriesQuery): readonly Series[] {
     return this.#series.query(name, query);
+  }
+
+  waits({ server, ...query }: WaitQueryOptions & { readonly stepMs: number }): readonly WaitSpan[] {
+    return this.#waitsOf(server)?.spans(query) ?? [];
+  }
+
+  waitQueries({ server, ...query }: WaitQueryOptions & { readonly limit?: number }): readonly WaitQuery[] {
+    return this.#waitsOf(server)?.queries(query) ?? [];
+  }
+
+  #waitsOf(server: string | undefined): WaitRing | undefined {
+    return this.#targets.find(({ name }, i) => (server === undefined ? i === 0 : name === server))?.waits;
+  }
+
+  anomalies(): readonly Anomaly[] {
+    const collectedAt = this.#collectedAt;
+    if (collectedAt === undefined) return [];
+    if (this.#unusual?.at !== collectedAt) {
+      const seriesOf = (name: string): readonly Series[] => this.#series.all(name);
+      const found = findAnomalies({ seriesOf, snapshot: this.snapshot(), now: collectedAt });
+      this.#unusual = { at: collectedAt, found };
+    }
+    return this.#unusual.found;
+  }
+
+  report(options: Pick<ReportInput, "title" | "since"> = {}): MonitorReport {
+    return buildReport({
+      ...options,
+      snapshot: this.snapshot(),
+      findings: this.findings(),
+      alerts: this.alertHistory(),
+      forecasts: this.forecasts(),
+      anomalies: this.anomalies(),
+    });
   }
 
   forecasts(): readonly CapacityForecast[] {
@@ -285,9 +365,10 @@ class LiveMonitor implements Monitor {
     }
     const now = clock.now();
     this.#collectedAt = now;
-    const snapshot = this.snapshot();
-    this.#engine.evaluate(snapshot);
-    this.#series.record(snapshot, now);
+    for (const target of this.#targets) this.#regressions.record(target.snapshot(now), now);
+    this.#series.record(this.snapshot(), now);
+    this.forecasts();
+    this.#engine.evaluate(this.snapshot());
     void this.#saveHistory();
   }
 }

@@ -57,6 +57,11 @@ export interface MonitorOptions {
    * among them stays for 1 h, as long as there are no more than a quarter above.
    */
   readonly limits?: Partial<CollectLimits>;
+  /**
+   * How often active sessions are looked at for what they wait for once started, and how long each look is kept.
+   * Default every second for an hour; `false` turns it off.
+   */
+  readonly waits?: false | { readonly intervalMs?: number; readonly keepMs?: number };
   /** `full` gives every column of `pg_stat_statements`. Default `usual`. */
   readonly detail?: Detail;
   /** Collectors never run, by name: `database_size` where there are very many tables. Default none. */
@@ -87,6 +92,7 @@ export interface MonitorDefaults {
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
   readonly limits: CollectLimits;
+  readonly waits: { readonly intervalMs: number; readonly keepMs: number };
   readonly historyMs: number;
   readonly keepHoursMs: number;
 }
@@ -100,6 +106,7 @@ export const monitorDefaults: MonitorDefaults = Object.freeze({
   statementTimeoutMs: 2_000,
   lockTimeoutMs: 50,
   limits: Object.freeze({ tables: 100, indexes: 100, statements: 100, stickyMs: 3_600_000 }),
+  waits: Object.freeze({ intervalMs: 1_000, keepMs: 3_600_000 }),
   historyMs: 86_400_000,
   keepHoursMs: 400 * 86_400_000,
 });
@@ -120,6 +127,7 @@ export interface ResolvedMonitorOptions {
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
   readonly limits: CollectLimits;
+  readonly waits: false | { readonly intervalMs: number; readonly keepMs: number };
   readonly detail: Detail;
   readonly skip: readonly string[];
   readonly rules: readonly AlertRule[];
@@ -160,6 +168,7 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     ...positive("lockTimeoutMs", resolved.lockTimeoutMs),
     ...positive("historyMs", resolved.historyMs),
     ...positive("keepHoursMs", resolved.keepHoursMs),
+    ...Object.entries(options.waits || {}).flatMap(([key, value]) => positive(`waits.${key}`, value)),
     ...Object.entries(resolved.limits).flatMap(([key, value]) => positive(`limits.${key}`, value)),
     ...repeated([primary, ...(options.replicas ?? [])].map(({ name }) => name)).map(
       (name) => `two servers are named "${name}"`,
@@ -179,6 +188,7 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     pool: options.pool,
     metrics: options.metrics ?? (() => []),
     host: options.host ?? noHost,
+    waits: options.waits !== false && { ...monitorDefaults.waits, ...options.waits },
     detail: options.detail ?? "usual",
     skip: options.skip ?? [],
     rules,

@@ -18,7 +18,11 @@ import { writingCollectors } from "./collectors/writing.ts";
 import { hostMetrics } from "./host.ts";
 import { hasMetric, type MetricDefinition } from "./metric.ts";
 import { poolMetrics } from "./pool-stats.ts";
+import { processMetricDefinitions } from "./process-metrics.ts";
+import { forecastMetrics } from "./forecast/capacity.ts";
+import { regressionMetrics } from "./regression/regressions.ts";
 import { selfMetrics } from "./self.ts";
+import { waitMetrics } from "./waits/waits.ts";
 
 /** Every collector that reads a server, cheap ones first: when time runs out, the dear ones wait. */
 export const collectors: readonly Collector[] = Object.freeze(
@@ -48,8 +52,12 @@ export const collectors: readonly Collector[] = Object.freeze(
 export const metricRegistry: readonly MetricDefinition[] = Object.freeze([
   ...selfMetrics,
   ...collectors.flatMap((collector) => collector.metrics),
+  ...regressionMetrics,
+  ...waitMetrics,
+  ...forecastMetrics,
   ...poolMetrics,
   ...hostMetrics,
+  ...processMetricDefinitions,
 ]);
 
 /** The metrics a server of that major version and role gives, by default without those of `detail: "full"`. */

@@ -16,6 +16,7 @@ const perCollector = [
   gauge("pg_scrape_collector_duration_seconds", "", "Time the collector's last attempt took"),
   gauge("pg_scrape_collector_success", "", "1 when the collector's last attempt succeeded"),
   gauge("pg_scrape_collector_age_seconds", "", "Age of the collector's values"),
+  gauge("pg_scrape_collector_interval_seconds", "", "How often the collector is run, longer when it is dear"),
 ] as const;
 
 /** What the monitor says about itself, per server. */
@@ -41,6 +42,7 @@ export function selfBlock(input: SelfInput): Block {
     tier: "T0",
     asOf: input.asOf,
     ageMs: 0,
+    everyMs: 0,
     durationMs: 0,
     success: true,
     tables: [
@@ -59,7 +61,12 @@ export function selfBlock(input: SelfInput): Block {
         metrics: perCollector.map((metric) => metric.name),
         rows: input.blocks.map((block) => ({
           labels: [block.collector],
-          values: [block.durationMs / 1000, block.success ? 1 : 0, block.ageMs === null ? null : block.ageMs / 1000],
+          values: [
+            block.durationMs / 1000,
+            block.success ? 1 : 0,
+            block.ageMs === null ? null : block.ageMs / 1000,
+            block.everyMs / 1000,
+          ],
         })),
       },
     ],

@@ -4,6 +4,7 @@ import { SampleWindow } from "./alerts/window.ts";
 import { hourMs, keyOf, type SeriesHour } from "./history/history.ts";
 import { Hours } from "./history/hours.ts";
 import { type KeySeries, keySeries } from "./key-series.ts";
+import { queryMeanKeepMs, queryMeanSeries } from "./regression/regressions.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export interface SeriesQuery {
@@ -12,6 +13,11 @@ export interface SeriesQuery {
   readonly to: number;
   /** Width of a point; values within it are averaged. */
   readonly stepMs: number;
+  /**
+   * Shows what was so long before, at the times asked about: 604 800 000 lays the same hour of last week over a chart.
+   * Default 0.
+   */
+  readonly agoMs?: number;
 }
 
 export interface Series {
@@ -43,7 +49,7 @@ export class SeriesStore {
 
   constructor(of: { readonly intervalMs: number; readonly historyMs: number; readonly keepHoursMs: number }) {
     const { intervalMs, historyMs, keepHoursMs } = of;
-    this.#hours = new Hours(keepHoursMs);
+    this.#hours = new Hours((name) => (name === queryMeanSeries ? queryMeanKeepMs : keepHoursMs));
     this.#definitions = keySeries;
     const windows = new Map<string, number>();
     for (const { expression } of keySeries) for (const [name, ms] of windowsOf(expression)) windows.set(name, ms);
@@ -79,10 +85,13 @@ export class SeriesStore {
   }
 
   /** The series of one name between two moments, one for each set of labels. Empty for an unknown name. */
-  query(name: string, { from, to, stepMs }: SeriesQuery): readonly Series[] {
+  query(name: string, { from, to, stepMs, agoMs = 0 }: SeriesQuery): readonly Series[] {
     const step = Math.max(1, stepMs, (to - from) / maxPoints);
     return this.all(name)
-      .map((series) => ({ ...series, points: average(series.points, from, to, step) }))
+      .map((series) => ({
+        ...series,
+        points: average(series.points, from - agoMs, to - agoMs, step).map(([at, v]) => [at + agoMs, v] as const),
+      }))
       .filter(({ points }) => points.some(([, value]) => value !== null));
   }
 
@@ -114,9 +123,23 @@ export class SeriesStore {
   /** Takes hours of an earlier process. */
   restore(hours: readonly SeriesHour[], now: number): void {
     this.#hours.restore(
-      hours.filter(({ name }) => this.#definitions.some((definition) => definition.name === name)),
+      hours.filter(
+        ({ name, at }) =>
+          this.#definitions.some((definition) => definition.name === name) ||
+          (name === queryMeanSeries && at > now - queryMeanKeepMs),
+      ),
       now,
     );
+  }
+
+  /** Adds to an hour of a line that no chart is drawn from. */
+  addHour(name: string, labels: Series["labels"], at: number, value: number): void {
+    this.#hours.add(name, labels, at, value);
+  }
+
+  /** Averages of whole hours before a moment. */
+  hoursOf(name: string, before: number): ReturnType<Hours["before"]> {
+    return this.#hours.before(name, before);
   }
 
   /** Hands hours that are not written yet to `write`, and keeps them when it fails. */

@@ -27,6 +27,8 @@ export interface Block {
   readonly ageMs: number | null;
   /** How long the last attempt took, milliseconds: what the collector costs. */
   readonly durationMs: number;
+  /** How often it is read, milliseconds: by its tier, and longer when it costs much. */
+  readonly everyMs: number;
   /** False when the last attempt failed; the values are then those of the one before. */
   readonly success: boolean;
   /** Why the last attempt failed. Holds no values of rows. */
@@ -96,6 +98,26 @@ export function valueOf(
   return total;
 }
 
+/** A histogram as the series Prometheus makes of it. */
+function histogramSamples(
+  family: Extract<MetricFamily, { readonly type: "histogram" }>,
+): ReadonlyMap<string, Sample[]> {
+  const { name, samples } = family;
+  return new Map([
+    [
+      `${name}_bucket`,
+      samples.flatMap(({ labels, buckets, count }) => [
+        ...buckets
+          .filter(({ le }) => Number.isFinite(le))
+          .map((bucket) => ({ labels: { ...labels, le: String(bucket.le) }, value: bucket.count })),
+        { labels: { ...labels, le: "+Inf" }, value: count },
+      ]),
+    ],
+    [`${name}_sum`, samples.map(({ labels, sum }) => ({ labels, value: sum }))],
+    [`${name}_count`, samples.map(({ labels, count }) => ({ labels, value: count }))],
+  ]);
+}
+
 function indexSamples(snapshot: Snapshot): ReadonlyMap<string, readonly Sample[]> {
   const index = new Map<string, Sample[]>();
   const add = (table: MetricTable, server: string | undefined): void => {
@@ -115,6 +137,7 @@ function indexSamples(snapshot: Snapshot): ReadonlyMap<string, readonly Sample[]
   for (const family of snapshot.families) {
     // What another part gives itself replaces what was made from its statistics.
     if (family.type !== "histogram") index.set(family.name, [...family.samples]);
+    else for (const [name, samples] of histogramSamples(family)) index.set(name, samples);
   }
   for (const server of snapshot.servers) {
     for (const block of server.blocks) for (const table of block.tables) add(table, server.name);

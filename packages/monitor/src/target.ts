@@ -4,13 +4,15 @@ import { CollectTimeoutError, UnsupportedServerError } from "./errors.ts";
 import { mergeFacts } from "./fact-merge.ts";
 import type { Facts } from "./facts.ts";
 import type { Tier } from "./metric.ts";
-import type { ResolvedMonitorOptions, ResolvedTarget } from "./options.ts";
+import { monitorDefaults, type ResolvedMonitorOptions, type ResolvedTarget } from "./options.ts";
 import { PreparedStatements } from "./prepared.ts";
 import { collectors } from "./registry.ts";
 import { statementMark } from "./redact.ts";
 import { selfBlock } from "./self.ts";
 import { type SessionIdentity, withLimits } from "./session.ts";
 import type { Block, ServerSnapshot } from "./snapshot.ts";
+import { WaitSampler } from "./waits/sampler.ts";
+import { WaitRing } from "./waits/waits.ts";
 
 const oldestVersionNum = 120_000;
 
@@ -34,6 +36,8 @@ export class Target {
   readonly #options: ResolvedMonitorOptions;
   readonly #logger: Logger;
   readonly #expectedStandbys: number;
+  readonly #waits: WaitRing;
+  readonly #sampler: WaitSampler;
   #runs: readonly Run[] = [];
   #identity: SessionIdentity | undefined;
   #up = false;
@@ -50,6 +54,15 @@ export class Target {
     this.#options = options;
     this.#expectedStandbys = expectedStandbys;
     this.#logger = options.logger.child({ server: target.name });
+    this.#waits = new WaitRing(options.waits === false ? monitorDefaults.waits : options.waits);
+    this.#sampler = new WaitSampler({
+      db: target.databases[0],
+      ring: this.#waits,
+      // A server that is down is asked by the next collection, and by nobody else.
+      version: () => (this.#up && this.#identity ? Math.floor(this.#identity.versionNum / 10_000) : undefined),
+      clock: options.clock,
+      logger: this.#logger,
+    });
   }
 
   /**
@@ -80,10 +93,22 @@ export class Target {
     return { up: this.#up, durationMs: this.#durationMs };
   }
 
+  /** What sampling of its active sessions has seen. */
+  get waits(): WaitRing {
+    return this.#waits;
+  }
+
+  /** Samples active sessions until the signal fires. */
+  sampleWaits(signal: AbortSignal): Promise<void> {
+    return this.#options.waits === false
+      ? Promise.resolve()
+      : this.#sampler.run(this.#options.waits.intervalMs, signal);
+  }
+
   /** What is known, with ages as of `now`. */
   snapshot(now: number): ServerSnapshot {
     const blocks = [...Map.groupBy(this.#runs, ({ collector }) => collector.name).values()].map((runs) =>
-      toBlock(runs, now),
+      toBlock(runs, now, Math.max(...runs.map((run) => this.#everyMs(run)))),
     );
     const facts = mergeFacts(this.#runs.flatMap(({ collected }) => collected?.facts ?? []));
     const self = selfBlock({
@@ -197,12 +222,17 @@ export class Target {
       );
   }
 
-  #isDue({ collector, attemptedAt, durationMs, error }: Run, now: number): boolean {
-    if (attemptedAt === undefined || collector.tier === "T0") return true;
+  #isDue(run: Run, now: number): boolean {
+    if (run.attemptedAt === undefined || run.collector.tier === "T0") return true;
+    // What failed is tried again sooner.
+    const every = run.error === undefined ? this.#everyMs(run) : this.#options.tierMs.T1;
+    return now - run.attemptedAt >= every - this.#options.intervalMs / 2;
+  }
+
+  /** What costs more than a hundredth of its interval is asked less often. */
+  #everyMs({ collector, durationMs }: Run): number {
     const { tierMs, intervalMs } = this.#options;
-    // What costs more than a hundredth of its interval is asked less often; what failed is tried again sooner.
-    const every = error === undefined ? Math.max(tierMs[collector.tier], durationMs * 100) : tierMs.T1;
-    return now - attemptedAt >= every - intervalMs / 2;
+    return collector.tier === "T0" ? intervalMs : Math.max(tierMs[collector.tier], intervalMs, durationMs * 100);
   }
 
   async #attempt(run: Run, session: Queryable, context: CollectContext): Promise<void> {
@@ -228,7 +258,7 @@ function marked(session: Queryable): Queryable {
   return { query: (text, values) => session.query(`${text} ${statementMark}`, values) };
 }
 
-function toBlock(runs: readonly Run[], now: number): Block {
+function toBlock(runs: readonly Run[], now: number, everyMs: number): Block {
   const first = runs[0]!;
   const times = runs.flatMap(({ asOf }) => asOf ?? []);
   const oldest = times.length === 0 ? undefined : Math.min(...times);
@@ -238,6 +268,7 @@ function toBlock(runs: readonly Run[], now: number): Block {
     tier: first.collector.tier satisfies Tier,
     asOf: oldest === undefined ? null : new Date(oldest).toISOString(),
     ageMs: oldest === undefined ? null : Math.max(0, now - oldest),
+    everyMs,
     durationMs: runs.reduce((sum, run) => sum + run.durationMs, 0),
     success: error === undefined && times.length === runs.length,
     ...(error !== undefined && { error }),

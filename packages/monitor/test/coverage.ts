@@ -6,12 +6,22 @@ export function missingMetrics(snapshot: Snapshot): readonly string[] {
   return snapshot.servers.flatMap((server) => {
     const role = server.role === "standby" ? "standby" : "primary";
     return metricsFor(Math.floor(server.versionNum / 10_000), role)
-      .filter(({ collector, name }) => collector !== "pool" && collector !== "host" && !fleeting.has(name))
+      .filter(({ collector, name }) => !elsewhere.has(collector) && !fleeting.has(name))
       .filter(({ name }) => !(role === "standby" && ofPrimaryObjects.test(name)))
       .filter(({ name }) => !samplesOf(snapshot, name).some(({ labels }) => labels["server"] === server.name))
       .map(({ name }) => `${server.name} ${name}`);
   });
 }
+
+// What is not read from the server, or only after days.
+const elsewhere: ReadonlySet<string> = new Set([
+  "pool",
+  "host",
+  "process",
+  "forecast",
+  "query_regression",
+  "wait_sampling",
+]);
 
 // The standby of the scenario feeds no other standby, has no slots, archives nothing and was never reset.
 const ofPrimaryObjects =

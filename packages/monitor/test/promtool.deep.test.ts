@@ -55,11 +55,11 @@ function fileOf(seriesOf: (each: RuleCase) => RuleCase["fires"]): object {
     evaluation_interval: "1m",
     tests: ruleCases.map((each, i) => ({
       interval: "1m",
-      input_series: seriesOf(each).map(({ metric, labels, from, step }) => ({
+      input_series: seriesOf(each).map(({ metric, labels, from, step, until = each.atMinute }) => ({
         series: `${metric}{${Object.entries({ instance: `case-${i}`, job: "db", ...labels })
           .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
           .join(",")}}`,
-        values: `${from}+${step}x${each.atMinute}`,
+        values: `${from}${step < 0 ? "-" : "+"}${Math.abs(step)}x${until}`,
       })),
       alert_rule_test: [{ eval_time: `${each.atMinute}m`, alertname: each.rule, exp_alerts: [] }],
     })),

@@ -4,6 +4,8 @@ export interface CaseSeries {
   readonly labels: Readonly<Record<string, string>>;
   readonly from: number;
   readonly step: number;
+  /** The minute of its last sample; absent, it lasts. */
+  readonly until?: number;
 }
 
 /** A state of servers in which a rule fires with a severity, and one like it in which it is silent. */
@@ -87,6 +89,13 @@ const checkpoints = (requested: number, timed: number): readonly CaseSeries[] =>
   at("pg_stat_bgwriter_checkpoints_req_total", 0, own, requested),
   at("pg_stat_bgwriter_checkpoints_timed_total", 0, own, timed),
 ];
+
+/** Waits for a connection: so many a minute within each bound, cumulative. */
+const waitsWithin = (counts: readonly (readonly [le: string, perMinute: number])[]): readonly CaseSeries[] =>
+  counts.map(([le, perMinute]) =>
+    at("db_client_connection_wait_time_seconds_bucket", 0, { ...own, role: "primary", le }, perMinute),
+  );
+const everything = {} as const;
 
 /** Every rule and level: a state in which it fires, and the nearest in which it must not. */
 export const ruleCases: readonly RuleCase[] = [
@@ -222,5 +231,88 @@ export const ruleCases: readonly RuleCase[] = [
     "info",
     [at("pg_stat_statements_dealloc_total", 0, own, 1)],
     [at("pg_stat_statements_dealloc_total", 9)],
+  ),
+  ruleCase("PgTargetAbsent", "page", [{ ...at("pg_up", 1), until: 130 }], [{ ...at("pg_up", 1), until: 147 }]),
+  ruleCase("PgConfigChanged", "info", [at("pg_settings_fingerprint", 7, own, 1)], [at("pg_settings_fingerprint", 7)]),
+  simple("PgStorageRunsOut", "page", "pg_monitor_forecast_days_left", 0.5, 3, {
+    resource: "storage",
+    subject: "/data",
+  }),
+  ruleCase(
+    "CollectorStale",
+    "warn",
+    [
+      at("pg_scrape_collector_age_seconds", 300, { ...own, collector: "settings" }),
+      at("pg_scrape_collector_interval_seconds", 60, { ...own, collector: "settings" }),
+      at("pg_up", 1),
+    ],
+    [
+      at("pg_scrape_collector_age_seconds", 300, { ...own, collector: "settings" }),
+      at("pg_scrape_collector_interval_seconds", 600, { ...own, collector: "settings" }),
+      at("pg_up", 1),
+    ],
+  ),
+  ruleCase(
+    "PgSlotNearlyLost",
+    "page",
+    [
+      at("pg_replication_slots_safe_wal_size_bytes", 1e8, { ...own, slot_name: "s", slot_type: "physical" }),
+      at("pg_settings_max_slot_wal_keep_size_bytes", 1e9),
+    ],
+    [
+      at("pg_replication_slots_safe_wal_size_bytes", 9e8, { ...own, slot_name: "s", slot_type: "physical" }),
+      at("pg_settings_max_slot_wal_keep_size_bytes", 1e9),
+    ],
+  ),
+  simple("PgQueryRegression", "warn", "pg_query_regression_ratio", 4, 1.5, { ...app, user: "u", queryid: "7" }),
+  ruleCase(
+    "PoolWaitSlow",
+    "warn",
+    waitsWithin([
+      ["0.1", 90],
+      ["1", 100],
+      ["+Inf", 100],
+    ]),
+    waitsWithin([
+      ["0.1", 99],
+      ["1", 100],
+      ["+Inf", 100],
+    ]),
+  ),
+  // Time runs from 0: a backup of then is as old as the clock says.
+  ruleCase(
+    "BackupTooOld",
+    "page",
+    [at("db_backup_last_success_timestamp_seconds", -180_000, everything)],
+    [at("db_backup_last_success_timestamp_seconds", 0, everything)],
+  ),
+  ruleCase(
+    "BackupTooOld",
+    "warn",
+    [at("db_backup_last_success_timestamp_seconds", -100_000, everything)],
+    [at("db_backup_last_success_timestamp_seconds", 0, everything)],
+  ),
+  ...(
+    [
+      ["BackupFailed", "warn", "db_backup_runs_total", { result: "failed" }],
+      ["BackupVerifyFailed", "page", "db_backup_verifications_total", { result: "faulty" }],
+      ["WalGap", "page", "db_backup_wal_gaps_total", {}],
+      ["MigrationFailed", "page", "db_migrate_failed_total", { direction: "up" }],
+    ] as const
+  ).map(([rule, severity, metric, labels]) =>
+    ruleCase(rule, severity, [at(metric, 0, labels, 0.1)], [at(metric, 3, labels)]),
+  ),
+  simple("MigrationPending", "info", "db_migrate_pending", 2, 0, everything),
+  ruleCase(
+    "MigrationLockHeld",
+    "warn",
+    [at("db_migrate_lock_retries_total", 0, everything, 1)],
+    [at("db_migrate_lock_retries_total", 0, everything, 0.2)],
+  ),
+  ruleCase(
+    "ValidationScoreDropped",
+    "warn",
+    [at("db_validation_score_ratio", 1, everything, -0.002)],
+    [at("db_validation_score_ratio", 0.7, everything)],
   ),
 ];

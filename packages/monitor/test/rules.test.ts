@@ -37,10 +37,11 @@ function snapshotAt(series: readonly CaseSeries[], minute: number): Snapshot {
     tier: "T0" as const,
     asOf: null,
     ageMs: 0,
+    everyMs: 15_000,
     durationMs: 1,
     success: true,
     tables: series
-      .filter(({ labels }) => labels["server"] === ofServer)
+      .filter(({ labels, until }) => labels["server"] === ofServer && minute <= (until ?? Number.POSITIVE_INFINITY))
       .map(({ metric, labels, from, step }): MetricTable => {
         const names = Object.keys(labels).filter((name) => name !== "server");
         return {

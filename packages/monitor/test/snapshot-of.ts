@@ -24,6 +24,15 @@ function serverOf(name: string, metrics: Readonly<Record<string, Values>>, facts
       rows: series.map(([labels, value]) => ({ labels: Object.values(labels), values: [value] })),
     };
   });
-  const block = { collector: "test", tier: "T0", asOf: null, ageMs: 0, durationMs: 1, success: true, tables } as const;
+  const block = {
+    collector: "test",
+    tier: "T0",
+    asOf: null,
+    ageMs: 0,
+    everyMs: 15_000,
+    durationMs: 1,
+    success: true,
+    tables,
+  } as const;
   return { name, up: true, role: "primary", versionNum: 180_000, durationMs: 1, blocks: [block], facts };
 }

@@ -1,5 +1,5 @@
 import { type Sample, samplesOf, type Snapshot } from "../snapshot.ts";
-import type { Expression, Matchers } from "./expression.ts";
+import { bucketsOf, type Expression, type Matchers } from "./expression.ts";
 import type { SampleWindow } from "./window.ts";
 
 /** What an expression is evaluated over. */
@@ -22,12 +22,17 @@ export function evaluate(expression: Expression, input: EvaluationInput): readon
     case "increase":
     case "rate":
     case "changes":
+    case "highest":
       return samplesOf(input.snapshot, expression.name)
         .filter((sample) => matches(sample, expression.where))
         .flatMap(({ labels }) => {
           const value = input.window[expression.kind](expression.name, labels, expression.windowMs, input.now);
           return value === undefined ? [] : [{ labels, value }];
         });
+    case "lost":
+      return lostServers(expression, input);
+    case "quantile":
+      return quantiles(expression, input);
     case "sum":
     case "max":
     case "min":
@@ -73,6 +78,57 @@ function matches(sample: Sample, where: Matchers): boolean {
 function keyOf({ labels }: Sample, on: readonly string[] | undefined): string {
   if (on === undefined) return JSON.stringify(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));
   return JSON.stringify(["server", ...on].map((name) => labels[name] ?? ""));
+}
+
+function lostServers(
+  { name, where, windowMs }: Extract<Expression, { readonly kind: "lost" }>,
+  { window, now }: EvaluationInput,
+): readonly Sample[] {
+  const samples = window
+    .lost(name, windowMs, now)
+    .map((labels) => ({ labels, value: 1 }))
+    .filter((sample) => matches(sample, where));
+  const servers = new Set(samples.map(({ labels }) => labels["server"]));
+  return [...servers].map((server) => ({ labels: server === undefined ? {} : { server }, value: 1 }));
+}
+
+function quantiles(
+  { quantile, name, where, windowMs }: Extract<Expression, { readonly kind: "quantile" }>,
+  { snapshot, window, now }: EvaluationInput,
+): readonly Sample[] {
+  const buckets = samplesOf(snapshot, bucketsOf(name)).filter((sample) => matches(sample, where));
+  return [...Map.groupBy(buckets, ({ labels }) => labels["server"]).entries()].flatMap(([server, of]) => {
+    const counts = new Map<number, number>();
+    for (const { labels } of of) {
+      const le = labels["le"] === "+Inf" ? Number.POSITIVE_INFINITY : Number(labels["le"]);
+      const grown = window.increase(bucketsOf(name), labels, windowMs, now) ?? 0;
+      counts.set(le, (counts.get(le) ?? 0) + grown);
+    }
+    const value = quantileOf(
+      quantile,
+      [...counts].toSorted(([a], [b]) => a - b),
+    );
+    return value === undefined ? [] : [{ labels: server === undefined ? {} : { server }, value }];
+  });
+}
+
+/**
+ * As Prometheus does it: straight lines within a bucket, and the last bound for what is beyond it.
+ * @param buckets upper bounds and cumulative counts, ascending, the last one infinite
+ * @returns undefined where nothing was counted
+ */
+export function quantileOf(
+  quantile: number,
+  buckets: readonly (readonly [le: number, count: number])[],
+): number | undefined {
+  const all = buckets.at(-1)?.[1] ?? 0;
+  if (all <= 0) return undefined;
+  const rank = quantile * all;
+  const at = buckets.findIndex(([, count]) => count >= rank);
+  const [upper, count] = buckets[at]!;
+  const [lower, below] = at === 0 ? [0, 0] : buckets[at - 1]!;
+  if (upper === Number.POSITIVE_INFINITY) return at === 0 ? undefined : lower;
+  return count === below ? upper : lower + ((upper - lower) * (rank - below)) / (count - below);
 }
 
 function aggregated(

@@ -6,7 +6,22 @@ export type Expression =
   | { readonly kind: "metric"; readonly name: string; readonly where: Matchers }
   | {
       /** Over the last `windowMs`; resets of a counter are seen and bridged. */
-      readonly kind: "increase" | "rate" | "changes";
+      readonly kind: "increase" | "rate" | "changes" | "highest";
+      readonly name: string;
+      readonly where: Matchers;
+      readonly windowMs: number;
+    }
+  | {
+      /** 1 for each server whose series was there within the last hour and not for `windowMs`. */
+      readonly kind: "lost";
+      readonly name: string;
+      readonly where: Matchers;
+      readonly windowMs: number;
+    }
+  | {
+      /** A quantile, 0 to 1, of what a histogram saw over `windowMs`, per server. */
+      readonly kind: "quantile";
+      readonly quantile: number;
       readonly name: string;
       readonly where: Matchers;
       readonly windowMs: number;
@@ -68,6 +83,21 @@ export function changes(name: string, windowMinutes: number, where: Matchers = {
   return { kind: "changes", name, where, windowMs: windowMinutes * minutes };
 }
 
+/** The greatest value of a gauge over a window. */
+export function highest(name: string, windowMinutes: number, where: Matchers = {}): Expression {
+  return { kind: "highest", name, where, windowMs: windowMinutes * minutes };
+}
+
+/** What was there within the last hour and has not been for a while: 1 for each such server. */
+export function lost(name: string, windowMinutes: number, where: Matchers = {}): Expression {
+  return { kind: "lost", name, where, windowMs: windowMinutes * minutes };
+}
+
+/** A quantile of a histogram over a window. */
+export function quantile(of: number, name: string, windowMinutes: number, where: Matchers = {}): Expression {
+  return { kind: "quantile", quantile: of, name, where, windowMs: windowMinutes * minutes };
+}
+
 export function number(value: number): Expression {
   return { kind: "number", value };
 }
@@ -120,10 +150,18 @@ export function metricsOf(expression: Expression): ReadonlySet<string> {
 export function windowsOf(expression: Expression): ReadonlyMap<string, number> {
   const windows = new Map<string, number>();
   visit(expression, (node) => {
-    if ("windowMs" in node) windows.set(node.name, Math.max(windows.get(node.name) ?? 0, node.windowMs));
+    if (!("windowMs" in node)) return;
+    const name = node.kind === "quantile" ? bucketsOf(node.name) : node.name;
+    windows.set(name, Math.max(windows.get(name) ?? 0, node.kind === "lost" ? lostWithinMs : node.windowMs));
   });
   return windows;
 }
+
+/** How long a series that is lost is missed. */
+export const lostWithinMs: number = 60 * minutes;
+
+/** The series of a histogram's buckets. */
+export const bucketsOf = (histogram: string): string => `${histogram}_bucket`;
 
 function visit(node: Expression, see: (node: Expression) => void): void {
   see(node);

@@ -1,5 +1,6 @@
 import { availabilityRules } from "./catalogue/availability.ts";
 import { maintenanceRules } from "./catalogue/maintenance.ts";
+import { processRules } from "./catalogue/process.ts";
 import { replicationRules } from "./catalogue/replication.ts";
 import { sessionsRules } from "./catalogue/sessions.ts";
 import type { AlertRule } from "./rule.ts";
@@ -13,4 +14,5 @@ export const defaultRules: readonly AlertRule[] = Object.freeze([
   ...sessionsRules,
   ...maintenanceRules,
   ...replicationRules,
+  ...processRules,
 ]);

@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { type Collector, defineMetrics, toNumber, toText } from "../collector.ts";
-import type { SettingFact } from "../facts.ts";
+import type { SettingChange, SettingFact } from "../facts.ts";
 import type { MetricDefinition } from "../metric.ts";
 
 interface Setting {
@@ -84,6 +85,11 @@ const settingMetrics: readonly MetricDefinition[] = defineMetrics(
       help: "Settings changed in the files that wait for a restart",
     },
     {
+      name: "pg_settings_fingerprint",
+      type: "gauge",
+      help: "A number that changes when one of the settings watched does",
+    },
+    {
       name: "pg_connections_usable",
       type: "gauge",
       help: "Connections ordinary roles may hold: max_connections without the reserved ones",
@@ -106,6 +112,14 @@ function unitFactor(unit: string): number {
   return match ? Number(match[1]) * (factors[match[2] ?? "B"] ?? 1) : 1;
 }
 
+const mostChanges = 20;
+
+/** 48 bits of a hash: what a double holds exactly. */
+function fingerprint(rows: readonly Record<string, unknown>[]): number {
+  const text = rows.map((row) => `${toText(row["name"])}=${toText(row["value"])}`).toSorted();
+  return Number.parseInt(createHash("sha256").update(text.join("\n")).digest("hex").slice(0, 12), 16);
+}
+
 /** The settings others depend on, as numbers and as facts. */
 export const settingsCollector: Collector = {
   name: "settings",
@@ -114,32 +128,55 @@ export const settingsCollector: Collector = {
   scope: "any",
   since: 12,
   metrics: settingMetrics,
-  begin: () => async (session) => {
-    const names = [...watched.map(({ name }) => name), ...textSettings].join(",");
-    const { rows } = await session.query<Record<string, unknown>>(settingsSql, [names]);
-    const byName = new Map(rows.map((row) => [toText(row["name"]), row]));
-    const metrics: string[] = [];
-    const values: (number | null)[] = [];
-    for (const setting of watched) {
-      const row = byName.get(setting.name);
-      if (!row) continue;
-      metrics.push(metricName(setting));
-      values.push(settingValue(toText(row["value"]), toText(row["unit"]), toText(row["vartype"])));
-    }
-    const numberOf = (name: string): number => toNumber(byName.get(name)?.["value"]) ?? 0;
-    metrics.push("pg_settings_pending_restart", "pg_connections_usable");
-    values.push(
-      rows.filter((row) => row["pending_restart"] === true).length,
-      numberOf("max_connections") - numberOf("superuser_reserved_connections") - numberOf("reserved_connections"),
-    );
-    const settings: Record<string, SettingFact> = {};
-    for (const [name, row] of byName) {
-      settings[name] = {
-        value: toText(row["value"]),
-        unit: toText(row["unit"]),
-        pendingRestart: row["pending_restart"] === true,
+  begin: () => {
+    let before: Readonly<Record<string, SettingFact>> | undefined;
+    let changed: readonly SettingChange[] = [];
+    return async (session, { now }) => {
+      const names = [...watched.map(({ name }) => name), ...textSettings].join(",");
+      const { rows } = await session.query<Record<string, unknown>>(settingsSql, [names]);
+      const byName = new Map(rows.map((row) => [toText(row["name"]), row]));
+      const metrics: string[] = [];
+      const values: (number | null)[] = [];
+      for (const setting of watched) {
+        const row = byName.get(setting.name);
+        if (!row) continue;
+        metrics.push(metricName(setting));
+        values.push(settingValue(toText(row["value"]), toText(row["unit"]), toText(row["vartype"])));
+      }
+      const numberOf = (name: string): number => toNumber(byName.get(name)?.["value"]) ?? 0;
+      metrics.push("pg_settings_pending_restart", "pg_settings_fingerprint", "pg_connections_usable");
+      values.push(
+        rows.filter((row) => row["pending_restart"] === true).length,
+        fingerprint(rows),
+        numberOf("max_connections") - numberOf("superuser_reserved_connections") - numberOf("reserved_connections"),
+      );
+      const settings: Record<string, SettingFact> = {};
+      for (const [name, row] of byName) {
+        settings[name] = {
+          value: toText(row["value"]),
+          unit: toText(row["unit"]),
+          pendingRestart: row["pending_restart"] === true,
+        };
+      }
+      changed = [...(before ? changesBetween(before, settings, now) : []), ...changed].slice(0, mostChanges);
+      before = settings;
+      return {
+        tables: [{ labelNames: [], metrics, rows: [{ labels: [], values }] }],
+        facts: { settings, changedSettings: changed },
       };
-    }
-    return { tables: [{ labelNames: [], metrics, rows: [{ labels: [], values }] }], facts: { settings } };
+    };
   },
 };
+
+function changesBetween(
+  before: Readonly<Record<string, SettingFact>>,
+  now: Readonly<Record<string, SettingFact>>,
+  at: number,
+): readonly SettingChange[] {
+  return Object.entries(now).flatMap(([name, { value, unit }]) => {
+    const from = before[name]?.value;
+    return from === undefined || from === value
+      ? []
+      : [{ name, from, to: value, unit, at: new Date(at).toISOString() }];
+  });
+}

@@ -1,6 +1,9 @@
 import type { Finding } from "@db/core";
 import type { Series } from "../series.ts";
 import { samplesOf, type Snapshot } from "../snapshot.ts";
+import { defineMetrics, gauge } from "../collector.ts";
+import type { MetricDefinition } from "../metric.ts";
+import type { MetricTable } from "../snapshot.ts";
 import type { Point } from "./buckets.ts";
 import { forecast, type Forecast } from "./forecast.ts";
 
@@ -12,6 +15,23 @@ export interface CapacityForecast extends Forecast {
   /** Server, and what of it: `primary/app/public/order_id_seq`. */
   readonly subject: string;
   readonly unit: "bytes" | "connections" | "ratio" | "ids";
+}
+
+export const forecastMetrics: readonly MetricDefinition[] = defineMetrics(
+  [gauge("pg_monitor_forecast_days_left", "", "Days until a resource is used up if its course goes on")],
+  { name: "forecast", tier: "T1" },
+  ["resource", "subject"],
+);
+
+/** Forecasts as metric rows; what is not foreseen to end has none. */
+export function forecastTable(forecasts: readonly CapacityForecast[]): MetricTable {
+  return {
+    labelNames: ["resource", "subject"],
+    metrics: forecastMetrics.map(({ name }) => name),
+    rows: forecasts.flatMap(({ resource, subject, days }) =>
+      days === null ? [] : [{ labels: [resource, subject], values: [days] }],
+    ),
+  };
 }
 
 interface Resource {

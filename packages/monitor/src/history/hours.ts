@@ -14,11 +14,12 @@ interface Line {
 
 /** Key series by the hour: what is left of the past once single values are forgotten. */
 export class Hours {
-  readonly #keepMs: number;
+  readonly #keepMs: (name: string) => number;
   readonly #lines = new Map<string, Line>();
   #unwritten: SeriesHour[] = [];
 
-  constructor(keepMs: number) {
+  /** @param keepMs how long the hours of a series are kept, by its name */
+  constructor(keepMs: (name: string) => number) {
     this.#keepMs = keepMs;
   }
 
@@ -88,7 +89,7 @@ export class Hours {
   /** Forgets hours past their time, and series that have none left. */
   forget(now: number): void {
     for (const [key, line] of this.#lines) {
-      const gone = line.at.findIndex((at) => at >= now - this.#keepMs);
+      const gone = line.at.findIndex((at) => at >= now - this.#keepMs(line.name));
       const count = gone === -1 ? line.at.length : gone;
       line.at.splice(0, count);
       line.average.splice(0, count);

@@ -1,4 +1,4 @@
-import type { Expression, Matchers } from "../alerts/expression.ts";
+import { bucketsOf, type Expression, lostWithinMs, type Matchers } from "../alerts/expression.ts";
 
 // Every series carries the scraped instance and the server behind it; sums and matches must not cross them.
 const own = ["instance", "server"] as const;
@@ -15,7 +15,19 @@ export function toPromql(expression: Expression): string {
     case "increase":
     case "rate":
     case "changes":
-      return `${expression.kind}(${expression.name}${selector(expression.where)}[${expression.windowMs / 60_000}m])`;
+      return `${expression.kind}(${over(expression)})`;
+    case "highest":
+      return `max_over_time(${over(expression)})`;
+    case "lost": {
+      const last = (range: string): string =>
+        `max by (${own.join(", ")}) (last_over_time(${expression.name}${selector(expression.where)}[${range}]))`;
+      // There is nothing to be seen of what is gone: what was there an hour ago tells of it.
+      return `(${last(`${lostWithinMs / 60_000}m`)} unless on (${own.join(", ")}) ${last(`${expression.windowMs / 60_000}m`)}) * 0 + 1`;
+    }
+    case "quantile": {
+      const buckets = over({ ...expression, name: bucketsOf(expression.name) });
+      return `histogram_quantile(${expression.quantile}, sum by (${[...own, "le"].join(", ")}) (rate(${buckets})))`;
+    }
     case "sum":
     case "max":
     case "min":
@@ -39,6 +51,9 @@ export function toPromql(expression: Expression): string {
       );
   }
 }
+
+const over = (of: { readonly name: string; readonly where: Matchers; readonly windowMs: number }): string =>
+  `${of.name}${selector(of.where)}[${of.windowMs / 60_000}m]`;
 
 const isScalar = ({ kind }: Expression): boolean => kind === "number" || kind === "time";
 

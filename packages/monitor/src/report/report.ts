@@ -1,5 +1,7 @@
 import { compareFindings, type Finding, type HealthStatus } from "@db/core";
 import type { AlertEvent } from "../alerts/event.ts";
+import type { Anomaly } from "../anomaly/anomaly.ts";
+import type { CapacityForecast } from "../forecast/capacity.ts";
 import { recommend } from "../findings.ts";
 import { samplesOf, type ServerSnapshot, type Snapshot, valueOf } from "../snapshot.ts";
 import { type ConnectionsView, connections } from "../views/connections.ts";
@@ -19,6 +21,9 @@ export interface MonitorReport {
   readonly tables: readonly ReportTable[];
   readonly connections: ConnectionsView;
   readonly replication: ReplicationView;
+  /** What is used up and when, soonest first. */
+  readonly forecasts: readonly CapacityForecast[];
+  readonly anomalies: readonly Anomaly[];
   /** What alerts did, newest first. */
   readonly alerts: readonly AlertEvent[];
 }
@@ -65,6 +70,8 @@ export interface ReportInput {
   /** What the monitor found; default what the snapshot alone suggests. */
   readonly findings?: readonly Finding[];
   readonly alerts?: readonly AlertEvent[];
+  readonly forecasts?: readonly CapacityForecast[];
+  readonly anomalies?: readonly Anomaly[];
   readonly title?: string;
   /** An earlier snapshot: top queries then cover only the time since. */
   readonly since?: Snapshot;
@@ -85,6 +92,8 @@ export function buildReport(input: ReportInput): MonitorReport {
     tables: tablesOf(snapshot),
     connections: connections(snapshot),
     replication: replication(snapshot),
+    forecasts: (input.forecasts ?? []).filter(({ days }) => days !== null),
+    anomalies: input.anomalies ?? [],
     alerts: (input.alerts ?? []).toReversed().slice(0, 50),
   };
 }

@@ -90,6 +90,30 @@ export function sectionsOf(report: MonitorReport): readonly Section[] {
       empty: "No table was seen.",
     },
     {
+      title: "What runs out",
+      columns: [left("Resource"), left("Of"), right("Days left"), right("At the earliest"), right("A day")],
+      rows: report.forecasts.map(({ resource, subject, days, earliestDays, perDay }) => [
+        resource,
+        subject,
+        days === null ? "–" : days.toFixed(1),
+        earliestDays === null ? "–" : earliestDays.toFixed(1),
+        count(perDay),
+      ]),
+      empty: "Nothing that is foreseen to run out.",
+    },
+    {
+      title: "Unusual",
+      columns: [left("What"), left("Of"), right("Now"), right("Usually"), left("At the same time")],
+      rows: report.anomalies.map(({ title, labels, value, expected, causes }) => [
+        title,
+        Object.values(labels).join("/"),
+        value.toPrecision(3),
+        expected.toPrecision(3),
+        causes.map(({ text }) => text).join(" ") || "–",
+      ]),
+      empty: "Every course is what it usually is.",
+    },
+    {
       title: "Replication",
       columns: [left("Standby"), left("State"), left("Synchronous"), right("Lag"), right("Behind"), left("Slot")],
       rows: report.replication.standbys.map((standby) => [

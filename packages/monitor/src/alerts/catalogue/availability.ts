@@ -1,4 +1,4 @@
-import { aggregate, and, arithmetic, changes, compare, increase, metric, number, time } from "../expression.ts";
+import { aggregate, and, arithmetic, changes, compare, increase, lost, metric, number, time } from "../expression.ts";
 import type { AlertRule } from "../rule.ts";
 
 const minutes = (n: number): number => n * 60_000;
@@ -15,6 +15,15 @@ export const availabilityRules: readonly AlertRule[] = [
     levels: [{ severity: "page", threshold: 1, forMs: minutes(1) }],
     hint: "The server refused, was unreachable or gave no answer in time; look at its process and its log.",
     command: "pg_isready",
+  },
+  {
+    name: "PgTargetAbsent",
+    finding: "PG-TARGET-ABSENT",
+    title: "nothing is heard of {server} any more",
+    expression: lost("pg_up", 5),
+    fires: "above",
+    levels: [{ severity: "page", threshold: 0 }],
+    hint: "The monitor itself is gone, or no longer asked: what it would tell of the server, nobody hears.",
   },
   {
     name: "PgRestarted",
@@ -58,6 +67,17 @@ export const availabilityRules: readonly AlertRule[] = [
     command: "select name, setting from pg_settings where pending_restart;",
   },
   {
+    name: "PgConfigChanged",
+    finding: "PG-CONFIG-CHANGED",
+    title: "settings of {server} were changed",
+    expression: changes("pg_settings_fingerprint", 5),
+    fires: "above",
+    levels: [{ severity: "info", threshold: 0 }],
+    unit: "times in 5 min",
+    hint: "When something else changes at the same time, this may be why.",
+    command: "select name, setting, sourcefile, sourceline from pg_settings where source = 'configuration file';",
+  },
+  {
     name: "PgChecksumFailure",
     finding: "PG-CHECKSUM-FAILURE",
     title: "a data page of {datname} on {server} is damaged",
@@ -84,6 +104,33 @@ export const availabilityRules: readonly AlertRule[] = [
     ],
     unit: "ratio",
     hint: "The server stops when it is full; look for retained WAL, old backups and bloat before enlarging it.",
+  },
+  {
+    name: "PgStorageRunsOut",
+    finding: "PG-FORECAST-STORAGE-DAY",
+    title: "{subject} is full within a day if it grows on like this",
+    expression: metric("pg_monitor_forecast_days_left", { resource: "storage" }),
+    fires: "below",
+    levels: [{ severity: "page", threshold: 1, forMs: minutes(30), clear: 2 }],
+    unit: "days",
+    hint: "Find what grows: retained WAL, temporary files, a bulk load; then make room before it is full.",
+    command:
+      "select slot_name, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) from pg_replication_slots;",
+  },
+  {
+    name: "CollectorStale",
+    finding: "MONITOR-STALE",
+    title: "what collector {collector} knows of {server} is old",
+    expression: and(
+      arithmetic(metric("pg_scrape_collector_age_seconds"), "/", metric("pg_scrape_collector_interval_seconds"), [
+        "collector",
+      ]),
+      compare(metric("pg_up"), "==", 1),
+    ),
+    fires: "above",
+    levels: [{ severity: "warn", threshold: 3, forMs: minutes(10) }],
+    unit: "× its interval",
+    hint: "It fails, or the server is too slow for it; the monitor's log says which.",
   },
   {
     name: "CollectorFailing",

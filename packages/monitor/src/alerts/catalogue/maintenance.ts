@@ -127,6 +127,17 @@ export const maintenanceRules: readonly AlertRule[] = [
     hint: "Find the statements that sort or hash much, and raise work_mem for their role.",
   },
   {
+    name: "PgQueryRegression",
+    finding: "PG-QUERY-REGRESSION",
+    title: "a query in {datname} on {server} became {value} times slower",
+    expression: metric("pg_query_regression_ratio"),
+    fires: "above",
+    levels: [{ severity: "warn", threshold: 3, forMs: minutes(10), clear: 2 }],
+    unit: "× its time at this hour of the last 7 days",
+    hint: "Compare its plan with what it was: a lost index, old statistics and a larger table are the usual causes.",
+    command: "select query from pg_stat_statements where queryid = {queryid};",
+  },
+  {
     name: "PgStatementsEvicted",
     finding: "PG-STATEMENTS-EVICTED",
     title: "pg_stat_statements on {server} throws statements out",

@@ -71,6 +71,22 @@ export const replicationRules: readonly AlertRule[] = [
     command: "alter system set max_slot_wal_keep_size = '10GB'; select pg_reload_conf();",
   },
   {
+    name: "PgSlotNearlyLost",
+    finding: "PG-SLOT-NEARLY-LOST",
+    title: "slot {slot_name} of {server} is about to lose its WAL",
+    expression: arithmetic(
+      metric("pg_replication_slots_safe_wal_size_bytes"),
+      "/",
+      metric("pg_settings_max_slot_wal_keep_size_bytes"),
+      [],
+    ),
+    fires: "below",
+    levels: [{ severity: "page", threshold: 0.25, forMs: minutes(5), clear: 0.35 }],
+    unit: "of max_slot_wal_keep_size left",
+    hint: "Once the rest is written its consumer must be built anew; mend the consumer or raise the limit now.",
+    command: "alter system set max_slot_wal_keep_size = '50GB'; select pg_reload_conf();",
+  },
+  {
     name: "PgSlotLost",
     finding: "PG-SLOT-LOST",
     title: "slot {slot_name} of {server} has lost the WAL it needs",
