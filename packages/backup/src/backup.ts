@@ -44,10 +44,11 @@ import {
   manifestName,
   serverManifestName,
 } from "./repository/layout.ts";
+import { FrameThreads } from "./repository/frame-threads.ts";
 import { packBytes, PackWriter } from "./repository/pack.ts";
 import { encodeRecord } from "./repository/record.ts";
 import type { DataKey } from "./repository/repository.ts";
-import { type Compression, SealedWriter } from "./repository/sealed-object.ts";
+import { type Compression, SealedWriter, type SealingOptions } from "./repository/sealed-object.ts";
 import { type Storage, writeObject } from "./repository/storage.ts";
 import { compareWithServerManifest, parseServerManifest } from "./server-manifest.ts";
 import { WalCollector } from "./wal-collector.ts";
@@ -126,6 +127,8 @@ async function takeBackup(options: ResolvedBackupOptions): Promise<BackupReport>
     abort.abort();
     await run.discard();
     throw error;
+  } finally {
+    await run.endThreads();
   }
 }
 
@@ -139,11 +142,8 @@ class BackupRun {
   readonly #dataKeyId: string | null;
   readonly #storage: Storage;
   readonly #prefix: string;
-  readonly #sealing: {
-    readonly dataKey: Uint8Array | undefined;
-    readonly compression: Compression;
-    readonly signal: AbortSignal;
-  };
+  readonly #sealing: SealingOptions & { readonly signal: AbortSignal };
+  readonly #threads: FrameThreads | undefined;
   readonly #packs: PackWriter;
   readonly #wal: WalCollector;
   #streaming: Promise<unknown> = Promise.resolve();
@@ -164,7 +164,9 @@ class BackupRun {
     this.#sealing = { dataKey: dataKey?.bytes, compression: options.compression, signal };
     // What the server compressed does not become smaller here.
     const packed = options.serverCompression ? plain : options.compression;
-    this.#packs = new PackWriter(this.#storage, this.#prefix, { ...this.#sealing, compression: packed });
+    this.#threads = options.threads > 0 ? new FrameThreads(options.threads) : undefined;
+    const packing = { ...this.#sealing, compression: packed, sealer: this.#threads };
+    this.#packs = new PackWriter(this.#storage, this.#prefix, packing);
     this.#wal = new WalCollector(this.#storage, this.#prefix, facts.walSegmentBytes, this.#sealing);
   }
 
@@ -277,6 +279,10 @@ class BackupRun {
       const fields = { label: this.#label, error: messageOf(error) };
       this.#options.logger.warn(fields, "could not remove what a failed backup stored");
     }
+  }
+
+  async endThreads(): Promise<void> {
+    await this.#threads?.close();
   }
 
   #checkTimeline(start: WalPosition, end: BaseBackupEnd): void {

@@ -10,6 +10,7 @@ import {
 } from "@db/core";
 import { InvalidBackupOptionsError } from "./errors.ts";
 import type { ServerCompression } from "./replication/base-backup.ts";
+import { defaultThreads } from "./repository/frame-threads.ts";
 import type { Repository } from "./repository/repository.ts";
 import { type Compression, zstdAvailable } from "./repository/sealed-object.ts";
 
@@ -47,7 +48,11 @@ export interface BackupCompression extends Partial<Compression> {
    * own processor on it; files are checked here all the same. zstd needs a server built with it.
    */
   readonly by?: "client" | "server" | undefined;
-  /** Threads the server adds to compress with, for zstd by the server. Default 0. */
+  /**
+   * By the client: threads here that compress and encrypt, 0 to 64; each takes some 15 MB. Default the number of
+   * processors, four at most; 0 does it on the thread of the caller and the system's. By the server: threads it adds, for
+   * zstd. Default 0.
+   */
   readonly workers?: number | undefined;
 }
 
@@ -92,6 +97,8 @@ export interface ResolvedBackupOptions extends ResolvedJobOptions {
   readonly compression: Compression;
   /** Undefined: compressed here. */
   readonly serverCompression: ServerCompression | undefined;
+  /** Threads of this process that compress and encrypt; 0 for none of their own. */
+  readonly threads: number;
   readonly connectTimeoutMs: number;
   readonly walTimeoutMs: number;
 }
@@ -119,6 +126,7 @@ export function resolveBackupOptions(options: BackupOptions): ResolvedBackupOpti
     maxRateBytes: maxRate === Number.POSITIVE_INFINITY ? undefined : maxRate,
     compression,
     serverCompression,
+    threads: serverCompression ? 0 : (options.compression?.workers ?? defaultThreads),
     connectTimeoutMs,
     walTimeoutMs,
   };
@@ -141,11 +149,12 @@ function resolveServerCompression(
   { algorithm, level }: Compression,
   problems: string[],
 ): ServerCompression | undefined {
-  if (workers !== undefined && (by !== "server" || algorithm !== "zstd")) {
-    problems.push("compression.workers needs compression.by server and zstd");
+  if (workers !== undefined && by === "server" && algorithm !== "zstd") {
+    problems.push("compression.workers by the server needs zstd");
   }
-  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 0 && workers <= 256)) {
-    problems.push(`compression.workers must be 0 to 256, not ${workers}`);
+  const most = by === "server" ? 256 : 64;
+  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 0 && workers <= most)) {
+    problems.push(`compression.workers by the ${by} must be 0 to ${most}, not ${workers}`);
   }
   if (by === "client") return undefined;
   if (algorithm !== "none") return { algorithm, level, workers: workers ?? 0 };

@@ -1,6 +1,6 @@
 import type { ManifestObject, ManifestWalSegment } from "./manifest.ts";
 import { walName } from "./repository/layout.ts";
-import { type Compression, SealedWriter } from "./repository/sealed-object.ts";
+import { SealedWriter, type SealingOptions } from "./repository/sealed-object.ts";
 import type { Storage } from "./repository/storage.ts";
 import type { WalSink } from "./replication/wal-stream.ts";
 
@@ -9,25 +9,12 @@ export class WalCollector implements WalSink {
   readonly #storage: Storage;
   readonly #prefix: string;
   readonly #segmentBytes: number;
-  readonly #options: {
-    readonly dataKey: Uint8Array | undefined;
-    readonly compression: Compression;
-    readonly signal?: AbortSignal | undefined;
-  };
+  readonly #options: SealingOptions;
   readonly #objects: ManifestObject[] = [];
   readonly #segments: ManifestWalSegment[] = [];
   #current: { readonly segment: string; readonly writer: SealedWriter } | undefined;
 
-  constructor(
-    storage: Storage,
-    prefix: string,
-    segmentBytes: number,
-    options: {
-      readonly dataKey: Uint8Array | undefined;
-      readonly compression: Compression;
-      readonly signal?: AbortSignal | undefined;
-    },
-  ) {
+  constructor(storage: Storage, prefix: string, segmentBytes: number, options: SealingOptions) {
     this.#storage = storage;
     this.#prefix = prefix;
     this.#segmentBytes = segmentBytes;

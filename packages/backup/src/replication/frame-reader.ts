@@ -1,5 +1,5 @@
-import type { Duplex } from "node:stream";
 import { BackupConnectionError, ReplicationProtocolError } from "../errors.ts";
+import type { ByteSource, Stretch } from "./byte-source.ts";
 
 /** One message of the server: its type letter and its body, which is good until the next one is asked for. */
 export interface Frame {
@@ -7,27 +7,27 @@ export interface Frame {
   readonly body: Buffer;
 }
 
-const initialBytes = 256 * 1024;
 const maxFrameBytes = 16 * 1024 * 1024;
 
 /**
  * Reads protocol messages off a socket, one when asked for one. What nobody asks for stays in the socket, so a slow
- * repository slows the server down instead of filling memory: at most one message and one socket read are held.
+ * repository slows the server down instead of filling memory: a few messages and two socket reads are held.
  *
- * One buffer serves all messages, so that a database of any size makes no garbage here. The driver's own parser is not
- * used: it overwrites its buffer whenever the socket has more, while a sink may still be busy with the last message.
+ * Two stretches of memory serve all messages, so that a database of any size makes no garbage here. The driver's own
+ * parser is not used: it overwrites its buffer whenever the socket has more, while a sink may still be busy with the
+ * last message.
  * @see https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 export class FrameReader {
-  readonly #stream: Duplex;
-  #buffer: Buffer = Buffer.allocUnsafe(initialBytes);
+  readonly #source: ByteSource;
+  #buffer: Buffer = Buffer.alloc(0);
   #begin = 0;
   #end = 0;
   #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(stream: Duplex) {
-    this.#stream = stream;
+  constructor(source: ByteSource) {
+    this.#source = source;
     const lost = (cause?: unknown): void => {
       this.#failure ??= new BackupConnectionError("the connection to the server was lost", {
         ...(cause === undefined ? {} : { cause }),
@@ -35,10 +35,7 @@ export class FrameReader {
       });
       this.#wake();
     };
-    stream.on("readable", () => this.#wake());
-    stream.on("error", lost);
-    stream.on("end", () => lost());
-    stream.on("close", () => lost());
+    source.start(() => this.#wake(), lost);
   }
 
   /** Makes every waiting and later `next` fail with `error`. */
@@ -52,25 +49,30 @@ export class FrameReader {
     for (;;) {
       const frame = this.#take();
       if (frame) return frame;
-      const chunk = this.#stream.read() as Buffer | null;
-      if (chunk) this.#keep(chunk);
-      else if (this.#failure) throw this.#failure;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
+      if (!this.#source.ready) {
+        if (this.#failure) throw this.#failure;
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      } else this.#goOn(this.#source.take());
     }
   }
 
-  #keep(chunk: Buffer): void {
+  /** What is left of the last stretch goes in front of the next one, where there is room for it. */
+  #goOn({ memory, begin, end }: Stretch): void {
     const held = this.#end - this.#begin;
-    if (this.#end + chunk.length > this.#buffer.length) {
-      const larger = held + chunk.length > this.#buffer.length;
-      const target = larger ? Buffer.allocUnsafe((held + chunk.length) * 2) : this.#buffer;
-      this.#buffer.copy(target, 0, this.#begin, this.#end);
-      this.#buffer = target;
-      this.#begin = 0;
-      this.#end = held;
+    if (held <= begin) {
+      this.#buffer.copy(memory, begin - held, this.#begin, this.#end);
+      this.#buffer = memory;
+      this.#begin = begin - held;
+      this.#end = end;
+      return;
     }
-    chunk.copy(this.#buffer, this.#end);
-    this.#end += chunk.length;
+    // A message longer than the room: put together in memory of its own.
+    const joined = Buffer.allocUnsafe(held + end - begin);
+    this.#buffer.copy(joined, 0, this.#begin, this.#end);
+    memory.copy(joined, held, begin, end);
+    this.#buffer = joined;
+    this.#begin = 0;
+    this.#end = joined.length;
   }
 
   #take(): Frame | undefined {

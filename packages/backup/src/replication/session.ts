@@ -1,7 +1,9 @@
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { AbortedError, isConnectionError, messageOf, redactUrls, sqlStateOf } from "@db/core";
-import { Client } from "pg";
+import { Client, type ClientConfig } from "pg";
 import { BackupConnectionError, ReplicationRefusedError, ReplicationServerError } from "../errors.ts";
+import { type ByteSource, StreamSource, StretchSocket } from "./byte-source.ts";
 import { type Frame, FrameReader, parseDataRow, parseNotice } from "./frame-reader.ts";
 
 /** How to reach the server. */
@@ -23,14 +25,16 @@ export type TextRows = readonly (readonly (string | null)[])[];
  */
 export class ReplicationSession implements AsyncDisposable {
   readonly #stream: Duplex;
+  readonly #source: ByteSource;
   readonly #reader: FrameReader;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: () => void;
   #closed = false;
 
-  private constructor(stream: Duplex, signal: AbortSignal | undefined) {
+  private constructor(stream: Duplex, source: ByteSource, signal: AbortSignal | undefined) {
     this.#stream = stream;
-    this.#reader = new FrameReader(stream);
+    this.#source = source;
+    this.#reader = new FrameReader(source);
     this.#signal = signal;
     this.#onAbort = () => {
       this.#reader.fail(new AbortedError("the backup was aborted", { cause: signal?.reason }));
@@ -44,6 +48,7 @@ export class ReplicationSession implements AsyncDisposable {
   /** @throws {ReplicationRefusedError} @throws {BackupConnectionError} */
   static async connect(options: ReplicationOptions): Promise<ReplicationSession> {
     if (options.signal?.aborted) throw new AbortedError("the backup was aborted", { cause: options.signal.reason });
+    let direct: StretchSocket | undefined;
     const config = {
       connectionString: options.url,
       // Not in the driver's types; it goes into the startup packet as it is.
@@ -52,8 +57,11 @@ export class ReplicationSession implements AsyncDisposable {
       connectionTimeoutMillis: options.connectTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
+      // Encryption goes around a socket and reads it itself.
+      stream: ({ ssl }: { readonly ssl?: unknown }): Socket =>
+        ssl ? new Socket() : (direct = new StretchSocket()).socket,
     };
-    const client = new Client(config);
+    const client = new Client(config as unknown as ClientConfig);
     // After the takeover the reader tells of errors; the driver's event must only not be unhandled.
     client.on("error", () => undefined);
     try {
@@ -64,7 +72,7 @@ export class ReplicationSession implements AsyncDisposable {
     const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection;
     stream.pause();
     stream.removeAllListeners("data");
-    const session = new ReplicationSession(stream, options.signal);
+    const session = new ReplicationSession(stream, direct ?? new StreamSource(stream), options.signal);
     // A role may carry time-outs meant for its ordinary sessions.
     await session.query("set statement_timeout = 0");
     return session;
@@ -122,8 +130,7 @@ export class ReplicationSession implements AsyncDisposable {
         resolve();
       });
       this.#reader.fail(new BackupConnectionError("the connection is closed"));
-      stream.on("data", () => undefined);
-      stream.resume();
+      this.#source.discard();
       stream.end(Buffer.from([0x58, 0, 0, 0, 4]));
     });
   }

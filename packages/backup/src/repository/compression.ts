@@ -1,16 +1,9 @@
 import { promisify } from "node:util";
-import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from "node:zlib";
+import { gunzip, gzip, zstdCompress, zstdDecompress } from "node:zlib";
 import { CorruptObjectError } from "../errors.ts";
+import { algorithms, type Compression, compressionOptions } from "./compression-options.ts";
 
-/** How frames are made smaller before they are encrypted. */
-export interface Compression {
-  readonly algorithm: "zstd" | "gzip" | "none";
-  /** zstd 1-19, gzip 1-9; ignored for none. */
-  readonly level: number;
-}
-
-/** In the order of their numbers in an object's header. */
-export const algorithms = ["none", "zstd", "gzip"] as const;
+export { algorithms, type Compression } from "./compression-options.ts";
 
 const zstdCompressAsync = typeof zstdCompress === "function" ? promisify(zstdCompress) : undefined;
 const zstdDecompressAsync = typeof zstdDecompress === "function" ? promisify(zstdDecompress) : undefined;
@@ -20,17 +13,12 @@ const gunzipAsync = promisify(gunzip);
 /** True where this Node (22.15 and newer) has zstd. */
 export const zstdAvailable: boolean = zstdCompressAsync !== undefined;
 
-// By default the output comes in pieces of 16 KiB that are put together afterwards: twice the memory.
-const gzipChunkBytes = 256 * 1024;
-
 /** Compresses one frame, off the main thread. */
-export async function compress(frame: Buffer, { algorithm, level }: Compression): Promise<Buffer> {
+export async function compress(frame: Buffer, compression: Compression): Promise<Buffer> {
+  const { algorithm } = compression;
   if (algorithm === "none" || frame.length === 0) return frame;
-  if (algorithm === "gzip") return gzipAsync(frame, { level, chunkSize: gzipChunkBytes });
-  const params = { [constants.ZSTD_c_compressionLevel]: level };
-  // With room for the worst case zstd works straight from one buffer into the other (ZSTD_compressBound); the part
-  // that stays unused is never touched.
-  return zstdCompressAsync!(frame, { params, chunkSize: frame.length + (frame.length >>> 8) + 512 });
+  const options = compressionOptions(frame.length, compression);
+  return algorithm === "gzip" ? gzipAsync(frame, options) : zstdCompressAsync!(frame, options);
 }
 
 /**

@@ -2,7 +2,7 @@ import { CorruptObjectError } from "../errors.ts";
 import type { BackupManifest, ManifestObject } from "../manifest.ts";
 import { decompressStream } from "./decompressor.ts";
 import { packName } from "./layout.ts";
-import { type Compression, readSealed, type SealedSummary, SealedWriter } from "./sealed-object.ts";
+import { readSealed, type SealedSummary, SealedWriter, type SealingOptions } from "./sealed-object.ts";
 import type { Storage } from "./storage.ts";
 
 /** Plain bytes per pack. */
@@ -21,24 +21,15 @@ export interface PackSummary extends SealedSummary {
 export class PackWriter {
   readonly #storage: Storage;
   readonly #prefix: string;
-  readonly #options: {
-    readonly dataKey: Uint8Array | undefined;
-    readonly compression: Compression;
-    readonly signal?: AbortSignal | undefined;
-  };
+  readonly #options: SealingOptions;
   readonly #packs: PackSummary[] = [];
+  #begun = 0;
   #current: SealedWriter | undefined;
+  /** The pack before the current one, on its way to the disk. */
+  #closing: Promise<void> | undefined;
   #position = 0;
 
-  constructor(
-    storage: Storage,
-    prefix: string,
-    options: {
-      readonly dataKey: Uint8Array | undefined;
-      readonly compression: Compression;
-      readonly signal?: AbortSignal | undefined;
-    },
-  ) {
+  constructor(storage: Storage, prefix: string, options: SealingOptions) {
     this.#storage = storage;
     this.#prefix = prefix;
     this.#options = options;
@@ -60,17 +51,20 @@ export class PackWriter {
   /** Ends the current pack, so that what follows begins in one of its own. @returns how many packs there are */
   async cut(): Promise<number> {
     await this.#closePack();
+    await this.#closing;
     return this.#packs.length;
   }
 
   async finish(): Promise<readonly PackSummary[]> {
     await this.#closePack();
+    await this.#closing;
     return this.#packs;
   }
 
   async abort(): Promise<void> {
     await this.#current?.abort();
     this.#current = undefined;
+    await this.#closing?.catch(() => undefined);
   }
 
   async #appendAcross(chunk: Buffer): Promise<void> {
@@ -78,7 +72,7 @@ export class PackWriter {
     while (at < chunk.length) {
       if (!this.#current || this.#current.plainBytes === packBytes) {
         await this.#closePack();
-        const key = this.#prefix + packName(this.#packs.length);
+        const key = this.#prefix + packName(this.#begun++);
         this.#current = await SealedWriter.create(this.#storage, key, this.#options);
       }
       const length = Math.min(packBytes - this.#current.plainBytes, chunk.length - at);
@@ -88,12 +82,28 @@ export class PackWriter {
     }
   }
 
+  /** Lets the current pack become durable while the next one is filled; waits for the one before. */
   async #closePack(): Promise<void> {
-    if (!this.#current) return;
-    const name = packName(this.#packs.length);
-    const summary = await this.#current.finish();
+    const writer = this.#current;
+    if (!writer) return;
     this.#current = undefined;
-    this.#packs.push({ name, ...summary });
+    const name = packName(this.#begun - 1);
+    const before = this.#closing;
+    this.#closing = this.#finish(name, writer, before);
+    // Taken by whoever closes the next pack or the last one; until then it must not count as unhandled.
+    this.#closing.catch(() => undefined);
+    await before;
+  }
+
+  async #finish(name: string, writer: SealedWriter, before: Promise<void> | undefined): Promise<void> {
+    try {
+      const summary = await writer.finish();
+      await before;
+      this.#packs.push({ name, ...summary });
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
   }
 }
 

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { FrameThreads } from "./frame-threads.ts";
 import { localStorage } from "./local-storage.ts";
 import { checkSealed, type Compression, frameBytes, readSealed, SealedWriter } from "./sealed-object.ts";
 import type { Storage } from "./storage.ts";
@@ -49,6 +50,42 @@ test.each(algorithms)(
     }
   },
 );
+
+test.each(algorithms)("threads seal with %s what reads back the same, several objects at once", async (algorithm) => {
+  await using threads = new FrameThreads(2);
+  const dataKey = randomBytes(32);
+  const compression = { algorithm, level: algorithm === "none" ? 0 : 1 };
+  const contents = [0, 5, 3 * frameBytes + 7, 9 * frameBytes].map((length) => Buffer.alloc(length, "some rows "));
+  const keys = contents.map(() => `object-${count++}`);
+  const writers = await Promise.all(
+    keys.map((key) => SealedWriter.create(storage, key, { dataKey, compression, sealer: threads })),
+  );
+  // The ends of the first ones go on while the next are filled, as with packs.
+  const ends = [];
+  for (const [index, writer] of writers.entries()) {
+    const content = contents[index]!;
+    for (let at = 0; at < content.length; at += 100_000) await writer.write(content.subarray(at, at + 100_000));
+    ends.push(writer.finish());
+  }
+  await Promise.all(ends);
+  for (const [index, key] of keys.entries()) {
+    expect((await read(key, dataKey)).equals(contents[index]!)).toBe(true);
+    await expect(checkSealed(storage, key, {})).resolves.toBeGreaterThan(0);
+  }
+});
+
+test("an object whose threads end fails, and leaves nothing", async () => {
+  const threads = new FrameThreads(1);
+  const key = `object-${count++}`;
+  const compression = { algorithm: "zstd", level: 1 } as const;
+  const writer = await SealedWriter.create(storage, key, { dataKey: undefined, compression, sealer: threads });
+  await writer.write(randomBytes(frameBytes));
+  await threads.close();
+  await expect(writer.finish()).rejects.toThrow("the threads were ended");
+  await writer.abort();
+  expect(await Array.fromAsync(storage.list(key))).toEqual([]);
+  expect((await readdir(directory)).filter((name) => name.includes("unfinished"))).toEqual([]);
+});
 
 test("no frame can be moved to another object, even under the same key", async () => {
   const dataKey = randomBytes(32);

@@ -1,10 +1,13 @@
-import { createCipheriv, createDecipheriv, createHash, type Hash, randomBytes } from "node:crypto";
+import { createHash, type Hash, randomBytes } from "node:crypto";
 import { CorruptObjectError } from "../errors.ts";
-import { algorithms, compress, type Compression, decompress } from "./compression.ts";
+import { algorithms, type Compression, decompress } from "./compression.ts";
+import { decryptFrame, frameBytes, type FrameKey, frameKey, type FramePlace, lastMark, lengthBytes } from "./frame.ts";
+import { createLocalSealer, type FrameSealer, type Slot } from "./frame-sealer.ts";
 import { deriveKey } from "./key.ts";
 import type { ObjectWriter, Storage } from "./storage.ts";
 
 export { type Compression, zstdAvailable } from "./compression.ts";
+export { frameBytes } from "./frame.ts";
 
 /** What a sealed object turned out to be, once written. */
 export interface SealedSummary {
@@ -14,86 +17,62 @@ export interface SealedSummary {
   readonly sha256: string;
 }
 
-// A sealed object: 44 bytes header, frames, 32 bytes SHA-256 of all before.
+// A sealed object: 44 bytes header, frames as frame.ts has them, 32 bytes SHA-256 of all before.
 //   header  "DBBK", version 1, compression (0 none, 1 zstd, 2 gzip), encryption (0 none, 1 AES-256-GCM), 0,
 //           frame size (u32 LE, plain bytes), salt (32 bytes; zeros when not encrypted)
-//   frame   u32 LE: length of what follows, its highest bit set on the last frame; then the frame, compressed first,
-//           encrypted second (ciphertext and 16 bytes tag). Every frame but the last holds exactly the frame size.
-// The object key is HKDF-SHA256(data key, salt, "db-backup/v1|" + path in the repository); the nonce counts frames; the
-// additional data is SHA-256(header), frame number and last mark. So no frame can be cut, moved, or swapped.
+// Every frame but the last holds exactly the frame size. The object key is HKDF-SHA256(data key, salt,
+// "db-backup/v1|" + path in the repository).
 const magic = Buffer.from("DBBK");
 const headerBytes = 44;
 const digestBytes = 32;
-const tagBytes = 16;
-const lastMark = 0x8000_0000;
-const framesInFlight = 3;
-const cipherPieceBytes = 16 * 1024;
-const stretchBytes = 512 * 1024;
 /** Frames unpacked before they are asked for. */
 const framesAhead = 2;
 
-/** Plain bytes per frame. */
-export const frameBytes: number = 2 * 1024 * 1024;
-
-// Frames are filled again and again: a fresh buffer for each would grow memory until the collector comes round.
-const spareBuffers: Buffer[] = [];
-const mostSpareBuffers = 8;
-
-function takeBuffer(): Buffer {
-  return spareBuffers.pop() ?? Buffer.allocUnsafeSlow(frameBytes);
-}
-
-function giveBuffer(buffer: Buffer): void {
-  if (spareBuffers.length < mostSpareBuffers) spareBuffers.push(buffer);
+/** How an object is sealed. */
+export interface SealingOptions {
+  readonly dataKey: Uint8Array | undefined;
+  readonly compression: Compression;
+  readonly signal?: AbortSignal | undefined;
+  /** Who compresses and encrypts. Default: this thread, which leaves compression to the system's. */
+  readonly sealer?: FrameSealer | undefined;
 }
 
 /** Writes one object in frames; holds at most a few frames in memory. */
 export class SealedWriter {
   readonly #writer: ObjectWriter;
   readonly #compression: Compression;
+  readonly #sealer: FrameSealer;
   readonly #hash: Hash = createHash("sha256");
-  readonly #header: Buffer;
-  readonly #cipher: FrameCipher | undefined;
-  readonly #pending: { readonly frame: Promise<Buffer>; readonly buffer: Buffer }[] = [];
-  #buffer: Buffer = takeBuffer();
+  readonly #key: FrameKey | undefined;
+  /** The frame being filled; none once the last one is sealed. */
+  #slot: Slot | undefined;
   #used = 0;
-  #stretch: Buffer = Buffer.allocUnsafeSlow(stretchBytes);
-  #otherStretch: Buffer | undefined;
-  #stretchUsed = 0;
-  #writing: Promise<void> = Promise.resolve();
   #frames = 0;
   #plainBytes = 0;
   #storedBytes = 0;
+  /** Everything sealed so far, in order. */
+  #storing: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | undefined;
 
-  private constructor(writer: ObjectWriter, key: string, dataKey: Uint8Array | undefined, compression: Compression) {
+  private constructor(writer: ObjectWriter, sealer: FrameSealer, compression: Compression, key: FrameKey | undefined) {
     this.#writer = writer;
+    this.#sealer = sealer;
     this.#compression = compression;
-    const salt = dataKey ? randomBytes(32) : Buffer.alloc(32);
-    this.#header = Buffer.concat([magic, Buffer.alloc(8), salt]);
-    this.#header[4] = 1;
-    this.#header[5] = algorithms.indexOf(compression.algorithm);
-    this.#header[6] = dataKey ? 1 : 0;
-    this.#header.writeUInt32LE(frameBytes, 8);
-    this.#cipher = dataKey ? new FrameCipher(deriveKey(dataKey, salt, key), this.#header) : undefined;
+    this.#key = key;
   }
 
-  static async create(
-    storage: Storage,
-    key: string,
-    options: {
-      readonly dataKey: Uint8Array | undefined;
-      readonly compression: Compression;
-      readonly signal?: AbortSignal | undefined;
-    },
-  ): Promise<SealedWriter> {
-    const writer = await storage.create(key, { signal: options.signal });
-    const sealed = new SealedWriter(writer, key, options.dataKey, options.compression);
-    try {
-      await sealed.#store(sealed.#header);
-    } catch (error) {
-      await writer.abort();
-      throw error;
-    }
+  static async create(storage: Storage, key: string, options: SealingOptions): Promise<SealedWriter> {
+    const { dataKey, compression, signal, sealer = createLocalSealer() } = options;
+    const writer = await storage.create(key, { signal });
+    const salt = dataKey ? randomBytes(32) : Buffer.alloc(32);
+    const header = Buffer.concat([magic, Buffer.alloc(8), salt]);
+    header[4] = 1;
+    header[5] = algorithms.indexOf(compression.algorithm);
+    header[6] = dataKey ? 1 : 0;
+    header.writeUInt32LE(frameBytes, 8);
+    const objectKey = dataKey ? frameKey(deriveKey(dataKey, salt, key), header) : undefined;
+    const sealed = new SealedWriter(writer, sealer, compression, objectKey);
+    sealed.#queue(async () => sealed.#store(header));
     return sealed;
   }
 
@@ -102,29 +81,31 @@ export class SealedWriter {
     return this.#plainBytes;
   }
 
-  /** Takes bytes; a returned promise asks the caller to wait before giving more. The chunk is copied at once. */
+  /**
+   * Takes bytes; a returned promise asks the caller to wait before giving more. The chunk is copied at once.
+   * @throws what kept an earlier frame from being stored
+   */
   write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#failure) throw this.#failure.error;
     let at = 0;
     while (at < chunk.length) {
-      // Made lazily: a full buffer is sealed only when there is a byte for the next, so the last frame is known.
-      if (this.#used === frameBytes) this.#seal();
+      // Made lazily: a full frame is sealed only when there is a byte for the next, so the last one is known.
+      if (this.#used === frameBytes) this.#seal(false);
+      const slot = (this.#slot ??= this.#sealer.take());
       const length = Math.min(frameBytes - this.#used, chunk.length - at);
-      this.#buffer.set(chunk.subarray(at, at + length), this.#used);
+      slot.set(chunk.subarray(at, at + length), lengthBytes + this.#used);
       this.#used += length;
       at += length;
     }
     this.#plainBytes += chunk.length;
-    return this.#pending.length >= framesInFlight ? this.#drain(framesInFlight - 1) : undefined;
+    return this.#sealer.room();
   }
 
   /** Seals the last frame and makes the object durable. */
   async finish(): Promise<SealedSummary> {
-    this.#seal();
-    await this.#drain(1);
-    await this.#emitFirst(true);
-    giveBuffer(this.#buffer);
-    await this.#flush();
-    await this.#writing;
+    this.#seal(true);
+    await this.#storing;
+    if (this.#failure) throw this.#failure.error;
     const digest = this.#hash.digest();
     await this.#writer.write(digest);
     await this.#writer.commit();
@@ -132,73 +113,46 @@ export class SealedWriter {
     return { plainBytes: this.#plainBytes, storedBytes, sha256: digest.toString("hex") };
   }
 
+  /** Leaves nothing; never throws. Not together with `finish`. */
   async abort(): Promise<void> {
-    await Promise.allSettled([...this.#pending.map(({ frame }) => frame), this.#writing]);
+    if (this.#slot) this.#sealer.give(this.#slot);
+    this.#slot = undefined;
+    await this.#storing;
     await this.#writer.abort();
   }
 
-  #seal(): void {
-    const frame = compress(this.#buffer.subarray(0, this.#used), this.#compression);
-    // A failure is taken by the drain that awaits it; until then it must not count as unhandled.
-    frame.catch(() => undefined);
-    this.#pending.push({ frame, buffer: this.#buffer });
-    this.#buffer = takeBuffer();
+  /** Hands the frame to be sealed; it is stored when all before it are. */
+  #seal(last: boolean): void {
+    const slot = this.#slot ?? this.#sealer.take();
+    this.#slot = undefined;
+    const used = this.#used;
     this.#used = 0;
+    const sealed = this.#sealer.seal(slot, used, this.#compression, { index: this.#frames++, last }, this.#key);
+    // Taken when it is awaited, in its turn; until then it must not count as unhandled.
+    sealed.catch(() => undefined);
+    this.#queue(async () => {
+      const frame = await sealed.catch((error: unknown) => {
+        this.#sealer.lose();
+        throw error;
+      });
+      try {
+        await this.#store(frame.slot.subarray(0, frame.bytes));
+      } finally {
+        this.#sealer.give(frame.slot);
+      }
+    });
   }
 
-  async #drain(limit: number): Promise<void> {
-    while (this.#pending.length > limit) await this.#emitFirst(false);
+  /** Runs work after all before it, whatever came of that, and remembers the first failure. */
+  #queue(work: () => Promise<void>): void {
+    this.#storing = this.#storing.then(work).catch((error: unknown) => void (this.#failure ??= { error }));
   }
 
-  async #emitFirst(last: boolean): Promise<void> {
-    const { frame, buffer } = this.#pending.shift()!;
-    await this.#emit(await frame, last);
-    // Stored: nothing reads these bytes any more.
-    giveBuffer(buffer);
-  }
-
-  async #emit(frame: Buffer, last: boolean): Promise<void> {
-    const length = Buffer.alloc(4);
-    const bodyBytes = frame.length + (this.#cipher ? tagBytes : 0);
-    length.writeUInt32LE((bodyBytes | (last ? lastMark : 0)) >>> 0);
-    await this.#store(length);
-    const body = this.#cipher ? this.#cipher.seal(frame, this.#frames, last) : [frame];
-    this.#frames++;
-    for (const part of body) {
-      const held = this.#store(part);
-      if (held) await held;
-    }
-  }
-
-  /** Copies bytes to be stored; a returned promise asks to wait. One stretch is written while the next is gathered. */
-  #store(bytes: Uint8Array): Promise<void> | undefined {
+  async #store(bytes: Uint8Array): Promise<void> {
+    if (this.#failure) return;
     this.#storedBytes += bytes.length;
-    let at = 0;
-    const take = (): boolean => {
-      const length = Math.min(bytes.length - at, this.#stretch.length - this.#stretchUsed);
-      this.#stretch.set(bytes.subarray(at, at + length), this.#stretchUsed);
-      this.#stretchUsed += length;
-      at += length;
-      return this.#stretchUsed === this.#stretch.length;
-    };
-    if (!take()) return undefined;
-    return (async () => {
-      do await this.#flush();
-      while (take());
-    })();
-  }
-
-  /** Hands the gathered stretch to the storage once the one before is there. */
-  async #flush(): Promise<void> {
-    await this.#writing;
-    const stretch = this.#stretch.subarray(0, this.#stretchUsed);
-    this.#hash.update(stretch);
-    const written = this.#writer.write(stretch);
-    // A failure is taken by whoever waits next; until then it must not count as unhandled.
-    written.catch(() => undefined);
-    this.#writing = written;
-    [this.#stretch, this.#otherStretch] = [this.#otherStretch ?? Buffer.allocUnsafeSlow(stretchBytes), this.#stretch];
-    this.#stretchUsed = 0;
+    this.#hash.update(bytes);
+    await this.#writer.write(bytes);
   }
 }
 
@@ -226,15 +180,12 @@ export async function* readSealed(
     const { compression, encrypted, frameSize } = parseHeader(header, key);
     if (encrypted && !options.dataKey) throw new CorruptObjectError(key, "is encrypted, its backup is not");
     if (!encrypted && options.dataKey) throw new CorruptObjectError(key, "is not encrypted, its backup is");
-    const cipher = options.dataKey
-      ? new FrameCipher(deriveKey(options.dataKey, header.subarray(12), key), header)
+    const objectKey = options.dataKey
+      ? frameKey(deriveKey(options.dataKey, header.subarray(12), key), header)
       : undefined;
     const openFrame = async (body: Buffer, index: number, last: boolean): Promise<Buffer> => {
-      const frame = cipher ? cipher.open(body, index, last, key) : body;
-      const plain = await decompress(frame, compression, frameSize, key);
-      // Unpacked: what was decrypted is not needed any more, and its buffer serves the next frame.
-      if (cipher && plain !== frame && frame.buffer.byteLength === frameBytes) giveBuffer(Buffer.from(frame.buffer));
-      return plain;
+      const frame = objectKey ? decrypt(body, { index, last }, objectKey, key) : body;
+      return decompress(frame, compression, frameSize, key);
     };
     for (let index = 0, last = false; !last; index++) {
       const mark = (await input.take(4)).readUInt32LE();
@@ -292,51 +243,13 @@ export async function checkSealed(
   return length;
 }
 
-class FrameCipher {
-  readonly #key: Buffer;
-  readonly #headerDigest: Buffer;
-
-  constructor(key: Buffer, header: Buffer) {
-    this.#key = key;
-    this.#headerDigest = createHash("sha256").update(header).digest();
-  }
-
-  seal(frame: Buffer, index: number, last: boolean): Buffer[] {
-    const { nonce, aad } = this.#parameters(index, last);
-    const cipher = createCipheriv("aes-256-gcm", this.#key, nonce).setAAD(aad);
-    // Small pieces: a large result is fresh memory from the system each time, which costs more than the encryption.
-    const sealed: Buffer[] = [];
-    for (let at = 0; at < frame.length; at += cipherPieceBytes) {
-      sealed.push(cipher.update(frame.subarray(at, at + cipherPieceBytes)));
-    }
-    return [...sealed, cipher.final(), cipher.getAuthTag()];
-  }
-
-  open(body: Buffer, index: number, last: boolean, key: string): Buffer {
-    const { nonce, aad } = this.#parameters(index, last);
-    const length = Math.max(0, body.length - tagBytes);
-    const plain = length <= frameBytes ? takeBuffer().subarray(0, length) : Buffer.allocUnsafeSlow(length);
-    try {
-      const decipher = createDecipheriv("aes-256-gcm", this.#key, nonce, { authTagLength: tagBytes });
-      decipher.setAAD(aad).setAuthTag(body.subarray(length));
-      for (let at = 0; at < length; at += cipherPieceBytes) {
-        plain.set(decipher.update(body.subarray(at, Math.min(at + cipherPieceBytes, length))), at);
-      }
-      decipher.final();
-      return plain;
-    } catch (cause) {
-      throw new CorruptObjectError(key, `frame ${index} does not authenticate`, { cause });
-    }
-  }
-
-  #parameters(index: number, last: boolean): { nonce: Buffer; aad: Buffer } {
-    const nonce = Buffer.alloc(12);
-    nonce.writeUInt32BE(index, 8);
-    const aad = Buffer.alloc(37);
-    this.#headerDigest.copy(aad);
-    aad.writeUInt32BE(index, 32);
-    aad[36] = last ? 1 : 0;
-    return { nonce, aad };
+/** @throws {CorruptObjectError} */
+function decrypt(body: Buffer, place: FramePlace, objectKey: FrameKey, key: string): Buffer {
+  try {
+    // The storage's bytes stay as they are.
+    return decryptFrame(Buffer.from(body), place, objectKey) as Buffer;
+  } catch (cause) {
+    throw new CorruptObjectError(key, `frame ${place.index} does not authenticate`, { cause });
   }
 }
 
