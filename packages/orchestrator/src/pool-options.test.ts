@@ -21,6 +21,17 @@ describe("poolOptionsOf", () => {
     expect(resolvePoolOptions(options)).toMatchObject({ min, max, probeIntervalMs: 500, sessionState: "refuse" });
   });
 
+  test("passes on how retries are paced", () => {
+    const environment = {
+      DB_RETRY_DELAY: "50",
+      DB_RETRY_BACKOFF: "1.5",
+      DB_RETRY_MAX_DELAY: "2s",
+      DB_MAX_RETRIES: "7",
+    };
+    const { retry } = resolvePoolOptions(optionsOf(environment));
+    expect(retry).toMatchObject({ retries: 7, minDelayMs: 50, factor: 1.5, maxDelayMs: 2_000 });
+  });
+
   test("passes every host on: those of the primary's list, and the replicas", () => {
     const options = optionsOf({
       DATABASE_URL: "postgres://app@db1,db2/app",

@@ -37,7 +37,12 @@ export function poolOptionsOf(config: Config, logger: Logger): PoolOptions {
     retry:
       retry === false
         ? false
-        : { retries: retry.maxRetries, minDelayMs: retry.initialDelayMs, maxDelayMs: retry.maxDelayMs },
+        : {
+            retries: retry.maxRetries,
+            minDelayMs: retry.initialDelayMs,
+            factor: retry.multiplier,
+            maxDelayMs: retry.maxDelayMs,
+          },
     circuitBreaker:
       circuitBreaker === false || !features.circuitBreaker
         ? false

@@ -117,7 +117,7 @@ export class Connections {
     if (this.#waiters.length >= this.#options.maxWaiting + (this.isFull ? 0 : this.#options.max)) {
       const saturated = (): PoolSaturatedError =>
         new PoolSaturatedError({ server: this.#server, waiting: this.#waiters.length });
-      if (!this.#waiters.displace(request, saturated)) return Promise.reject(saturated());
+      if (request.shared || !this.#waiters.displace(request, saturated)) return Promise.reject(saturated());
     }
     return this.#wait(request);
   }

@@ -17,8 +17,8 @@ export interface Executor {
 export interface ExecutorHooks {
   /** Called before the statement is sent. */
   taken(connection: Connection): void;
-  /** How long it took. */
-  served(durationMs: number): void;
+  /** How long it took. What it returns has the connection before it is given back; the statement does not wait for it. */
+  served(durationMs: number, connection: Connection): Promise<void> | undefined;
   /** True when a stale plan costs the statement its name, not the connection. */
   readonly renews: boolean;
 }
@@ -48,9 +48,10 @@ export class ExclusiveExecutor implements Executor {
       hooks?.taken(connection);
       const began = performance.now();
       const result = await runStatement(connection, statement, this.#host);
-      hooks?.served(performance.now() - began);
+      const more = hooks?.served(performance.now() - began, connection);
       if (afterward) await afterward(connection);
-      this.#connections.release(connection);
+      if (more) void more.then(() => this.#connections.release(connection!));
+      else this.#connections.release(connection);
       return result;
     } catch (error) {
       const verdict = classifyStatementError(error, connection, statement);

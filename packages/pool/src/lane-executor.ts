@@ -8,7 +8,8 @@ import { SessionStateError } from "./errors.ts";
 import { StatementFailure, unwrapFailure } from "./failure.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
-import { type StatementProfile, StatementProfiles } from "./statement-profile.ts";
+import { RoundTrip } from "./round-trip.ts";
+import { heldUpMs, settledSamples, type StatementProfile, StatementProfiles } from "./statement-profile.ts";
 import { type AcquireRequest } from "./wait-queue.ts";
 import { classifyStatementError, statementText, type Statement, type StatementHost } from "./statement.ts";
 
@@ -22,9 +23,8 @@ export interface PipelineOptions {
 
 /** A statement whose server is busy with it for longer on average has a connection to itself. */
 const slowMs = 5;
-/** A lane whose statement takes longer than this gets no more. */
-const heldUpMs = 20;
-const forStatements: AcquireRequest = Object.freeze({ borrowed: false, shared: true });
+/** Many will share it, and for a moment each: it goes before those who want one to themselves. */
+const forStatements: AcquireRequest = Object.freeze({ borrowed: false, shared: true, priority: "high" });
 /** How long the last lane is kept open without a statement while others wait for a connection. */
 const lingerMs = 5;
 /** How far beyond its depth a lane is filled while no connection is free. */
@@ -51,10 +51,12 @@ export class LaneExecutor implements Executor {
   /** A connection becomes a lane again and again. */
   readonly #laneOf = new WeakMap<Connection, Lane>();
   readonly #owner: LaneOwner;
-  /** The shortest that a statement alone on its connection took lately: the way there and back. */
-  #roundTripMs = 0;
+  readonly #roundTrip = new RoundTrip();
   #lingering: NodeJS.Timeout | undefined;
-  #opening: Promise<Lane | undefined> | undefined;
+  /** True while a connection is waited for that will be a lane. */
+  #opening = false;
+  /** What statements wait for that found no lane fit for more: one that opens, or one that gets on. */
+  #fitLane: PromiseWithResolvers<Lane | undefined> | undefined;
 
   constructor(connections: Connections, options: ResolvedPoolOptions, host: StatementHost) {
     this.#connections = connections;
@@ -69,6 +71,11 @@ export class LaneExecutor implements Executor {
       host,
       connections,
       mostPrepared: this.#maxPrepared,
+      timeoutMs: options.queryTimeoutMs,
+      roundTrip: this.#roundTrip,
+      answered: (lane) => {
+        if (this.#fitLane && lane.usable) this.#settleFit(lane);
+      },
       emptied: (lane) => this.#emptied(lane),
       closed: (lane, broken) => this.#closed(lane, broken),
     };
@@ -99,7 +106,7 @@ export class LaneExecutor implements Executor {
           .run(statement, { profile, name, now })
           .catch((error: unknown) => this.#afterLane(error, statement, profile, own));
       }
-      if (lane) return this.#opened(lane, statement, profile, own);
+      if (lane) return this.#whenFit(lane, statement, profile, own);
     }
     return this.#alone(statement, profile, own, afterward);
   }
@@ -113,7 +120,7 @@ export class LaneExecutor implements Executor {
   ): Promise<pg.QueryResult> {
     const hooks: ExecutorHooks = {
       taken: (connection) => own !== undefined && makeRoom(connection, own, profile.text, this.#maxPrepared),
-      served: (durationMs) => this.#served(profile, durationMs),
+      served: (durationMs, connection) => this.#served(profile, durationMs, connection),
       renews: own !== undefined,
     };
     try {
@@ -151,78 +158,103 @@ export class LaneExecutor implements Executor {
     this.#profiles.renameAll();
   }
 
-  #served(profile: StatementProfile, durationMs: number): void {
-    profile.took(durationMs);
-    // It may grow again, when the server or the network is another.
-    this.#roundTripMs = Math.min(durationMs, this.#roundTripMs === 0 ? durationMs : this.#roundTripMs * 1.02);
+  /** Where a statement that could share its connection took long, the way to the server is taken, lest it was that. */
+  #served(profile: StatementProfile, durationMs: number, connection: Connection): Promise<void> | undefined {
+    profile.took(this.#roundTrip.without(durationMs));
+    if (!profile.shareable || this.#mostLanes === 0 || durationMs <= slowMs) return undefined;
+    const now = performance.now();
+    const nearby = durationMs <= slowMs + this.#roundTrip.ms;
+    if (nearby ? !this.#roundTrip.isOld(now) : !this.#roundTrip.isDue(now)) return undefined;
+    return this.#roundTrip.ask(connection, this.#options.cancelTimeoutMs);
   }
 
   #mayShare({ config, values, signal, timeoutMs, untagged }: Statement, profile: StatementProfile): boolean {
     if (!profile.shareable || profile.uses < 2) return false;
-    // What a cold cache cost the first runs says little yet.
-    if (profile.averageMs > (profile.samples <= 5 ? heldUpMs : slowMs + this.#roundTripMs)) return false;
-    if (signal !== undefined || timeoutMs !== false || this.#mostLanes === 0) return false;
+    // What a cold cache cost the first runs says little yet; a long way wavers more than a short one.
+    const fastMs = (profile.samples <= settledSamples ? heldUpMs : slowMs) + this.#roundTrip.ms / 2;
+    if (profile.averageMs > fastMs || profile.unsteady) return false;
+    if (signal !== undefined || timeoutMs !== this.#options.queryTimeoutMs || this.#mostLanes === 0) return false;
     if (untagged !== undefined) return false;
     if (values !== undefined && !Array.isArray(values)) return false;
     return typeof config === "string" || !hasUnknownKeys(config);
   }
 
-  /** The lane for a statement, perhaps one that is being opened; none when all are full or held up. */
+  /** The lane for a statement, perhaps one that will be fit for it; none when all are full. */
   #lane(now: number): Lane | Promise<Lane | undefined> | undefined {
     // Where others wait for a connection, as few lanes as will do: the rest empty and go to them.
     const wanted = this.#lanes.length > 1 && this.#connections.waiting > 0;
+    const mostHeadMs = heldUpMs + this.#roundTrip.ms;
     let best: Lane | undefined;
     let shallowest: Lane | undefined;
     for (const lane of this.#lanes) {
-      if (lane.headMs(now) > heldUpMs || !lane.usable || !this.#connections.mayServe(lane.connection, now)) continue;
+      if (lane.headMs(now) > mostHeadMs || !lane.usable || !this.#connections.mayServe(lane.connection, now)) continue;
       const { depth } = lane;
       if (!shallowest || depth < shallowest.depth) shallowest = lane;
       if (depth < this.#maxDepth && (!best || (wanted ? depth > best.depth : depth < best.depth))) best = lane;
     }
-    if (best && (wanted || best.depth < crowded)) return best;
-    if (this.#opening) return best ?? this.#opening;
-    if (this.#lanes.length < this.#mostLanes) {
+    if (best && (wanted || best.depth < crowded || this.#opening)) return best;
+    if (this.#lanes.length < this.#mostLanes && !this.#opening) {
       const free = this.#connections.acquireNow(forStatements);
       if (free) return this.#add(free) ?? best;
-      if (!shallowest) return this.#open();
       // Another connection is not worth waiting for, but those who come later will have it.
-      if (!this.#connections.isFull) void this.#open().then(leaveUnused, leaveUnused);
-      return best ?? shallowest;
+      if (shallowest && !this.#connections.isFull) this.#open();
     }
     // Behind many fast ones it is sooner done than in a queue for a connection.
     const overfull = shallowest && this.#connections.idle === 0 && shallowest.depth < overfullTimes * this.#maxDepth;
-    return best ?? (overfull ? shallowest : undefined);
+    if (best ?? overfull) return best ?? shallowest;
+    // With all held up there is room for a few more, unless one to itself is to be had at once.
+    const most = this.#connections.idle > 0 ? this.#mostLanes : 2 * this.#mostLanes;
+    return shallowest || this.#lanes.length >= most ? undefined : this.#awaitFit();
   }
 
-  #open(): Promise<Lane | undefined> {
-    this.#opening = this.#connections
-      .acquire(forStatements)
-      .then((connection) => this.#add(connection))
-      .finally(() => (this.#opening = undefined));
-    return this.#opening;
+  /** Whichever comes first: a lane that is held up gets on, or a connection is free to be another one. */
+  #awaitFit(): Promise<Lane | undefined> {
+    this.#fitLane ??= Promise.withResolvers();
+    if (!this.#opening) this.#open();
+    return this.#fitLane.promise;
   }
 
-  /** Waits for a lane that is being opened; by this statement's turn it may be full or broken. */
-  async #opened(
-    opening: Promise<Lane | undefined>,
+  #settleFit(lane: Lane | undefined): void {
+    this.#fitLane?.resolve(lane);
+    this.#fitLane = undefined;
+  }
+
+  #open(): void {
+    this.#opening = true;
+    const failed = (error: unknown): void => {
+      this.#opening = false;
+      // Those who wait hear why; those who come later will find out.
+      this.#fitLane?.reject(error);
+      this.#fitLane = undefined;
+    };
+    this.#connections.acquire(forStatements).then((connection) => {
+      this.#opening = false;
+      const lane = this.#add(connection);
+      this.#settleFit(lane);
+      // It closes again when nobody came.
+      if (lane) process.nextTick(() => lane.closeEmpty());
+    }, failed);
+  }
+
+  /** Waits for a lane that is fit for more; by this statement's turn it may be full or broken. */
+  async #whenFit(
+    fit: Promise<Lane | undefined>,
     statement: Statement,
     profile: StatementProfile,
     own: string | undefined,
   ): Promise<pg.QueryResult> {
-    let lane: Lane | undefined;
     try {
-      lane = await opening;
+      await fit;
     } catch (error) {
       throw new StatementFailure(error, classifyStatementError(error, undefined, statement));
     }
-    if (!lane || !this.#lanes.includes(lane) || lane.depth >= this.#maxDepth || !lane.usable) {
-      lane?.closeEmpty();
-      return await this.#alone(statement, profile, own);
-    }
+    const now = performance.now();
+    const lane = this.#lane(now);
+    if (!(lane instanceof Lane)) return await this.#alone(statement, profile, own);
     const { config } = statement;
     const name = own ?? (typeof config === "string" ? undefined : config.name);
     try {
-      return await lane.run(statement, { profile, name, now: performance.now() });
+      return await lane.run(statement, { profile, name, now });
     } catch (error) {
       return await this.#afterLane(error, statement, profile, own);
     }
@@ -262,11 +294,6 @@ export class LaneExecutor implements Executor {
     this.#lanes.splice(index, 1);
     this.#connections.release(lane.connection, broken);
   }
-}
-
-/** A lane opened for those who come later closes again when nobody came; why it could not be opened they will hear. */
-function leaveUnused(lane: unknown): void {
-  if (lane instanceof Lane) process.nextTick(() => lane.closeEmpty());
 }
 
 function isStalePlan(error: unknown): boolean {

@@ -5,8 +5,10 @@ import type { Connections } from "./connections.ts";
 import type { StatementPhase } from "./errors.ts";
 import { StatementFailure } from "./failure.ts";
 import { InFlight } from "./in-flight.ts";
+import { LaneBound } from "./lane-bound.ts";
 import type { PreparedStatement } from "./prepared-statements.ts";
 import { readTag, type TypeParsers } from "./row-shape.ts";
+import type { RoundTrip } from "./round-trip.ts";
 import type { StatementProfile } from "./statement-profile.ts";
 import { StatementWriter } from "./statement-writer.ts";
 import { classifyStatementError, explain, type Statement, type StatementHost } from "./statement.ts";
@@ -18,6 +20,11 @@ export interface LaneOwner {
   readonly connections: Pick<Connections, "shareBegan" | "shareEnded">;
   /** Most statements of the pool's own that are kept prepared on one connection. */
   readonly mostPrepared: number;
+  /** The bound of every statement that shares a connection. */
+  readonly timeoutMs: number | false;
+  readonly roundTrip: RoundTrip;
+  /** One is answered. */
+  answered(lane: Lane): void;
   /** Everything is answered: the lane may be closed, or kept for more. */
   emptied(lane: Lane): void;
   /** The lane gave its connection up. */
@@ -68,6 +75,7 @@ export class Lane implements MessageReader {
   readonly #client: ClientState;
   readonly #writer = new StatementWriter();
   readonly #queue: InFlight[] = [];
+  readonly #bound: LaneBound;
   /** How many statements were handed over, and how many of them reached the socket. */
   #taken = 0;
   #written = 0;
@@ -93,6 +101,7 @@ export class Lane implements MessageReader {
     this.#wire = wire;
     this.#owner = owner;
     this.#client = connection.client as unknown as ClientState;
+    this.#bound = new LaneBound(this, owner.host, owner.timeoutMs);
   }
 
   /**
@@ -112,7 +121,12 @@ export class Lane implements MessageReader {
 
   /** Gives the connection up, unless something is still under way. */
   closeEmpty(): void {
-    if (this.#queue.length === 0) this.#close();
+    if (this.#queue.length === 0 && !this.#bound.cancelling) this.#close();
+  }
+
+  /** The statement the server is working on. */
+  get head(): object | undefined {
+    return this.#queue[0];
   }
 
   get depth(): number {
@@ -120,7 +134,7 @@ export class Lane implements MessageReader {
   }
 
   get usable(): boolean {
-    return this.#open && !this.#broken && !this.#wire.congested && this.connection.usable;
+    return this.#open && !this.#broken && !this.#bound.cancelling && !this.#wire.congested && this.connection.usable;
   }
 
   get awaits(): boolean {
@@ -208,7 +222,10 @@ export class Lane implements MessageReader {
     this.#write(place, text, statement.values ?? (plain ? undefined : config.values) ?? []);
     this.#taken += 1;
     this.connection.lastStatement = text;
-    if (this.#queue.push(place) === 1) this.#nextHead(now);
+    if (this.#queue.push(place) === 1) {
+      this.#nextHead(now);
+      this.#bound.began();
+    }
     this.#owner.connections.shareBegan(this.connection);
     if (this.#flushing) return;
     this.#flushing = true;
@@ -257,7 +274,10 @@ export class Lane implements MessageReader {
   #answered(head: InFlight, status: number): void {
     this.#queue.shift();
     const now = performance.now();
-    head.profile.took(now - this.#headSince);
+    const tookMs = now - this.#headSince;
+    // One sent behind another has the server at once when that one is done.
+    const wasAlone = head.since === this.#headSince;
+    head.profile.took(wasAlone ? this.#owner.roundTrip.without(tookMs) : tookMs);
     this.#nextHead(now);
     // Single statements leave no transaction open; should one, the pool is to find it.
     if (status !== idleStatus) this.#client._txStatus = String.fromCharCode(status);
@@ -265,9 +285,19 @@ export class Lane implements MessageReader {
       if (head.misread === undefined) this.#succeed(head, now);
       else this.#fail(head, head.misread, "completed");
     }
+    this.#bound.ended(head);
+    this.#owner.answered(this);
     if (this.#queue.length > 0) return;
+    const { cancelling } = this.#bound;
     if (this.#broken) this.#close();
+    else if (cancelling) void this.#closeAfter(cancelling);
     else this.#owner.emptied(this);
+  }
+
+  /** A late cancel would hit the next statement of this backend: the connection is kept until the server has taken note. */
+  async #closeAfter(cancelling: Promise<unknown>): Promise<void> {
+    await cancelling;
+    this.#close();
   }
 
   #nextHead(now: number): void {
@@ -294,6 +324,7 @@ export class Lane implements MessageReader {
     for (const [index, place] of this.#queue.splice(0).entries()) {
       const unsent = this.#ended || place.number >= this.#written;
       if (!place.settled) this.#fail(place, error, unsent ? "unsent" : index === 0 ? this.#headPhase : "sent");
+      this.#bound.ended(place);
     }
     // A connection that ends while the lane awaits nothing ends the lane.
     this.#broken ??= error;
@@ -303,9 +334,11 @@ export class Lane implements MessageReader {
   #fail(place: InFlight, error: unknown, phase: StatementPhase): void {
     place.settled = true;
     const { server, brokenBy, statements, usable } = this.connection;
-    const explained = explain(error, { server, phase, brokenBy });
-    const verdict = classifyStatementError(explained, { phase, extended: true }, place.statement);
-    const secondary = this.#broken !== undefined;
+    const { error: meant, mistaken } = this.#bound.explain(place, error);
+    const explained = explain(meant, { server, phase, brokenBy });
+    const known = classifyStatementError(explained, { phase, extended: true }, place.statement);
+    const verdict = mistaken ? ({ ...known, retry: "always" } as const) : known;
+    const secondary = mistaken || this.#broken !== undefined;
     if (endsSession(error)) this.#ended = true;
     if (place.prepared && (place.parsing || verdict.kind === "stale-plan")) {
       statements.forget(place.prepared);
@@ -328,6 +361,7 @@ export class Lane implements MessageReader {
   #close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#bound.settled();
     this.#client._activeQuery = null;
     this.#client.readyForQuery = true;
     const broken = this.#broken ?? (this.connection.usable ? undefined : this.connection.brokenBy);

@@ -163,7 +163,7 @@ export class Listener {
   #reconnect(): void {
     if (this.#ended || this.#subscriptions.size === 0) return;
     this.#failures += 1;
-    const waitMs = fullJitterMs(this.#failures, { minDelayMs: 100, maxDelayMs: 5_000 });
+    const waitMs = fullJitterMs(this.#failures, { minDelayMs: 100, factor: 2, maxDelayMs: 5_000 });
     this.#timer = setTimeout(() => {
       this.#connected().catch((error: unknown) => {
         this.#options.logger.warn({ error: String(error) }, "listening again failed");

@@ -67,6 +67,9 @@ export function checkRelations(options: ResolvedPoolOptions, problems: string[])
   if (retry && retry.minDelayMs > retry.maxDelayMs) {
     problems.push(`retry.minDelayMs (${retry.minDelayMs}) is above retry.maxDelayMs (${retry.maxDelayMs})`);
   }
+  if (retry && !(retry.factor >= 1 && Number.isFinite(retry.factor))) {
+    problems.push(`retry.factor is ${show(retry.factor)}, not a number from 1: the waits would shrink`);
+  }
   if (circuitBreaker && circuitBreaker.errorThresholdPercentage > 100) {
     problems.push(`circuitBreaker.errorThresholdPercentage (${circuitBreaker.errorThresholdPercentage}) is above 100`);
   }

@@ -32,7 +32,7 @@ describe("resolvePoolOptions", () => {
       probeIntervalMs: false,
       maxLifetimeJitter: 2,
       replicaFallback: "nobody" as never,
-      retry: { minDelayMs: 10, maxDelayMs: 5, typo: 1 } as never,
+      retry: { minDelayMs: 10, maxDelayMs: 5, factor: 0.5, typo: 1 } as never,
     });
     expect(problems).toEqual([
       "connectionString and primaryUrl say the same thing: give one of them",
@@ -45,6 +45,7 @@ describe("resolvePoolOptions", () => {
       'replicaFallback is "nobody", not "primary" or "error"',
       "probeIntervalMs is false with several servers: roles and lag could not be known",
       "retry.minDelayMs (10) is above retry.maxDelayMs (5)",
+      "retry.factor is 0.5, not a number from 1: the waits would shrink",
     ]);
     expect(problems.join()).not.toContain("topsecret");
   });

@@ -38,7 +38,9 @@ export interface RetryOptions {
   readonly retries?: number;
   /** Bound of the first wait; the wait itself is random between 0 and the bound. Default 100. */
   readonly minDelayMs?: number;
-  /** Largest bound; it doubles with every attempt. Default 5 000. */
+  /** Each bound is this many times the one before. 1 keeps it as it is. Default 2. */
+  readonly factor?: number;
+  /** Largest bound. Default 5 000. */
   readonly maxDelayMs?: number;
   /** Retries allowed for each request made, once the reserve of `budgetReserve` is used. Default 0.1. */
   readonly budgetRatio?: number;
@@ -243,7 +245,14 @@ export const poolDefaults: Readonly<
   replicaFallback: "primary",
   failoverTimeoutMs: 30_000,
   circuitBreaker: Object.freeze({ errorThresholdPercentage: 50, volumeThreshold: 5, windowMs: 10_000, resetMs: 5_000 }),
-  retry: Object.freeze({ retries: 3, minDelayMs: 100, maxDelayMs: 5_000, budgetRatio: 0.1, budgetReserve: 20 }),
+  retry: Object.freeze({
+    retries: 3,
+    minDelayMs: 100,
+    factor: 2,
+    maxDelayMs: 5_000,
+    budgetRatio: 0.1,
+    budgetReserve: 20,
+  }),
   pipeline: Object.freeze({ lanes: 4, maxDepth: 32 }),
   prepare: Object.freeze({ after: 2, maxPerConnection: 256 }),
   compat: "postgres",

@@ -2,7 +2,7 @@ import { type Clock } from "@db/core";
 import { describe, expect, test } from "vitest";
 import { fullJitterMs, RetryBudget, type RetryDecision, withRetries } from "./retry.ts";
 
-const options = { retries: 3, minDelayMs: 100, maxDelayMs: 1_000, budgetRatio: 0.1, budgetReserve: 20 };
+const options = { retries: 3, minDelayMs: 100, factor: 2, maxDelayMs: 1_000, budgetRatio: 0.1, budgetReserve: 20 };
 
 function rig(decisions: readonly RetryDecision[]) {
   const slept: number[] = [];
@@ -52,6 +52,15 @@ describe("withRetries", () => {
 });
 
 describe("fullJitterMs", () => {
+  test.each([
+    { factor: 1, bounds: [100, 100, 100] },
+    { factor: 1.5, bounds: [100, 150, 225] },
+    { factor: 20, bounds: [100, 1_000, 1_000] },
+  ])("grows its bound by a factor of $factor", ({ factor, bounds }) => {
+    const drawn = [1, 2, 3].map((attempt) => fullJitterMs(attempt, { ...options, factor }, () => 1));
+    expect(drawn).toEqual(bounds);
+  });
+
   test("draws from the whole of a doubling bound", () => {
     expect([1, 2, 3, 9].map((attempt) => fullJitterMs(attempt, options, () => 0.999_999))).toEqual([
       expect.closeTo(100, 1),

@@ -29,13 +29,13 @@ export class RetryBudget {
   }
 }
 
-/** The wait before attempt `attempt + 1`: anything between 0 and a bound that doubles, so that callers spread out. */
+/** The wait before attempt `attempt + 1`: anything between 0 and a bound that grows, so that callers spread out. */
 export function fullJitterMs(
   attempt: number,
-  { minDelayMs, maxDelayMs }: { readonly minDelayMs: number; readonly maxDelayMs: number },
+  { minDelayMs, factor, maxDelayMs }: Pick<Required<RetryOptions>, "minDelayMs" | "factor" | "maxDelayMs">,
   random: () => number = Math.random,
 ): number {
-  return random() * Math.min(maxDelayMs, minDelayMs * 2 ** (attempt - 1));
+  return random() * Math.min(maxDelayMs, minDelayMs * factor ** (attempt - 1));
 }
 
 /** What to do after a failed attempt. */

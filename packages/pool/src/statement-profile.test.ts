@@ -31,6 +31,45 @@ describe("a statement may share a connection", () => {
   );
 });
 
+describe("a statement that is known", () => {
+  function known(): StatementProfile {
+    const profile = new StatementProfile("select 1");
+    for (let run = 0; run < 10; run += 1) profile.took(0.1);
+    return profile;
+  }
+
+  test("stays fast when the machine stalled once, however long", () => {
+    const profile = known();
+    profile.took(2_000);
+    expect(profile.averageMs).toBeLessThan(5);
+    expect(profile.unsteady).toBe(false);
+  });
+
+  test("becomes slow when it takes long twice in a row", () => {
+    const profile = known();
+    profile.took(50);
+    profile.took(50);
+    expect(profile.averageMs).toBeGreaterThan(5);
+  });
+
+  test.each([
+    { every: 100, unsteady: true },
+    { every: 2_000, unsteady: false },
+  ])("that takes long once in $every times is unsteady: $unsteady", ({ every, unsteady }) => {
+    const profile = known();
+    for (let run = 1; run <= 10_000; run += 1) profile.took(run % every === 0 ? 50 : 0.1);
+    expect(profile.unsteady).toBe(unsteady);
+  });
+
+  test("is steady again when it has been fast for long", () => {
+    const profile = known();
+    for (let run = 1; run <= 1_000; run += 1) profile.took(run % 10 === 0 ? 50 : 0.1);
+    expect(profile.unsteady).toBe(true);
+    for (let run = 0; run < 5_000; run += 1) profile.took(0.1);
+    expect(profile.unsteady).toBe(false);
+  });
+});
+
 test("profiles of statements used least recently are forgotten", () => {
   const profiles = new StatementProfiles(2);
   const first = profiles.of("select 1");

@@ -1,6 +1,13 @@
 import { changeOfSession } from "./session-state.ts";
 import { isSingleQuery } from "./sql-text.ts";
 
+/** From here on a statement is known. */
+export const settledSamples = 5;
+/** A lane whose statement takes longer than this gets no more. Once a statement is known, no run counts for more. */
+export const heldUpMs = 20;
+/** Over about how many runs those are counted that held up the others. */
+const remembered = 1_000;
+
 /** What is known of one statement text: whether it may share a connection, how long it takes, what it is called. */
 export class StatementProfile {
   readonly text: string;
@@ -15,6 +22,8 @@ export class StatementProfile {
   averageMs = 0;
   /** How often its time was taken. */
   samples = 0;
+  /** How many of its last runs took so long that they held others up, the older ones counting less. */
+  #holdUps = 0;
   /** Part of its prepared name; a plan that went stale gets a new one. */
   revision = 0;
   /** The generation of the schema its name was made for. */
@@ -31,9 +40,21 @@ export class StatementProfile {
     this.changesSession = changeOfSession(text);
   }
 
+  /** True when it takes long now and then, as with some parameters. A stall of the machine alone is no reason. */
+  get unsteady(): boolean {
+    return this.#holdUps > 1.5;
+  }
+
+  /** It kept the server busy for this long. */
   took(durationMs: number): void {
     this.samples += 1;
-    this.averageMs += (durationMs - this.averageMs) / Math.min(this.samples, 5);
+    if (this.samples <= settledSamples) {
+      this.averageMs += (durationMs - this.averageMs) / this.samples;
+      return;
+    }
+    this.averageMs += (Math.min(durationMs, heldUpMs) - this.averageMs) / settledSamples;
+    this.#holdUps *= 1 - 1 / remembered;
+    if (durationMs > heldUpMs) this.#holdUps += 1;
   }
 }
 

@@ -84,7 +84,7 @@ export function classifyStatementError(
 }
 
 /** A cancel is asked for again after this long without an answer. */
-const repeatCancelMs = 250;
+export const repeatCancelMs = 250;
 
 /** Waits for what runs on a connection, and cancels it on the server at its bound or when its signal fires. */
 export async function stoppable<T>(

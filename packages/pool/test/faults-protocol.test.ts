@@ -365,3 +365,61 @@ describe("a connection that ends before its statement is sent", () => {
     }
   });
 });
+
+describe("a statement that reaches the bound of all, on a connection it shares", () => {
+  const cancelled = protocol.errorResponse({ code: "57014", message: "canceling statement due to user request" });
+  const bounded = { retry: false, queryTimeoutMs: 300, cancelTimeoutMs: 2_000 } as const;
+
+  /** Connections that want to cancel are told of; the first other one does as told, the rest are well. */
+  async function cancellable(first: (connection: ScriptedConnection, asked: Promise<void>) => Promise<void>) {
+    const cancel = Promise.withResolvers<void>();
+    let connections = 0;
+    return await startScriptedServer(async (connection) => {
+      const startup = await connection.welcome();
+      if (startup.kind === "cancel") return cancel.resolve();
+      connections += 1;
+      await (connections === 1 ? first(connection, cancel.promise) : well(connection));
+    });
+  }
+
+  test("may end by itself while its cancel hits the one behind it, which is run again", async () => {
+    await using server = await cancellable(async (connection, cancel) => {
+      const [first] = await twoOnOne(connection);
+      await cancel;
+      connection.send(...reply(first), ...reply("PB"), cancelled, ...reply("S"));
+      await well(connection);
+    });
+    await using pool = sharing(server.url, bounded);
+    await warm(pool);
+    const both = await Promise.all(["a", "b"].map((value) => pool.query(read, [value])));
+    expect(both.map(({ rows }) => rows)).toEqual([[{ v: "1" }], [{ v: "1" }]]);
+    expect(pool.stats()).toMatchObject({ queryTimeouts: 1, retries: 0 });
+    expect(pool.stats().servers[0]).toMatchObject({ connectionsClosed: 0 });
+  });
+
+  test("costs the connection when the server confirms no cancel", async () => {
+    await using server = await cancellable(async (connection) => {
+      await twoOnOne(connection);
+      await asked(connection);
+    });
+    await using pool = sharing(server.url, { ...bounded, cancelTimeoutMs: 200 });
+    await warm(pool);
+    const [first, second] = await Promise.all(["a", "b"].map((value) => rejection(pool.query(read, [value]))));
+    expect(first).toMatchObject({ code: "POOL_QUERY_TIMEOUT", timeoutMs: 300, cancelled: false });
+    expect(second).toMatchObject({ code: "POOL_CONNECTION_LOST", phase: "sent" });
+    expect((await pool.query(read, ["c"])).rows).toEqual([{ v: "1" }]);
+  });
+
+  test("is not blamed for a cancel of somebody else's", async () => {
+    await using server = await firstOf(async (connection) => {
+      const [first, second] = await twoOnOne(connection);
+      connection.send(...reply(first, "PB"), cancelled, ...reply(first, "S"), ...reply(second));
+      await well(connection);
+    });
+    await using pool = sharing(server.url, { ...bounded, queryTimeoutMs: 60_000 });
+    await warm(pool);
+    const [first, second] = await Promise.all([rejection(pool.query(read, ["a"])), pool.query(read, ["b"])]);
+    expect(first).toMatchObject({ code: "57014" });
+    expect(second.rows).toEqual([{ v: "1" }]);
+  });
+});

@@ -19,6 +19,8 @@ export interface AccountArena extends Arena {
   readonly pgNamed: PgPool;
   readonly pgUnnamed: PgPool;
   readonly dbPoolNamed: Pool;
+  /** Bounds every statement, and reports slow ones, as a configuration does that says nothing of either. */
+  readonly dbPoolBounded: Pool;
   readonly postgresJs: postgres.Sql;
 }
 
@@ -39,11 +41,15 @@ export async function openAccounts({
   const version = await fillAccounts(cluster, sql);
   const { url } = cluster.primary;
   const end = (pool: { end(): Promise<void> }): Promise<void> => pool.end();
-  const dbPools = [0, 1].map(() => stack.adopt(createPool({ primaryUrl: url, max: connections }), end));
+  const bounds = { queryTimeoutMs: 30_000, slowQueryThresholdMs: 1_000 };
+  const dbPools = [{}, {}, bounds].map((more) =>
+    stack.adopt(createPool({ primaryUrl: url, max: connections, ...more }), end),
+  );
   const pgPools = [0, 1].map(() => stack.adopt(new PgPool({ connectionString: url, max: connections }), end));
   const owned = {
     dbPool: dbPools[0] as Pool,
     dbPoolNamed: dbPools[1] as Pool,
+    dbPoolBounded: dbPools[2] as Pool,
     pgNamed: pgPools[0] as PgPool,
     pgUnnamed: pgPools[1] as PgPool,
     postgresJs: stack.adopt(postgres(url, { max: connections, onnotice: () => undefined }), end),

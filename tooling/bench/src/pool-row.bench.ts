@@ -25,6 +25,7 @@ export const poolRow: Benchmark<AccountArena, CallTally> = {
     contender("db_pool_named", "@db/pool", ({ dbPoolNamed }, id) =>
       dbPoolNamed.query<Account>({ name, text, values: [id] }),
     ),
+    contender("db_pool_bounded", "@db/pool", ({ dbPoolBounded }, id) => dbPoolBounded.query<Account>(text, [id])),
     contender("pg_named", "pg", ({ pgNamed }, id) => pgNamed.query<Account>({ name, text, values: [id] })),
     contender("pg_unnamed", "pg", ({ pgUnnamed }, id) => pgUnnamed.query<Account>(text, [id])),
     contender("postgres_js", "postgres", async ({ postgresJs }, id) => ({
