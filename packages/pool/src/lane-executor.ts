@@ -197,7 +197,7 @@ export class LaneExecutor implements Executor {
       const free = this.#connections.acquireNow(forStatements);
       if (free) return this.#add(free) ?? best;
       // Another connection is not worth waiting for, but those who come later will have it.
-      if (shallowest && !this.#connections.isFull) this.#open();
+      if (shallowest && !this.#connections.isFull) void this.#open();
     }
     // Behind many fast ones it is sooner done than in a queue for a connection.
     const overfull = shallowest && this.#connections.idle === 0 && shallowest.depth < overfullTimes * this.#maxDepth;
@@ -210,7 +210,7 @@ export class LaneExecutor implements Executor {
   /** Whichever comes first: a lane that is held up gets on, or a connection is free to be another one. */
   #awaitFit(): Promise<Lane | undefined> {
     this.#fitLane ??= Promise.withResolvers();
-    if (!this.#opening) this.#open();
+    if (!this.#opening) void this.#open();
     return this.#fitLane.promise;
   }
 
@@ -219,21 +219,22 @@ export class LaneExecutor implements Executor {
     this.#fitLane = undefined;
   }
 
-  #open(): void {
+  async #open(): Promise<void> {
     this.#opening = true;
-    const failed = (error: unknown): void => {
-      this.#opening = false;
+    let lane: Lane | undefined;
+    try {
+      lane = this.#add(await this.#connections.acquire(forStatements));
+    } catch (error) {
       // Those who wait hear why; those who come later will find out.
       this.#fitLane?.reject(error);
       this.#fitLane = undefined;
-    };
-    this.#connections.acquire(forStatements).then((connection) => {
+      return;
+    } finally {
       this.#opening = false;
-      const lane = this.#add(connection);
-      this.#settleFit(lane);
-      // It closes again when nobody came.
-      if (lane) process.nextTick(() => lane.closeEmpty());
-    }, failed);
+    }
+    this.#settleFit(lane);
+    // It closes again when nobody came.
+    process.nextTick(() => lane?.closeEmpty());
   }
 
   /** Waits for a lane that is fit for more; by this statement's turn it may be full or broken. */

@@ -7,6 +7,8 @@ export const settledSamples = 5;
 export const heldUpMs = 20;
 /** Over about how many runs those are counted that held up the others. */
 const remembered = 1_000;
+/** More of them among these, and the statement is to blame, not the machine. */
+const mostHoldUps = 5;
 
 /** What is known of one statement text: whether it may share a connection, how long it takes, what it is called. */
 export class StatementProfile {
@@ -42,7 +44,7 @@ export class StatementProfile {
 
   /** True when it takes long now and then, as with some parameters. A stall of the machine alone is no reason. */
   get unsteady(): boolean {
-    return this.#holdUps > 1.5;
+    return this.#holdUps > mostHoldUps;
   }
 
   /** It kept the server busy for this long. */

@@ -25,15 +25,15 @@ const fast = "select $1::int as n";
 
 /** Runs it as often as it takes to be well known, one at a time. */
 async function learn(pool: Pool, text: string, value: number): Promise<void> {
-  for (let use = 0; use < 8; use += 1) await pool.query(text, [value]);
+  for (let use = 0; use < 20; use += 1) await pool.query(text, [value]);
 }
 
 describe("a statement that takes long", () => {
   test("has a connection to itself, also where all of them do and none tells how far the server is", async () => {
     await using pool = open();
     await learn(pool, doze, 30);
-    const dozing = Promise.all(Array.from({ length: 10 }, () => pool.query(doze, [200])));
-    await expect.poll(() => pool.stats().checkedOut).toBe(10);
+    const dozing = Promise.all(Array.from({ length: 10 }, () => pool.query(doze, [800])));
+    await expect.poll(() => pool.stats().checkedOut, { interval: 10 }).toBe(10);
     await dozing;
   });
 
@@ -42,8 +42,8 @@ describe("a statement that takes long", () => {
     await learn(pool, fast, 1);
     await learn(pool, doze, 12);
     for (let use = 0; use < 20; use += 1) await Promise.all(Array.from({ length: 20 }, () => pool.query(doze, [12])));
-    const dozing = Promise.all(Array.from({ length: 20 }, () => pool.query(doze, [300])));
-    await expect.poll(() => pool.stats().checkedOut).toBe(20);
+    const dozing = Promise.all(Array.from({ length: 20 }, () => pool.query(doze, [800])));
+    await expect.poll(() => pool.stats().checkedOut, { interval: 10 }).toBe(20);
     await dozing;
   });
 });
@@ -52,34 +52,38 @@ test("statements share connections over a long way too, which is not held agains
   await using proxy = await startFaultProxy({ target: url });
   await using pool = open({ primaryUrl: proxy.url(url) });
   proxy.delay(15);
-  await learn(pool, fast, 1);
   const held = async (): Promise<number> => {
-    const reading = Promise.all(Array.from({ length: 100 }, (_, n) => pool.query<{ n: number }>(fast, [n])));
+    await learn(pool, fast, 1);
+    const reading = Promise.all(Array.from({ length: 8 }, (_, n) => pool.query<{ n: number }>(fast, [n])));
     await new Promise((resolve) => setImmediate(resolve));
     const { checkedOut, waiting } = pool.stats();
-    expect((await reading).map(({ rows }) => rows[0]!.n)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+    expect((await reading).map(({ rows }) => rows[0]!.n)).toEqual(Array.from({ length: 8 }, (_, n) => n));
     return checkedOut + waiting;
   };
   // At first they seem slow; then the way is taken, and they are believed again.
-  await expect.poll(held, { timeout: 20_000 }).toBeLessThanOrEqual(5);
+  await expect.poll(held, { timeout: 25_000 }).toBeLessThanOrEqual(4);
 });
 
 test("statements behind one that takes long for once do not queue behind those known to be slow", async () => {
   await using pool = open({ max: 4 });
   await learn(pool, fast, 1);
   await learn(pool, doze, 0);
-  const order: string[] = [];
-  const note = (what: string) => (): void => void order.push(what);
-  const sleep = (): Promise<void> => pool.query("select pg_sleep(0.8)").then(note("slow"));
-  // Known to be fast, so it shares; nobody could know better.
-  const surprise = pool.query(doze, [150]).then(note("surprise"));
-  const sleeping = Array.from({ length: 6 }, sleep);
-  // By then all connections are held, and others wait.
-  await expect.poll(() => pool.stats()).toMatchObject({ checkedOut: 4 });
-  await new Promise((resolve) => setTimeout(resolve, 40));
-  const reading = Promise.all(Array.from({ length: 20 }, (_, n) => pool.query(fast, [n]))).then(note("fast"));
-  await Promise.all([surprise, reading, ...sleeping]);
-  expect(order.slice(0, 2).sort()).toEqual(["fast", "surprise"]);
+  const inOrder = async (): Promise<string[]> => {
+    const order: string[] = [];
+    const note = (what: string) => (): void => void order.push(what);
+    // Known to be fast, so it shares; nobody could know better.
+    const surprise = pool.query(doze, [150]).then(note("surprise"));
+    const sleeping = Array.from({ length: 6 }, () => pool.query("select pg_sleep(0.8)").then(note("slow")));
+    // By then all connections are held, and others wait.
+    await expect.poll(() => pool.stats()).toMatchObject({ checkedOut: 4 });
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    const reading = Promise.all(Array.from({ length: 20 }, (_, n) => pool.query(fast, [n]))).then(note("fast"));
+    await Promise.all([surprise, reading, ...sleeping]);
+    await learn(pool, fast, 1);
+    return order.slice(0, 2).sort();
+  };
+  // A machine that stalls may have made a fast one seem slow.
+  await expect.poll(inOrder, { timeout: 20_000 }).toEqual(["fast", "surprise"]);
 });
 
 describe("a bound of the pool for every statement", () => {
