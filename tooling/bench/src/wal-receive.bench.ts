@@ -25,7 +25,7 @@ export const walReceive: Benchmark<ReceiveArena, Received> = {
   name: "wal-receive",
   title: "receiving WAL under 8 clients of the TPC-B kind, encrypted, zstd 1",
   setup: openReceive,
-  contenders: [receiving("db_wal_receive", 5_000), receiving("db_wal_receive_tail_1s", 1_000)],
+  contenders: [receiving("db_wal_receive", 2_000), receiving("db_wal_receive_tail_500ms", 500)],
   async check(_arena, _run, { answer: { receiver, location } }) {
     const { gaps, systemIdentifier } = receiver.status();
     await receiver.stop();

@@ -18,7 +18,7 @@ export interface WalReceiverOptions extends Omit<JobOptions, "onProgress"> {
   readonly spoolDirectory?: string | undefined;
   /** Most bytes that wait; then the server waits. At least two segments. Default 1 GiB. */
   readonly spoolBytes?: number | undefined;
-  /** How often the unfinished segment is stored: the most that a lost server takes along. Default 5 000. */
+  /** How often the unfinished segment is stored: a lost server takes this along, and what storing takes. Default 2 000. */
   readonly tailIntervalMs?: number | undefined;
   /** Longest wait for a connection. Default 10 000. */
   readonly connectTimeoutMs?: number | undefined;
@@ -55,7 +55,7 @@ export function resolveReceiverOptions(options: WalReceiverOptions): ResolvedRec
   if (!/^[a-z0-9_]{1,63}$/.test(slot)) problems.push("slot may hold lower-case letters, digits and underscores");
   if (!/^postgres(ql)?:\/\//.test(options.url)) problems.push("url must begin with postgres://");
   const spoolBytes = options.spoolBytes ?? 1024 ** 3;
-  const tailIntervalMs = options.tailIntervalMs ?? 5_000;
+  const tailIntervalMs = options.tailIntervalMs ?? 2_000;
   const connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
   const idleTimeoutMs = options.idleTimeoutMs ?? 60_000;
   const { first = 1_000, longest = 30_000 } = options.backoffMs ?? {};

@@ -43,6 +43,7 @@ export class WalReceiver implements Service {
   #recordedPosition = "";
   #lastMessageAt = 0;
   #tail = "";
+  #ticking = false;
   #reconnects = -1;
   #lastError: string | undefined;
   readonly #changed: Condition = new Condition();
@@ -373,10 +374,16 @@ export class WalReceiver implements Service {
   }
 
   async #tick(): Promise<void> {
+    if (this.#ticking) return;
+    this.#ticking = true;
     try {
+      // A segment that is just being stored holds the tail back; then it follows at once, not an interval later.
+      await this.#uploads.idle();
       await this.#storeTail();
     } catch (error) {
       this.#failed(error);
+    } finally {
+      this.#ticking = false;
     }
   }
 
