@@ -4,7 +4,8 @@ import { PlanOutdatedError } from "./errors.ts";
 import type { BackupManifest } from "./manifest.ts";
 import { type JobOptions, resolveJobOptions, type ResolvedJobOptions } from "./options.ts";
 import { backupPrefix, dataKeyKey, manifestName, markName, verificationName } from "./repository/layout.ts";
-import { isRead, takeLease } from "./repository/lease.ts";
+import { writingLease } from "./repository/label.ts";
+import { isRead, isTaken, takeLease } from "./repository/lease.ts";
 import { encodeRecord } from "./repository/record.ts";
 import { readRecord, type Repository } from "./repository/repository.ts";
 import { writeObject } from "./repository/storage.ts";
@@ -108,6 +109,7 @@ async function reasonToSkip(
   if (found?.mark && (found.mark.until === null || Date.parse(found.mark.until) > clock.now())) {
     return `marked ${found.mark.kind}`;
   }
+  if (await isTaken(repository.storage, writingLease(label), clock)) return "being written";
   return (await isRead(repository.storage, label, clock)) ? "being restored" : undefined;
 }
 
@@ -168,7 +170,9 @@ async function finishJournals(repository: Repository, job: ResolvedJobOptions): 
         () => true,
         (error: unknown) => !isDbError(error, "BACKUP_CORRUPT"),
       );
-      if (!there) await removeBackup(repository, backup, job);
+      // Its name may have been given anew since, after a clock went back.
+      const written = await isTaken(storage, writingLease(backup.label), job.clock);
+      if (!there && !written) await removeBackup(repository, backup, job);
     }
     const finishedAt = new Date(job.clock.now()).toISOString();
     await writeObject(storage, key, encodeRecord({ ...entry, finishedAt }), { ifAbsent: false });

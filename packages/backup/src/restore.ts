@@ -1,4 +1,4 @@
-import { chmod, chown, lchown, lstat, mkdir, open, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, lchown, mkdir, open, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AbortedError, isDbError, messageOf } from "@db/core";
 import { openBackup, type OpenedBackup } from "./catalog.ts";
@@ -19,7 +19,8 @@ import { syncDirectory } from "./repository/local-storage.ts";
 import type { Repository } from "./repository/repository.ts";
 import { missingConfiguration, recoveryConfiguration } from "./restore-configuration.ts";
 import type { RestorePlan } from "./restore-plan.ts";
-import { claimTargetDirectory, clearTargetDirectory, unfinishedMark } from "./restore-target-directory.ts";
+import { putBack, takePlace } from "./replaced-cluster.ts";
+import { clearTargetDirectory, unfinishedMark } from "./restore-target-directory.ts";
 import { Background, createRestoredFile } from "./restored-file.ts";
 import { removeStrays, reuseFile } from "./reusable-files.ts";
 import { type FileSink, parseFileIndex, readBackupObject, readStoredFiles } from "./stored-files.ts";
@@ -61,7 +62,8 @@ const mostSyncing = 2;
  * Executes a restore plan: every file is checked as it is written, `pg_control` gets its name last, so that no server
  * starts on a half-restored directory. A cluster that is replaced is moved aside first and stays whole there; files
  * it shares with the backup are copied from it. A restore that was cut short goes on where it was when it is planned
- * and run again; one that finds a fault in the repository removes what it wrote.
+ * and run again; one that was aborted or finds a fault in the repository removes what it wrote, and puts the former
+ * cluster back.
  * @throws {CorruptObjectError} @throws {DirectoryNotEmptyError} @throws {MissingKeyError} @throws {StorageError}
  * @throws {NotConfirmedError} @throws {AbortedError}
  */
@@ -78,10 +80,8 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
   const began = job.clock.now();
   await using _lease = await leaseFor(repository, plan.backup.label, job);
   const backup = await openBackup(repository, plan.backup);
-  await moveAside(plan);
   const directories = [plan.directory, ...plan.tablespaces.map(({ to }) => to)];
-  const unfinished = { label: plan.backup.label, former: plan.former };
-  for (const directory of directories) await claimTargetDirectory(directory, unfinished);
+  const moved = await takePlace(plan, directories, job);
   const restore = new Restore(options, backup, job);
   try {
     const { files, reusedFiles } = await restore.run();
@@ -105,7 +105,10 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
     job.logger.error({ label: plan.backup.label, error: messageOf(error) }, "restore failed");
     // Where the disk or the network gave out, what is whole is of use to the next attempt.
     const resumable = isDbError(explainWriteError(error, ""), "BACKUP_STORAGE");
-    if (!resumable) for (const directory of directories) await clearTargetDirectory(directory).catch(() => undefined);
+    if (!resumable) {
+      for (const directory of directories) await clearTargetDirectory(directory).catch(() => undefined);
+      await putBack(moved, job);
+    }
     throw explainWriteError(error, plan.directory);
   }
 }
@@ -124,26 +127,6 @@ function checkConfirmation(plan: RestorePlan, confirm: string | undefined): void
     `the restore replaces the cluster in ${replaced.directory}${confirm === undefined ? "" : `, not ${confirm}`}`,
     { hint: `Confirm with its name, ${replaced.directory}; it is kept as ${replaced.keptAs}.` },
   );
-}
-
-/** The safety backup: what is replaced is moved, whole, to where the plan says. */
-async function moveAside(plan: RestorePlan): Promise<void> {
-  for (const { directory, keptAs } of plan.replaces) {
-    if (await lstat(keptAs).catch(() => undefined)) {
-      throw new StorageError(`cannot move ${directory} aside: ${keptAs} is there already`, {
-        hint: "Plan again: a free name is chosen.",
-      });
-    }
-    try {
-      await rename(directory, keptAs);
-      await syncDirectory(dirname(directory));
-    } catch (cause) {
-      throw new StorageError(`cannot move ${directory} aside: ${messageOf(cause)}`, {
-        cause,
-        hint: "A mount point cannot be moved: restore into another directory, beside it.",
-      });
-    }
-  }
 }
 
 /** Keeps expiry away from the backup; a repository that cannot be written to, nobody expires either. */

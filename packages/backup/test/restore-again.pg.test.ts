@@ -95,7 +95,41 @@ test("replaces a cluster by name: what is the same is reused, and the former one
   const kept = plan.replaces[0]!.keptAs;
   expect(await readdir(kept)).toContain("PG_VERSION");
   await expect(readdir(plan.replaces[1]!.keptAs)).resolves.toContainEqual(expect.stringMatching(/^PG_18_/));
+  // It starts as it lies, on its own tablespace, and not on the one that took its place.
+  await rm(join(kept, "postmaster.pid"), { force: true });
+  await expect(rowsIn(kept, "insert into moved values (-1)")).resolves.toEqual({ kept: 49_993, moved: 1_002 });
+  await expect(rowsIn(directory)).resolves.toEqual({ kept: 50_000, moved: 1_000 });
 });
+
+test.each(["aborted", "a fault in the repository"])(
+  "%s: the cluster to be replaced is back where it was",
+  async (why) => {
+    const where = await place(`back-${why.slice(0, 1)}-${why.length}`);
+    const { directory } = where;
+    await restore({ repository, ...where });
+    const before = await rowsIn(directory, "insert into moved values (0)");
+    const abort = new AbortController();
+    const storage = localStorage(location);
+    const faulty: Storage = {
+      ...storage,
+      read: async function* (key, options) {
+        for await (const chunk of storage.read(key, options)) {
+          if (why !== "aborted" && key.includes("/wal/")) chunk[chunk.length >> 1]! ^= 1;
+          yield chunk;
+        }
+      },
+    };
+    const broken = await openRepository(faulty, { encryptionKey });
+    const plan = await planRestore({ repository: broken, ...where, replace: true });
+    const onProgress = (): void => (why === "aborted" ? abort.abort() : undefined);
+    const { signal } = abort;
+    await expect(
+      restoreBackup({ repository: broken, plan, confirm: directory, owner: await restoredOwner(), signal, onProgress }),
+    ).rejects.toMatchObject({ code: why === "aborted" ? "CORE_ABORTED" : "BACKUP_CORRUPT" });
+    expect((await readdir(join(directory, ".."))).sort()).toEqual(["data", "server", "side"]);
+    await expect(rowsIn(directory)).resolves.toEqual(before);
+  },
+);
 
 test("replaces neither another cluster nor what is none", async () => {
   const { directory } = await place("foreign");

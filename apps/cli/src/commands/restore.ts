@@ -46,7 +46,15 @@ export async function runRestore(context: Context, input: Input): Promise<Comman
   const report = await orchestrator.backups.restore(planned, { ...call(context, input), confirm: replaced });
   return {
     data: report,
-    text: `${report.label} restored into ${report.directory}: ${report.files.toLocaleString("en")} files, ${formatBytes(report.bytes)}, in ${formatDuration(report.durationMs)}`,
+    text: [
+      `${report.label} restored into ${report.directory}: ${report.files.toLocaleString("en")} files, ${formatBytes(report.bytes)}, in ${formatDuration(report.durationMs)}`,
+      ...planned.replaces
+        .slice(0, 1)
+        .map(
+          ({ directory, keptAs }) =>
+            `the former cluster is kept: to go back, stop the server and run: mv ${directory} ${directory}.restored && mv ${keptAs} ${directory}`,
+        ),
+    ].join("\n"),
     findings: planned.findings,
     changes,
   };

@@ -52,6 +52,12 @@ export async function shareLease(storage: Storage, label: string, clock: Clock):
   return hold(storage, key, `read ${label}`, holder, clock);
 }
 
+/** True while somebody holds a claim for himself alone. */
+export async function isTaken(storage: Storage, purpose: string, clock: Clock): Promise<boolean> {
+  const lease = await readLease(storage, `leases/${purpose}.json`);
+  return lease !== undefined && Date.parse(lease.expiresAt) > clock.now();
+}
+
 /** True while somebody reads a backup. Leases that ended are swept. */
 export async function isRead(storage: Storage, label: string, clock: Clock): Promise<boolean> {
   let read = false;
