@@ -87,6 +87,10 @@ describe("databaseHealthMonitor", () => {
     const health = await databaseHealthMonitor.performHealthCheck();
     expect(health).toMatchObject({ status: "unhealthy", version: "unknown" });
     expect(health.alerts[0]!.message).toContain("DATABASE_URL");
+    for (let i = 0; i < 100; i += 1) await databaseHealthMonitor.performHealthCheck();
+    expect(databaseHealthMonitor.getHealthHistory(1_000)).toHaveLength(100);
+    expect(databaseHealthMonitor.getHealthHistory(0)).toEqual([]);
+    expect(databaseHealthMonitor.getHealthHistory()).not.toContain(health);
   });
 });
 

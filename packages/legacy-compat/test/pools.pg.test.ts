@@ -8,6 +8,7 @@ import {
   getConnectionManager,
   MonitoredPool,
   readDb,
+  UnifiedConnectionManager,
   UnifiedHealthMonitor,
   writeDb,
 } from "@db/legacy-compat/chanuka";
@@ -79,7 +80,11 @@ describe("MonitoredPool", () => {
     const pool = new MonitoredPool({ connectionString: "postgres://a:b@127.0.0.1:1/a" });
     await expect(pool.connectWithRetry(1)).rejects.toThrow();
     expect(pool.getMetrics()).toMatchObject({ totalAcquired: 0, failedAcquires: 2 });
+    expect((await pool.healthCheck()).healthy).toBe(false);
     await pool.shutdown();
+    await pool.shutdown();
+    await expect(pool.connectWithRetry()).rejects.toMatchObject({ code: "POOL_CLOSED" });
+    expect(pool.getMetrics().failedAcquires).toBe(3);
   });
 });
 
@@ -89,6 +94,21 @@ describe("UnifiedHealthMonitor", () => {
     expect(monitor.getHealthSummary().issues).toEqual(["no check was made yet"]);
     const { status, issues } = await monitor.performHealthCheck();
     expect(status, issues.join()).not.toBe("unhealthy");
+  });
+
+  test("says what is wrong when the primary does not answer, and throws nothing", async () => {
+    const manager = new UnifiedConnectionManager({
+      connectionString: "postgres://a:secret@127.0.0.1:1/a",
+      readReplicaUrls: [],
+    });
+    const monitor = new UnifiedHealthMonitor(manager);
+    const { status, issues } = await monitor.performHealthCheck();
+    expect(status).toBe("unhealthy");
+    expect(issues.join()).toMatch(/the primary does not answer: .*ECONNREFUSED/);
+    expect(issues.join()).not.toContain("secret");
+    await manager.close();
+    expect(await monitor.performHealthCheck()).toMatchObject({ status: "unhealthy", issues: [expect.any(String)] });
+    expect(monitor.getHealthSummary().issues.join()).toContain("shut down");
   });
 });
 

@@ -80,6 +80,43 @@ describe("a request", () => {
     expect(seen).toMatchObject({ requestId: "r1", userId: "u1", transaction: undefined });
   });
 
+  test("is answered when the transaction has ended: a COMMIT that fails is an error, a caller that leaves a rollback", async () => {
+    await getDatabaseIntegration().query(
+      "create table once (id int, constraint once_only unique (id) deferrable initially deferred)",
+    );
+    const transaction = transactionMiddleware();
+    const arrived: (() => void)[] = [];
+    const ended: Promise<void>[] = [];
+    const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      await getRequestContext().transaction!.query("insert into once values (1)");
+      if (request.url === "/waits") return arrived.pop()!();
+      response.statusCode = 200;
+      response.end("done");
+    };
+    const server = createServer((request, response) => {
+      const done = transaction(request, response as unknown as OutgoingResponse, (error) => {
+        if (error === undefined) return handle(request, response);
+        response.statusCode = 500;
+        return response.end((error as { code: string }).code);
+      });
+      ended.push(done);
+    });
+    await new Promise<void>((done) => void server.listen(0, "127.0.0.1", done));
+    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+    expect(await (await fetch(`${url}/first`)).text()).toBe("done");
+    // The constraint is checked at COMMIT, after the handler has answered.
+    const second = await fetch(`${url}/second`);
+    expect([second.status, await second.text()]).toEqual([500, "23505"]);
+
+    await getDatabaseIntegration().query("delete from once");
+    const leaving = new AbortController();
+    arrived.push(() => leaving.abort());
+    await expect(fetch(`${url}/waits`, { signal: leaving.signal })).rejects.toThrow(/abort/);
+    await Promise.all(ended);
+    expect((await getDatabaseIntegration().query("select id from once", [], false)).rows).toEqual([]);
+    await new Promise<void>((done) => void server.close(() => done()));
+  });
+
   test("is one transaction: an answer below 400 commits, any other and an error roll back", async () => {
     const users = new UsersRepository();
     const context = requestContext();

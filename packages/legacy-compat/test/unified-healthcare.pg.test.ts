@@ -37,9 +37,18 @@ describe("database manager", () => {
   });
 
   test("connects with the options it was given, reports and disconnects", async () => {
-    const manager = initializeDatabaseManager({ connectionLimit: 4, poolTimeout: 10, enableReadReplica: true });
+    const manager = initializeDatabaseManager({
+      connectionLimit: 4,
+      poolTimeout: 10,
+      connectTimeout: 5,
+      enableReadReplica: true,
+    });
     await manager.connect();
     expect(getDatabaseManager()).toBe(manager);
+    expect(getDatabaseConfig().getConnectionConfig()).toMatchObject({
+      acquireTimeoutMillis: 10_000,
+      connectionTimeoutMillis: 5_000,
+    });
     const health = await manager.checkHealth();
     expect(health).toMatchObject({ healthy: true, readReplica: { healthy: true }, issues: [] });
     expect(health.latency).toBeGreaterThan(0);

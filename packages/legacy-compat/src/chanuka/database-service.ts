@@ -4,7 +4,16 @@ import { LegacyCircuitOpenError, LegacyNotInitializedError, LegacyShutDownError 
 import { legacyLogger } from "../host.ts";
 import { recordUse, warn } from "../use.ts";
 import { Circuit, type CircuitBreakerState } from "./circuit.ts";
-import { closePool, inTransaction, isServerFailure, mayRetry, type ServicePool } from "./service-pool.ts";
+import {
+  closePool,
+  inTransaction,
+  isServerFailure,
+  mayRetry,
+  retryDelayMs,
+  type ServicePool,
+  serviceRetry,
+  withClient,
+} from "./service-pool.ts";
 
 /** What became of an operation; nothing is ever thrown. Durations are milliseconds. */
 export type DatabaseResult<T = unknown> =
@@ -61,7 +70,6 @@ export interface ExecuteOptions {
   readonly idempotent?: boolean;
 }
 
-const retry = Object.freeze({ most: 3, initialDelayMs: 100, maxDelayMs: 5_000, multiplier: 2 });
 const slowQueryThreshold = 1_000;
 
 /**
@@ -137,7 +145,11 @@ export class DatabaseService {
         if (isServerFailure(error)) this.#circuit.failed(error);
         // A server that answers with an error of the statement is there.
         else this.#circuit.succeeded();
-        if (retries >= retry.most || !mayRetry(error, options?.idempotent ?? false) || !(await this.#pause(retries))) {
+        if (
+          retries >= serviceRetry.most ||
+          !mayRetry(error, options?.idempotent ?? false) ||
+          !(await this.#pause(retries))
+        ) {
           return this.#failed(operationName, error, startedAt, retries);
         }
         retries += 1;
@@ -167,15 +179,11 @@ export class DatabaseService {
     let error: Error | undefined;
     try {
       if (!pool) throw this.#shutdown ? new LegacyShutDownError() : notInitialized();
-      const client = await pool.connect();
-      avgResponseTime = performance.now() - startedAt;
-      try {
-        await client.query("select now()");
-        client.release();
-      } catch (failure) {
-        client.release(asError(failure));
-        throw failure;
-      }
+      const ask = (client: pg.PoolClient): Promise<unknown> => {
+        avgResponseTime = performance.now() - startedAt;
+        return client.query("select now()");
+      };
+      await withClient(pool, ask, () => true);
     } catch (failure) {
       error = asError(failure);
     }
@@ -230,7 +238,7 @@ export class DatabaseService {
   }
 
   async #pause(retries: number): Promise<boolean> {
-    await this.#clock.sleep(Math.min(retry.initialDelayMs * retry.multiplier ** retries, retry.maxDelayMs));
+    await this.#clock.sleep(retryDelayMs(retries));
     return this.#shutdown === undefined;
   }
 

@@ -2,7 +2,7 @@ import { messageOf, systemClock } from "@db/core";
 import { Pool } from "@db/pool";
 import type pg from "pg";
 import { recordUse } from "../use.ts";
-import { closePool, mayRetry, type ServicePool } from "./service-pool.ts";
+import { closePool, mayRetry, retryDelayMs, type ServicePool, serviceRetry, withClient } from "./service-pool.ts";
 import { environmentPoolConfig } from "./pool-config.ts";
 
 export interface MonitoredPoolMetrics {
@@ -18,8 +18,6 @@ export interface MonitoredPoolMetrics {
   readonly avgAcquireTime: number;
   readonly timestamp: Date;
 }
-
-const retry = Object.freeze({ most: 3, initialDelayMs: 100, maxDelayMs: 5_000 });
 
 /** A pool that counts what it lends and tries again to connect. */
 export class MonitoredPool {
@@ -40,7 +38,7 @@ export class MonitoredPool {
    * @param maxRetries default 3
    * @throws the last failure
    */
-  async connectWithRetry(maxRetries: number = retry.most): Promise<pg.PoolClient> {
+  async connectWithRetry(maxRetries: number = serviceRetry.most): Promise<pg.PoolClient> {
     const startedAt = performance.now();
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -52,7 +50,7 @@ export class MonitoredPool {
         this.#failed += 1;
         // Nothing was sent: connecting again does no harm.
         if (attempt >= maxRetries || this.#closing || !mayRetry(error, true)) throw error;
-        await systemClock.sleep(Math.min(retry.initialDelayMs * 2 ** attempt, retry.maxDelayMs));
+        await systemClock.sleep(retryDelayMs(attempt));
       }
     }
   }
@@ -79,12 +77,11 @@ export class MonitoredPool {
   /** Asks the server. Never throws. */
   async healthCheck(): Promise<{ readonly healthy: boolean; readonly error?: string }> {
     try {
-      const client = await this.#pool.connect();
-      try {
-        await client.query("select 1");
-      } finally {
-        client.release();
-      }
+      await withClient(
+        this.#pool,
+        (client) => client.query("select 1"),
+        () => true,
+      );
       return { healthy: true };
     } catch (error) {
       return { healthy: false, error: messageOf(error) };

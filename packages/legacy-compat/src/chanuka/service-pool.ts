@@ -1,4 +1,4 @@
-import { isConnectionError, isDbError, sqlStateOf } from "@db/core";
+import { isConnectionError, isDbError, messageOf, sqlStateOf } from "@db/core";
 import { classifyError, TransactionOutcomeUnknownError, TransactionRolledBackError } from "@db/pool";
 import type pg from "pg";
 
@@ -19,7 +19,15 @@ const serverCodes: ReadonlySet<string> = new Set([
   "POOL_SERVER_UNRESPONSIVE",
 ]);
 
+/** How often something is tried again, and how long it waits before. */
+export const serviceRetry: { readonly most: number; readonly initialDelayMs: number; readonly maxDelayMs: number } =
+  Object.freeze({ most: 3, initialDelayMs: 100, maxDelayMs: 5_000 });
 const deepest = 8;
+
+/** The wait before the retry that follows `retries` others: 100 ms, doubling to 5 s. */
+export function retryDelayMs(retries: number): number {
+  return Math.min(serviceRetry.initialDelayMs * 2 ** retries, serviceRetry.maxDelayMs);
+}
 
 /** True when an error speaks of the server or the way to it, and not of the statement. */
 export function isServerFailure(thrown: unknown): boolean {
@@ -46,28 +54,45 @@ function driverErrorOf(thrown: unknown): unknown {
   return thrown;
 }
 
-/** Runs `use` on one client between BEGIN and COMMIT. */
-export async function inTransaction<T>(pool: ServicePool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+/** Runs `use` on one client, which is given back; destroyed when `use` throws an error that `isBroken` finds so. */
+export async function withClient<T>(
+  pool: ServicePool,
+  use: (client: pg.PoolClient) => Promise<T>,
+  isBroken: (error: unknown) => boolean,
+): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  // A pg pool does not listen to what it lends: a connection that breaks would end the process.
+  const onError = (error: Error): void => void (broken ??= error);
+  client.on("error", onError);
   try {
+    return await use(client);
+  } catch (error) {
+    if (isBroken(error)) broken ??= error instanceof Error ? error : new Error(messageOf(error));
+    throw error;
+  } finally {
+    client.off("error", onError);
+    client.release(broken);
+  }
+}
+
+/** Runs `use` on one client between BEGIN and COMMIT. */
+export async function inTransaction<T>(pool: ServicePool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  let isLeftOpen = false;
+  const begun = async (client: pg.PoolClient): Promise<T> => {
     await client.query("begin");
     let result: T;
     try {
       result = await use(client);
     } catch (error) {
       // The first error is the one worth reading.
-      await client.query("rollback").catch((failure: Error) => (broken = failure));
+      await client.query("rollback").catch(() => (isLeftOpen = true));
       throw error;
     }
     await commit(client);
     return result;
-  } catch (error) {
-    if (error instanceof Error && (isDbError(error) || classifyError(error).evict)) broken ??= error;
-    throw error;
-  } finally {
-    client.release(broken);
-  }
+  };
+  return await withClient(pool, begun, (error) => isLeftOpen || isDbError(error) || classifyError(error).evict);
 }
 
 async function commit(client: pg.PoolClient): Promise<void> {

@@ -139,6 +139,27 @@ describe("a script", () => {
     expect(JSON.parse(loud[0]!)).toMatchObject({ level: "info", done: 1, total: 2, msg: "half" });
   });
 
+  test("gets an orchestrator that changes nothing in a dry run", async () => {
+    const env = { DATABASE_URL: "postgres://app@127.0.0.1:1/app" };
+    const readOnly = async (...argv: string[]): Promise<unknown> =>
+      (await run(argv, { run: async ({ orchestrator }) => ({ data: (await orchestrator()).readOnly }) }, { env }))
+        .result.data;
+    expect(await readOnly("--dry-run")).toBe(true);
+    expect(await readOnly()).toBe(false);
+  });
+
+  test("shows its progress in place on a terminal, and lines of its own on top", async () => {
+    const stderr = Object.assign(new PassThrough(), { isTTY: true });
+    const { stdout } = await run(
+      [],
+      { run: async ({ progress, print }) => void (progress(1, 2, "half"), print("seen")) },
+      { stderr },
+    );
+    stderr.end();
+    expect(await text(stderr)).toBe("\r\u001B[K  1 of 2 half\r\u001B[K\r\u001B[K");
+    expect(stdout).toBe("seen\ntidy-bills: done\n");
+  });
+
   test("may say itself that it failed", async () => {
     const { result, stderr } = await run([], { run: async () => ({ success: false, message: "2 rows are left" }) });
     expect(result).toMatchObject({ success: false, exitCode: 1 });

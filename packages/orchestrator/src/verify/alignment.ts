@@ -36,7 +36,8 @@ export async function checkAlignment(config: Config): Promise<readonly Alignment
   return [...environments, ...boundChecks(config)];
 }
 
-function environmentCheck(profile: keyof typeof promised, { pool, connection }: Config): AlignmentCheck {
+/** Compares one environment with its promise. */
+export function environmentCheck(profile: keyof typeof promised, { pool, connection }: Config): AlignmentCheck {
   const { min, max, tls } = promised[profile];
   const mode = connection!.tls.mode;
   return {
