@@ -34,7 +34,7 @@ export class LegacyCircuitOpenError extends DbError {
   constructor(operation: string, cause: unknown) {
     super(`circuit breaker is open: ${operation} was not run`, {
       cause,
-      hint: "Look at the cause; one attempt is let through after 5 s.",
+      hint: "Look at the cause; after a pause one attempt is let through.",
     });
   }
 }

@@ -317,6 +317,21 @@ describe("connection manager and orchestrator", () => {
     expect(getConnectionManager().getPool().stats().max).toBe(10);
   });
 
+  test("asked for with other settings than those in force, is a pool of its own, and that is told", async () => {
+    await getDatabaseOrchestrator().initialize();
+    const warned = once(process, "warning") as Promise<[Error & { code: string }]>;
+    const own = await createConnectionPool({ max: 2, application_name: "own" });
+    expect((await warned)[0]).toMatchObject({ code: "DB_LEGACY_CONFIGURATIONS" });
+    expect(getConnectionPool()).toBe(own);
+    expect(own.getPool().stats().max).toBe(2);
+    expect(getDatabaseOrchestrator().getConnectionManager().getPool().stats().max).toBe(10);
+    await closeConnectionPool();
+    await expect(own.query("select 1")).rejects.toMatchObject({ code: "LEGACY_SHUT_DOWN" });
+    expect((await getDatabaseOrchestrator().getConnectionManager().query("select 1 as one")).rows).toEqual([
+      { one: 1 },
+    ]);
+  });
+
   test("made by hand takes pg's options over the environment", async () => {
     const manager = new DatabaseConnectionPool({ max: 2, application_name: "by-hand", readReplicaUrls: [] });
     await manager.initialize();
@@ -351,7 +366,20 @@ describe("connection manager and orchestrator", () => {
     const orchestrator = await createDatabaseOrchestrator({ autoInitialize: true });
     expect(orchestrator.isInitialized()).toBe(true);
     expect(await orchestrator.performHealthCheck()).toMatchObject({ healthy: true });
-    expect(await orchestrator.getStatus()).toMatchObject({ connections: { primary: true, replicas: true } });
+    await orchestrator.initialize();
+    expect(await orchestrator.getStatus()).toMatchObject({
+      initialized: true,
+      connections: { primary: true, replicas: true },
+      services: { healthMonitor: true },
+    });
+    expect(orchestrator.getUptime()).toBeGreaterThan(0);
+    expect(await orchestrator.getMetrics()).toMatchObject({
+      connections: { waiting: 0 },
+      performance: { errorRate: 0, slowQueries: 0 },
+    });
+    const unwatched = await createDatabaseOrchestrator({ enableHealthMonitoring: false });
+    expect(await unwatched.getStatus()).toMatchObject({ services: { healthMonitor: false } });
+    await unwatched.shutdown();
     expect(orchestrator.getHealthMonitor().getHealthSummary().status).not.toBe("unhealthy");
     await orchestrator.shutdown();
     expect(orchestrator.isInitialized()).toBe(false);
@@ -393,6 +421,19 @@ describe("configuration", () => {
     expect(AdvancedPoolConfig.development()).toMatchObject({ min: 2, max: 10, ssl: false, keepAlive: true });
     expect(AdvancedPoolConfig.staging()).toMatchObject({ min: 3, max: 15, ssl: false });
     expect(AdvancedPoolConfig.production()).toMatchObject({ min: 5, max: 50, ssl: { rejectUnauthorized: true } });
+    expect(AdvancedPoolConfig.staging()).toMatchObject({ query_timeout: 30_000, connectionTimeoutMillis: 5_000 });
+    const set = { DB_CONNECTION_LIMIT: "4", DB_QUERY_TIMEOUT: "1500", DB_CONNECT_TIMEOUT: "2", DB_KEEP_ALIVE: "off" };
+    Object.assign(process.env, set);
+    expect(AdvancedPoolConfig.production()).toMatchObject({
+      min: 4,
+      max: 4,
+      query_timeout: 1_500,
+      statement_timeout: 1_500,
+      connectionTimeoutMillis: 2_000,
+      keepAlive: false,
+      ssl: { rejectUnauthorized: true },
+    });
+    for (const name of Object.keys(set)) delete process.env[name];
     const pool = cluster.createPool(AdvancedPoolConfig.development());
     expect((await pool.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
     await pool.end();

@@ -206,7 +206,10 @@ export const oldNames: readonly OldNameRow[] = [
       ["storage, percent", "monitor.thresholds.storagePercent", { warn: 80, critical: 95 }],
       ["cache hit, percent", "monitor.thresholds.cacheHitPercent", { warn: 99 }],
       ["full backups", "backup.schedule.full", "0 2 * * *"],
+      ["first pause before a retry, ms", "pool.retry.initialDelayMs", 100],
       ["largest pause between retries, ms", "pool.retry.maxDelayMs", 5_000],
+      ["hours of validation", "validate.hours", [2, 14]],
+      ["hours of index optimisation", "indexer.hours", [3]],
     ] as const
   ).map(([name, at, value]): OldNameRow => ({
     kind: "figure",

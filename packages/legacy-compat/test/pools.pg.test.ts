@@ -37,6 +37,14 @@ describe("EnhancedPool", () => {
     expect(await pool.healthCheck()).toMatchObject({ healthy: false, error: expect.any(String) as string });
   });
 
+  test("has the bounds that the variables set", async () => {
+    process.env["DB_CONNECTION_LIMIT"] = "3";
+    const pool = new EnhancedPool();
+    delete process.env["DB_CONNECTION_LIMIT"];
+    expect(pool.stats().max).toBe(3);
+    await pool.shutdown();
+  });
+
   test("opens its circuit when the server is gone", async () => {
     const pool = new EnhancedPool({ connectionString: "postgres://a:b@127.0.0.1:1/a" });
     while (pool.getCircuitBreakerState() !== "OPEN") await pool.query("select 1").catch(() => undefined);

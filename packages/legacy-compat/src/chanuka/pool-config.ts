@@ -1,11 +1,12 @@
-import { type Profile, toTlsOptions } from "@db/config";
+import { type Config, type Profile, toTlsOptions } from "@db/config";
 import type pg from "pg";
 import { profileDefaults, readEnvironment } from "../environment.ts";
 import { recordUse } from "../use.ts";
 
 /**
  * Pool sizes and TLS of each environment, as `new Pool` of pg or of `@db/pool` takes them. Where the database is
- * comes from the environment of this process.
+ * comes from the variables of this process; a bound that they set, such as `DB_CONNECTION_LIMIT`, beats the
+ * environment's own.
  */
 export const AdvancedPoolConfig: {
   /** 2 to 10 connections, no TLS. */
@@ -31,23 +32,27 @@ function poolConfig(profile: Profile): pg.PoolConfig {
 }
 
 function configOf(profile: Profile): pg.PoolConfig {
-  const { pool } = profileDefaults(profile);
   // Read as in development: whether TLS is good enough is decided here, by the environment that was asked for.
-  const { connection } = readEnvironment({ profile: "development", requireConnection: false }).config;
+  const { config: read, explain } = readEnvironment({ profile: "development", requireConnection: false });
+  const { connection } = read;
+  const defaults = profileDefaults(profile).pool;
+  const bound = <K extends keyof Config["pool"]>(name: K): Config["pool"][K] =>
+    explain(`pool.${name}`).source.level.endsWith("default") ? defaults[name] : read.pool[name];
+  const [max, keepAliveMs] = [bound("max"), bound("keepAliveMs")];
   const where =
     connection === undefined
       ? {}
       : { host: connection.host, port: connection.port, database: connection.database, user: connection.user };
   const config: pg.PoolConfig = {
     ...where,
-    min: pool.min,
-    max: pool.max,
-    idleTimeoutMillis: pool.idleTimeoutMs,
-    connectionTimeoutMillis: pool.connectTimeoutMs,
-    query_timeout: pool.queryTimeoutMs,
-    statement_timeout: pool.queryTimeoutMs,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: pool.keepAliveMs === false ? 10_000 : pool.keepAliveMs,
+    min: Math.min(bound("min"), max),
+    max,
+    idleTimeoutMillis: bound("idleTimeoutMs"),
+    connectionTimeoutMillis: bound("connectTimeoutMs"),
+    query_timeout: bound("queryTimeoutMs"),
+    statement_timeout: bound("queryTimeoutMs"),
+    keepAlive: keepAliveMs !== false,
+    ...(keepAliveMs === false ? {} : { keepAliveInitialDelayMillis: keepAliveMs }),
     ssl: tlsOf(profile, connection && toTlsOptions(connection.tls)),
   };
   if (connection === undefined) return config;
