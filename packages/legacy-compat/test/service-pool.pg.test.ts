@@ -48,7 +48,12 @@ describe("a transaction of the service", () => {
   });
 
   test("gives no client back that it could not roll back, and throws the error that came first", async () => {
-    await using server = await serverThatEndsAt(/^rollback/i);
+    await using server = await startScriptedServer(async (connection) => {
+      await connection.welcome();
+      await connection.serve((statement) =>
+        statement === "rollback" ? { error: { code: "XX000", message: "no" } } : { tag: statement.toUpperCase() },
+      );
+    });
     const pool = new pg.Pool({ connectionString: server.url, max: 1 });
     service.initialize(pool);
     for (const first of [new Error("first"), "first"]) {
