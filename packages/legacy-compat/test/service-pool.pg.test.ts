@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { DatabaseService } from "@db/legacy-compat/chanuka";
 import { startScriptedServer } from "@db/testkit";
-import pg from "pg";
+import { Pool } from "pg";
 import { afterEach, describe, expect, test } from "vitest";
 
 const service = DatabaseService.getInstance();
@@ -23,7 +23,7 @@ afterEach(() => service.shutdown());
 describe("a transaction of the service", () => {
   test("says that its outcome is not known when the answer to COMMIT is lost", async () => {
     await using server = await serverThatEndsAt(/^commit/i);
-    const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+    const pool = new Pool({ connectionString: server.url, max: 1 });
     service.initialize(pool);
     await expect(service.withTransaction((client) => client.query("insert"))).rejects.toMatchObject({
       code: "POOL_TRANSACTION_OUTCOME_UNKNOWN",
@@ -34,7 +34,7 @@ describe("a transaction of the service", () => {
 
   test("outlives the end of its connection between two statements", async () => {
     await using server = await serverThatEndsAt(/^insert/i);
-    const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+    const pool = new Pool({ connectionString: server.url, max: 1 });
     service.initialize(pool);
     const failing = service.withTransaction(async (client) => {
       // pg tells it to listeners of the client too; without one, the process would end here.
@@ -54,7 +54,7 @@ describe("a transaction of the service", () => {
         statement === "rollback" ? { error: { code: "XX000", message: "no" } } : { tag: statement.toUpperCase() },
       );
     });
-    const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+    const pool = new Pool({ connectionString: server.url, max: 1 });
     service.initialize(pool);
     for (const first of [new Error("first"), "first"]) {
       await expect(service.withTransaction(() => Promise.reject(first as Error))).rejects.toBe(first);

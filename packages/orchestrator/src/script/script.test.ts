@@ -152,7 +152,12 @@ describe("a script", () => {
     const stderr = Object.assign(new PassThrough(), { isTTY: true });
     const { stdout } = await run(
       [],
-      { run: async ({ progress, print }) => void (progress(1, 2, "half"), print("seen")) },
+      {
+        run: async ({ progress, print }) => {
+          progress(1, 2, "half");
+          print("seen");
+        },
+      },
       { stderr },
     );
     stderr.end();

@@ -7,7 +7,10 @@ async function configOf(variables: Record<string, string>, overrides: Record<str
   return (await loadConfig({ env, readFiles: false, overrides })).config;
 }
 
-async function misaligned(variables: Record<string, string>, overrides?: Record<string, unknown>): Promise<readonly string[]> {
+async function misaligned(
+  variables: Record<string, string>,
+  overrides?: Record<string, unknown>,
+): Promise<readonly string[]> {
   return (await checkAlignment(await configOf(variables, overrides))).flatMap(({ aligned, name }) =>
     aligned ? [] : name,
   );
