@@ -33,6 +33,23 @@ export class CollectTimeoutError extends DbError {
   }
 }
 
+/** A receiver of OTLP was not reached, or refused what was pushed. */
+export class OtlpPushError extends DbError {
+  override readonly code = "MONITOR_OTLP_PUSH";
+  override readonly retryable: boolean;
+  /** The receiver's HTTP status; undefined when there was none. */
+  readonly status: number | undefined;
+  constructor(of: { readonly reason: string; readonly status?: number; readonly cause?: unknown }) {
+    super(`metrics were not pushed: ${of.reason}`, {
+      hint: "Look whether the receiver runs and takes OTLP over HTTP with JSON under /v1/metrics.",
+      ...("cause" in of && { cause: of.cause }),
+    });
+    this.status = of.status;
+    // As the protocol has it: these four, and what never got an answer.
+    this.retryable = of.status === undefined || [429, 502, 503, 504].includes(of.status);
+  }
+}
+
 /** Nothing is inspected under that name. */
 export class UnknownInspectionError extends DbError {
   override readonly code = "MONITOR_UNKNOWN_INSPECTION";

@@ -27,6 +27,7 @@ export type { CollectLimits, Detail } from "./collector.ts";
 export {
   CollectTimeoutError,
   InvalidMonitorOptionsError,
+  OtlpPushError,
   UnknownInspectionError,
   UnsupportedServerError,
 } from "./errors.ts";
@@ -45,12 +46,13 @@ export type {
   VacuumFact,
   XminHolder,
 } from "./facts.ts";
+export { renderDatadogConfig, type ScrapeConfigOptions } from "./datadog/config.ts";
 export type { HistogramSample, MetricFamily } from "./family.ts";
 export { recommend } from "./findings.ts";
 export type { Point } from "./forecast/buckets.ts";
 export { type CapacityForecast, forecastCapacity } from "./forecast/capacity.ts";
 export { forecast, type Forecast, type ForecastOptions } from "./forecast/forecast.ts";
-export { buildGrafanaDashboard } from "./grafana/dashboard.ts";
+export { buildGrafanaDashboard, buildGrafanaDashboards } from "./grafana/dashboard.ts";
 export type { HistoryStore, SeriesHour } from "./history/history.ts";
 export { createTableHistory, type TableHistoryOptions } from "./history/table-history.ts";
 export { createLocalHost, type HostFilesystem, type HostStats, type HostStatsSource } from "./host.ts";
@@ -68,6 +70,9 @@ export { explainStatement, type StatementPlan, type StatementPlanNode } from "./
 export { type KeySeries, keySeries } from "./key-series.ts";
 export { hasMetric, type MetricDefinition, type MetricType, type ServerScope, type Tier } from "./metric.ts";
 export { type CollectOptions, createMonitor, type Monitor, type WaitQueryOptions } from "./monitor.ts";
+export { renderNewRelicConfig } from "./newrelic/config.ts";
+export { createOtlpExporter, type OtlpExporter, type OtlpExporterOptions } from "./otlp/exporter.ts";
+export { type OtlpMetrics, toOtlp } from "./otlp/payload.ts";
 export { monitorDefaults, type MonitorOptions, type MonitorTarget } from "./options.ts";
 export type { PoolServerStats, PoolStats, PoolStatsSource } from "./pool-stats.ts";
 export { createProcessMetrics, type ProcessMetrics } from "./process-metrics.ts";
@@ -81,6 +86,7 @@ export {
   renderPrometheusParts,
   type RenderOptions,
 } from "./prometheus/text.ts";
+export { renderMetricsDoc } from "./registry-doc.ts";
 export { redactSql } from "./redact.ts";
 export { metricRegistry, metricsFor } from "./registry.ts";
 export { renderReportHtml } from "./report/html.ts";

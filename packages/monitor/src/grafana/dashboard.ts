@@ -1,4 +1,5 @@
 import type { Expression } from "../alerts/expression.ts";
+import { detailDashboards } from "./details.ts";
 import { toPromql } from "../prometheus/promql.ts";
 import { type KeySeries, keySeries } from "../key-series.ts";
 
@@ -15,9 +16,27 @@ const units: Readonly<Record<KeySeries["unit"], string>> = {
 
 /** A Grafana dashboard over the key series, as the JSON Grafana imports. The data source is a variable of it. */
 export function buildGrafanaDashboard(): Readonly<Record<string, unknown>> {
+  return dashboard("db-monitor-overview", "PostgreSQL overview", keySeries.map(panelOf));
+}
+
+/** All dashboards: the overview, queries, tables and vacuum, replication with WAL and I/O. */
+export function buildGrafanaDashboards(): readonly Readonly<Record<string, unknown>>[] {
+  return [
+    buildGrafanaDashboard(),
+    ...detailDashboards.map(({ uid, title, panels }) =>
+      dashboard(
+        uid,
+        title,
+        panels.map(({ title: of, unit, expr, legend }, i) => panel(i, { title: of, unit, expr, legend })),
+      ),
+    ),
+  ];
+}
+
+function dashboard(uid: string, title: string, panels: readonly object[]): Readonly<Record<string, unknown>> {
   return {
-    uid: "db-monitor-overview",
-    title: "PostgreSQL overview",
+    uid,
+    title,
     tags: ["postgresql"],
     timezone: "browser",
     schemaVersion: 39,
@@ -33,7 +52,8 @@ export function buildGrafanaDashboard(): Readonly<Record<string, unknown>> {
       ],
     },
     annotations: { list: [] },
-    panels: keySeries.map(panel),
+    links: [{ type: "dashboards", tags: ["postgresql"], asDropdown: true, title: "PostgreSQL", keepTime: true }],
+    panels,
   };
 }
 
@@ -51,23 +71,28 @@ function variable(name: string, query: string): Readonly<Record<string, unknown>
   };
 }
 
-function panel(series: KeySeries, i: number): Readonly<Record<string, unknown>> {
-  const labels = labelsOf(series.expression);
+function panelOf(series: KeySeries, i: number): Readonly<Record<string, unknown>> {
+  return panel(i, {
+    title: series.title,
+    unit: units[series.unit],
+    expr: toPromql(series.expression),
+    legend: ["server", ...labelsOf(series.expression)].map((label) => `{{${label}}}`).join(" "),
+  });
+}
+
+function panel(
+  i: number,
+  of: { readonly title: string; readonly unit: string; readonly expr: string; readonly legend: string },
+): Readonly<Record<string, unknown>> {
   return {
     id: i + 1,
-    title: series.title,
+    title: of.title,
     type: "timeseries",
     datasource: { type: "prometheus", uid: "${datasource}" },
     gridPos: { h: 8, w: 12, x: (i % 2) * 12, y: Math.floor(i / 2) * 8 },
-    fieldConfig: { defaults: { unit: units[series.unit], min: 0 }, overrides: [] },
+    fieldConfig: { defaults: { unit: of.unit, min: 0 }, overrides: [] },
     options: { legend: { displayMode: "list", placement: "bottom" }, tooltip: { mode: "multi" } },
-    targets: [
-      {
-        refId: "A",
-        expr: restrict(toPromql(series.expression)),
-        legendFormat: ["server", ...labels].map((label) => `{{${label}}}`).join(" "),
-      },
-    ],
+    targets: [{ refId: "A", expr: restrict(of.expr), legendFormat: of.legend }],
   };
 }
 
@@ -76,10 +101,13 @@ function restrict(promql: string): string {
   const chosen = 'instance=~"$instance",server=~"$server"';
   // Pool metrics are of this process and have no server.
   if (promql.includes("db_client_")) return promql;
-  return promql.replaceAll(
-    /\b((?:pg|node)_\w+)(\{([^}]*)\})?/g,
-    (_, name: string, __, matchers?: string) => `${name}{${matchers ? `${matchers},` : ""}${chosen}}`,
-  );
+  // A minute may hold a single scrape, of which there is no rate; Grafana knows how long it must be.
+  return promql
+    .replaceAll("[1m]", "[$__rate_interval]")
+    .replaceAll(
+      /\b((?:pg|node)_\w+)(\{([^}]*)\})?/g,
+      (_, name: string, __, matchers?: string) => `${name}{${matchers ? `${matchers},` : ""}${chosen}}`,
+    );
 }
 
 function labelsOf(expression: Expression): readonly string[] {
