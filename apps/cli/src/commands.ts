@@ -118,9 +118,13 @@ export const commands: readonly Command[] = Object.freeze([
     aliases: ["monitor serve", "dashboard"],
     effect: "reads",
     staysUp: true,
-    examples: [["db serve --port 8787", "on http://127.0.0.1:8787"]],
+    examples: [
+      ["db serve --port 8787", "on http://127.0.0.1:8787"],
+      ["db serve --host 0.0.0.0 --drain 5s", "behind a load balancer; DB_SERVER_TOKENS must hold a token"],
+    ],
     flags: {
       port,
+      drain: { type: "string", value: "<duration>", summary: "how long /readyz says no before it stops; default 0 s" },
       host: { type: "string", value: "<address>", summary: "address; default 127.0.0.1, a public one needs a token" },
       app,
     },

@@ -6,6 +6,8 @@ export function Card(props: {
   readonly title: string;
   readonly note?: string;
   readonly wide?: boolean;
+  /** The page that tells more of it. */
+  readonly href?: string;
   readonly children: ComponentChildren;
 }): JSX.Element {
   return (
@@ -13,6 +15,11 @@ export function Card(props: {
       <header class="card-head">
         <h2 id={`${props.id}-title`}>{props.title}</h2>
         {props.note !== undefined && <span class="muted">{props.note}</span>}
+        {props.href !== undefined && (
+          <a class="more" href={props.href}>
+            More<span class="hidden"> about {props.title}</span>
+          </a>
+        )}
       </header>
       {props.children}
     </section>

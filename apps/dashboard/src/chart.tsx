@@ -1,64 +1,80 @@
 import type { JSX } from "preact";
-import { formatInstant, formatNumber } from "./format.ts";
+import { useEffect, useRef } from "preact/hooks";
+import { formatAxis, formatInstant, formatValue } from "./format.ts";
+import { stackedPoints } from "./stack.ts";
+import type { CellKind } from "./page-view.ts";
 import type { Chart as ChartView, Series } from "./view.ts";
 
 const width = 600;
-const height = 140;
-const padding = { top: 8, bottom: 4 };
+const height = 160;
+const padding = { top: 8, bottom: 2 };
 
-/** Lines over time as SVG, drawn alike on the server and in the browser, with the same numbers as a table. */
+/** Draws a live chart into an element, over the one that came with the page. */
+export type Plotter = (into: HTMLElement, chart: ChartView) => void;
+
+let plotter: Plotter | undefined;
+
+/** Tells charts that they are in a browser. */
+export function plotWith(given: Plotter): void {
+  plotter = given;
+}
+
+/** Lines over time: drawn as SVG on the server, live in a browser, and always there as a table of numbers. */
 export function Chart({ chart }: { readonly chart: ChartView }): JSX.Element {
-  const values = chart.series.flatMap((series) => series.points.filter((point) => point !== null));
-  const known = values.length > 0;
-  const peak = known ? Math.max(...values) : 0;
-  // The limit sets the scale only when the lines come near it: far above, it would press them flat.
-  const showLimit = chart.limit !== undefined && peak > chart.limit.value * 0.5;
-  const top = niceCeiling(Math.max(peak, showLimit ? chart.limit!.value : 0));
-  const y = (value: number): number => padding.top + (1 - value / top) * (height - padding.top - padding.bottom);
+  const live = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (live.current) plotter?.(live.current, chart);
+  });
+  const { kind = "count", limit, markers = [] } = chart;
   return (
     <figure class="chart" aria-label={summary(chart)}>
       <figcaption>
         <span class="chart-title">
           {chart.title} <span class="muted">{chart.unit}</span>
         </span>
-        <span class="legend">
+        <ul class="legend">
           {chart.series.map((series, index) => (
-            <span class="legend-item" key={series.label}>
-              <svg width="18" height="8" aria-hidden="true" focusable="false">
-                <line x1="0" y1="4" x2="18" y2="4" class={`line line-${index}`} />
-              </svg>
-              {series.label} <b>{latest(series)}</b>
-            </span>
+            <li class="legend-item" key={series.label}>
+              {chart.stacked ? (
+                <svg width="12" height="12" aria-hidden="true" focusable="false">
+                  <rect width="12" height="12" rx="2" class={`fill-${index % 6}`} />
+                </svg>
+              ) : (
+                <svg width="20" height="8" aria-hidden="true" focusable="false">
+                  <line x1="0" y1="4" x2="20" y2="4" class={`line line-${index % 6}`} />
+                </svg>
+              )}
+              {series.label} <b>{latest(series, chart)}</b>
+            </li>
           ))}
-          {chart.limit && (
-            <span class="legend-item muted">
-              {chart.limit.label} {formatNumber(chart.limit.value)}
-            </span>
+          {limit && (
+            <li class="legend-item">
+              <svg width="20" height="8" aria-hidden="true" focusable="false">
+                <line x1="0" y1="4" x2="20" y2="4" class="limit" />
+              </svg>
+              {limit.label} <b>{formatValue(limit.value, kind, chart.to)}</b>
+            </li>
           )}
-        </span>
+        </ul>
       </figcaption>
       <div class="plot">
-        <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="presentation" focusable="false">
-          {[0, 0.5, 1].map((share) => (
-            <line key={share} class="grid" x1="0" x2={width} y1={y(top * share)} y2={y(top * share)} />
-          ))}
-          {showLimit && <line class="limit" x1="0" x2={width} y1={y(chart.limit!.value)} y2={y(chart.limit!.value)} />}
-          {chart.series.map((series, index) => (
-            <g key={series.label}>
-              {index === 0 && <path class="area" d={areaPath(series, y)} />}
-              <path class={`line line-${index}`} d={linePath(series, y)} vector-effect="non-scaling-stroke" />
-            </g>
-          ))}
-        </svg>
-        <span class="axis axis-top">{formatNumber(top)}</span>
-        <span class="axis axis-bottom">0</span>
+        <Still chart={chart} />
+        <div class="plot-live" ref={live} />
       </div>
-      <p class="chart-clock muted">
-        <span>{formatInstant(chart.from).slice(11, 19)}</span>
-        <span>{formatInstant(chart.to).slice(11)}</span>
-      </p>
+      {markers.length > 0 && (
+        <ol class="markers" aria-label={`Deployed meanwhile, ${chart.title}`}>
+          {markers.map((marker, index) => (
+            <li key={`${marker.at}:${marker.label}`}>
+              <b class="flag">{index + 1}</b> <time dateTime={marker.at}>{formatInstant(marker.at).slice(11, 16)}</time>{" "}
+              {marker.label}
+            </li>
+          ))}
+        </ol>
+      )}
       <details class="as-table">
-        <summary>Show as table</summary>
+        <summary>
+          Show as table<span class="hidden">: {chart.title}</span>
+        </summary>
         <div class="scroll" tabIndex={0} role="region" aria-label={`${chart.title} as a table, scrollable`}>
           <ChartTable chart={chart} />
         </div>
@@ -67,11 +83,64 @@ export function Chart({ chart }: { readonly chart: ChartView }): JSX.Element {
   );
 }
 
+/** The chart without scripts. */
+function Still({ chart }: { readonly chart: ChartView }): JSX.Element {
+  const { kind = "count", limit, markers = [], stacked = false } = chart;
+  const lines = stacked ? stackedPoints(chart.series) : chart.series.map(({ points }) => points);
+  const peak = Math.max(0, ...lines.flatMap((points) => points.filter((point) => point !== null)));
+  const showLimit = limit !== undefined && reachesLimit(peak, limit.value);
+  const top = niceCeiling(Math.max(peak, showLimit ? limit.value : 0), kind);
+  const y = (value: number): number => padding.top + (1 - value / top) * (height - padding.top - padding.bottom);
+  const [from, to] = [Date.parse(chart.from), Date.parse(chart.to)];
+  const x = (at: string): number => ((Date.parse(at) - from) / Math.max(1, to - from)) * width;
+  return (
+    <div class="still">
+      <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="presentation" focusable="false">
+        {[0, 0.5, 1].map((share) => (
+          <line key={share} class="grid" x1="0" x2={width} y1={y(top * share)} y2={y(top * share)} />
+        ))}
+        {showLimit && <line class="limit" x1="0" x2={width} y1={y(limit.value)} y2={y(limit.value)} />}
+        {lines
+          .map((points, index) => (
+            <g key={chart.series[index]!.label}>
+              {(stacked || (index === 0 && lines.length === 1)) && (
+                <path class={stacked ? `fill-${index % 6}` : "area"} d={areaPath(points, y)} />
+              )}
+              <path class={`line line-${index % 6}`} d={linePath(points, y)} vector-effect="non-scaling-stroke" />
+            </g>
+          ))
+          .toReversed()}
+        {markers.map(({ at, label }) => (
+          <line key={`${at}:${label}`} class="marker" x1={x(at)} x2={x(at)} y1="0" y2={height} />
+        ))}
+      </svg>
+      <span class="axis axis-top">{formatAxis(top, kind)}</span>
+      <span class="axis axis-bottom">0</span>
+      <p class="chart-clock muted">
+        <span>{clock(chart.from, chart)}</span>
+        <span>{clock(chart.to, chart)} UTC</span>
+      </p>
+    </div>
+  );
+}
+
+/** A limit sets the scale only when the lines come near it: far above, it would press them flat. */
+export function reachesLimit(peak: number, limit: number): boolean {
+  return peak > limit * 0.5;
+}
+
+function clock(at: string, { from, to }: ChartView): string {
+  const days = Date.parse(to) - Date.parse(from) > 86_400_000;
+  return days ? formatInstant(at).slice(5, 16) : formatInstant(at).slice(11, 16);
+}
+
 function ChartTable({ chart }: { readonly chart: ChartView }): JSX.Element {
   const count = Math.max(0, ...chart.series.map((series) => series.points.length));
   const step = count > 1 ? (Date.parse(chart.to) - Date.parse(chart.from)) / (count - 1) : 0;
-  // The newest twelve: a table is read, not scanned.
-  const rows = Array.from({ length: Math.min(12, count) }, (_, index) => count - 1 - index);
+  // The newest twelve that hold something: a table is read, not scanned.
+  const rows = Array.from({ length: count }, (_, index) => count - 1 - index)
+    .filter((row) => chart.series.some(({ points }) => points[row] != null))
+    .slice(0, 12);
   return (
     <table>
       <caption>
@@ -93,7 +162,9 @@ function ChartTable({ chart }: { readonly chart: ChartView }): JSX.Element {
             <th scope="row">{formatInstant(new Date(Date.parse(chart.from) + row * step).toISOString()).slice(11)}</th>
             {chart.series.map((series) => (
               <td class="number" key={series.label}>
-                {series.points[row] == null ? "unknown" : formatNumber(series.points[row]!)}
+                {series.points[row] == null
+                  ? "unknown"
+                  : formatValue(series.points[row]!, chart.kind ?? "count", chart.to)}
               </td>
             ))}
           </tr>
@@ -104,21 +175,26 @@ function ChartTable({ chart }: { readonly chart: ChartView }): JSX.Element {
 }
 
 function summary(chart: ChartView): string {
-  return `${chart.title}, ${chart.unit}: ${chart.series.map((series) => `${series.label} now ${latest(series)}`).join(", ")}`;
+  const lines = chart.series.map((series) => `${series.label} now ${latest(series, chart)}`).join(", ");
+  const markers = chart.markers?.length ? `; ${chart.markers.length} marked` : "";
+  return `${chart.title}, ${chart.unit}: ${lines}${markers}`;
 }
 
-function latest(series: Series): string {
+function latest(series: Series, { kind = "count", to }: ChartView): string {
   const value = series.points.findLast((point) => point !== null);
-  return value == null ? "unknown" : formatNumber(value);
+  return value == null ? "unknown" : formatValue(value, kind, to);
 }
 
-function linePath(series: Series, y: (value: number) => number): string {
-  const step = series.points.length > 1 ? width / (series.points.length - 1) : width;
+type Points = readonly (number | null)[];
+
+function linePath(points: Points, y: (value: number) => number): string {
+  const step = points.length > 1 ? width / (points.length - 1) : width;
   let pen = "M";
-  return series.points
+  return points
     .map((point, index) => {
+      // A gap of one step is a late reading, not an outage.
       if (point === null) {
-        pen = "M";
+        if (points[index + 1] == null) pen = "M";
         return "";
       }
       const part = `${pen}${(index * step).toFixed(1)} ${y(point).toFixed(1)}`;
@@ -128,17 +204,28 @@ function linePath(series: Series, y: (value: number) => number): string {
     .join("");
 }
 
-function areaPath(series: Series, y: (value: number) => number): string {
-  const first = series.points.findIndex((point) => point !== null);
-  const last = series.points.findLastIndex((point) => point !== null);
+function areaPath(points: Points, y: (value: number) => number): string {
+  const first = points.findIndex((point) => point !== null);
+  const last = points.findLastIndex((point) => point !== null);
   if (first < 0 || first === last) return "";
-  const step = width / (series.points.length - 1);
-  return `${linePath({ ...series, points: series.points.map((point, index) => (index < first || index > last ? null : (point ?? 0))) }, y)}L${(last * step).toFixed(1)} ${y(0)}L${(first * step).toFixed(1)} ${y(0)}Z`;
+  const step = width / (points.length - 1);
+  let known = 0;
+  const filled = points.map((point, index) => {
+    if (index < first || index > last) return null;
+    known = point ?? known;
+    return known;
+  });
+  return `${linePath(filled, y)}L${(last * step).toFixed(1)} ${y(0)}L${(first * step).toFixed(1)} ${y(0)}Z`;
 }
 
 /** The next round number: an axis that people read without counting, and lines that fill it. */
-export function niceCeiling(value: number): number {
-  if (value <= 0) return 1;
+export function niceCeiling(value: number, kind: CellKind = "count"): number {
+  if (value <= 0) return kind === "bytes" ? 1_024 : 1;
+  if (kind === "ratio" && value > 0.75) return 1;
+  if (kind === "bytes") {
+    const unit = 1_024 ** Math.floor(Math.log(value) / Math.log(1_024));
+    return niceCeiling(value / unit) * unit;
+  }
   const power = 10 ** Math.floor(Math.log10(value));
   for (const step of [1, 1.5, 2, 3, 5, 7.5, 10]) if (value <= step * power) return step * power;
   return 10 * power;

@@ -1,25 +1,30 @@
 import { render } from "preact";
 import "./page.css";
+import "./pages.css";
+import { plotWith } from "./chart.tsx";
+import { confirmAction } from "./confirm.ts";
 import { Page } from "./page.tsx";
-import type { StatusView, TopQuery } from "./view.ts";
+import type { PageView } from "./page-view.ts";
+import { plotLive, refit, replot } from "./plot.ts";
+import { type Sorting, Sortings } from "./table.tsx";
 
-// The page arrives complete. This makes it live: updates, sorting, copying, theme. Nothing here is needed to read it.
+// The page arrives complete. This makes it live: updates, charts, sorting, copying, theme, actions. Nothing here is
+// needed to read it.
 const root = document.getElementById("page")!;
 const staleAfterMs = 20_000;
 let paused = false;
-let latest: StatusView = JSON.parse(document.getElementById("view")!.textContent!) as StatusView;
-let sortBy: { key: keyof TopQuery; descending: boolean } = { key: "share", descending: true };
+let latest: PageView = JSON.parse(document.getElementById("view")!.textContent) as PageView;
+let sortings: Readonly<Record<string, Sorting>> = {};
 let heardAt = Date.now();
+const base = latest.head.item === undefined ? "" : "../";
 
 function draw(): void {
-  const rows = latest.topQueries?.rows.toSorted(
-    (a, b) => (Number(a[sortBy.key]) - Number(b[sortBy.key])) * (sortBy.descending ? -1 : 1),
+  render(
+    <Sortings.Provider value={sortings}>
+      <Page view={latest} />
+    </Sortings.Provider>,
+    root,
   );
-  render(<Page view={rows ? { ...latest, topQueries: { ...latest.topQueries!, rows } } : latest} />, root);
-  for (const button of root.querySelectorAll<HTMLButtonElement>("button.sort")) {
-    const sorted = button.dataset["sort"] === sortBy.key ? (sortBy.descending ? "descending" : "ascending") : "none";
-    button.closest("th")!.setAttribute("aria-sort", sorted);
-  }
   pauseButton().hidden = false;
   pauseButton().textContent = paused ? "Resume" : "Pause";
   document.getElementById("theme")!.hidden = false;
@@ -36,13 +41,20 @@ function applyTheme(theme: string | null): void {
   if (theme === "light" || theme === "dark") document.documentElement.dataset["theme"] = theme;
 }
 
+document.documentElement.classList.add("js");
 applyTheme(localStorage.getItem("theme"));
+plotWith(plotLive);
 draw();
+root.querySelector("nav.pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", replot);
+new ResizeObserver(refit).observe(root);
 
-const events = new EventSource("api/events");
+const { page, item, range } = latest.head;
+const query = new URLSearchParams({ page, range, ...(item !== undefined && { item }) });
+const events = new EventSource(`${base}api/events?${query}`);
 events.addEventListener("view", (event) => {
   heardAt = Date.now();
-  latest = JSON.parse((event as MessageEvent<string>).data) as StatusView;
+  latest = JSON.parse((event as MessageEvent<string>).data) as PageView;
   if (paused) return;
   draw();
   say("live");
@@ -64,14 +76,21 @@ root.addEventListener("click", (event) => {
     const dark = shown === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : shown === "dark";
     localStorage.setItem("theme", dark ? "light" : "dark");
     applyTheme(dark ? "light" : "dark");
+    replot();
   } else if (button.classList.contains("sort")) {
-    const key = button.dataset["sort"] as keyof TopQuery;
-    sortBy = { key, descending: sortBy.key === key ? !sortBy.descending : true };
-    draw();
+    sortBy(button.dataset["table"]!, button.dataset["sort"]!, button);
   } else if (button.classList.contains("copy")) {
     void copy(button);
+  } else if (button.classList.contains("act")) {
+    void confirmAction(button, base);
   }
 });
+
+function sortBy(table: string, key: string, button: HTMLButtonElement): void {
+  const now = button.closest("th")!.getAttribute("aria-sort");
+  sortings = { ...sortings, [table]: { key, descending: now !== "descending" } };
+  draw();
+}
 
 async function copy(button: HTMLButtonElement): Promise<void> {
   await navigator.clipboard.writeText(button.dataset["copy"]!);

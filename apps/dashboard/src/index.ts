@@ -1,5 +1,24 @@
 export { type Assets, assetsDirectory, AssetsMissingError, readAssets } from "./assets.ts";
-export { renderPage } from "./render.tsx";
+export {
+  type ActionLink,
+  type CalendarView,
+  type Cell,
+  type CellKind,
+  type Fact,
+  type HeadView,
+  type LockNode,
+  type PageName,
+  pages,
+  type PageView,
+  type Part,
+  type RangeName,
+  ranges,
+  type ServerNode,
+  type TableRow,
+  type TableView,
+  type Tone,
+} from "./page-view.ts";
+export { renderPage, renderSignIn } from "./render.tsx";
 export type {
   ActivityView,
   BackupsView,

@@ -3,93 +3,115 @@ import type { JSX } from "preact";
 import { Card } from "./card.tsx";
 import { Backups, Connections, Indexes, Quality, Replication, Schema, Steps } from "./cards.tsx";
 import { Chart } from "./chart.tsx";
-import { Findings } from "./findings.tsx";
-import { formatAgo, formatInstant, formatNumber, formatShare } from "./format.ts";
+import { Command, Findings } from "./findings.tsx";
+import { formatAgo, formatNumber, formatShare } from "./format.ts";
 import { Icon, toneOfStatus } from "./icon.tsx";
-import { TopQueries } from "./queries.tsx";
-import type { StatusView } from "./view.ts";
+import type { PageView, TableView } from "./page-view.ts";
+import { PartCard } from "./part.tsx";
+import { PageHead, Shell } from "./shell.tsx";
+import { DataTable } from "./table.tsx";
+import type { StatusView, TopQueriesView } from "./view.ts";
+
+/** Any page of the dashboard. */
+export function Page({ view }: { readonly view: PageView }): JSX.Element {
+  const { head, status, parts } = view;
+  return (
+    <Shell head={head}>
+      {status ? (
+        <Status view={status} />
+      ) : (
+        <>
+          <PageHead head={head} ranged={parts.some(({ charts }) => charts !== undefined)} />
+          <div class="cards">
+            {parts.map((part) => (
+              <PartCard part={part} asOf={head.asOf} key={part.id} />
+            ))}
+          </div>
+        </>
+      )}
+    </Shell>
+  );
+}
 
 /** The first page: what an on-call engineer needs in the order in which it is needed. */
-export function Page({ view }: { readonly view: StatusView }): JSX.Element {
+function Status({ view }: { readonly view: StatusView }): JSX.Element {
   return (
     <>
-      <a class="skip" href="#status">
-        Skip to status
-      </a>
-      <header class="top">
-        <p class="brand">
-          <b>{view.title}</b>
-          <span class="tag">{view.environment}</span>
-          {view.readOnly && <span class="tag">read-only</span>}
-        </p>
-        <p class="clock">
-          <span class="muted">
-            as of <time dateTime={view.asOf}>{formatInstant(view.asOf)}</time>
-            {view.ageSeconds > 30 && <b> ({formatDuration(view.ageSeconds * 1_000)} old)</b>}
-          </span>
-          <span class="live muted" role="status" id="live" />
-          <button type="button" id="pause" hidden>
-            Pause
-          </button>
-          <button type="button" id="theme" hidden>
-            Light or dark
-          </button>
-        </p>
-      </header>
-      <main>
-        <section class={`verdict tone-${toneOfStatus[view.status]}`} aria-labelledby="status-title" id="status">
-          <h1 id="status-title">
-            <Icon tone={toneOfStatus[view.status]} />
-            {headline(view)}
-          </h1>
-          <Tiles view={view} />
-          <h2 class="hidden">Findings</h2>
-          <Findings findings={view.findings} asOf={view.asOf} />
-        </section>
-        <div class="cards">
-          <Card id="connections" title="Connections" note="the pool over the server">
-            <Connections view={view.connections} />
-          </Card>
-          <Card id="activity" title="Throughput">
-            {view.activity?.chart ? (
-              <Chart chart={view.activity.chart} />
-            ) : (
-              <p class="empty">Two collections are needed for a rate.</p>
-            )}
-          </Card>
-          <Card id="queries" title="Top queries" note="by share of all statement time" wide>
-            <TopQueries view={view.topQueries} />
-          </Card>
-          <Card id="replication" title="Replication">
-            <Replication view={view.replication} />
-          </Card>
-          <Card id="backups" title="Backups">
-            <Backups view={view.backups} asOf={view.asOf} />
-          </Card>
-          <Card id="indexes" title="Indexes">
-            <Indexes view={view.indexes} />
-          </Card>
-          <Card id="quality" title="Data quality">
-            <Quality view={view.quality} asOf={view.asOf} />
-          </Card>
-          <Card id="schema" title="Migrations" wide>
-            <Schema migrations={view.migrations} />
-          </Card>
-          {view.steps.length > 0 && (
-            <Card id="steps" title="What the last run did" wide>
-              <Steps steps={view.steps} />
-            </Card>
+      <section class={`verdict tone-${toneOfStatus[view.status]}`} aria-labelledby="status-title" id="status">
+        <h1 id="status-title">
+          <Icon tone={toneOfStatus[view.status]} />
+          {headline(view)}
+        </h1>
+        <Tiles view={view} />
+        <h2 class="hidden">Findings</h2>
+        <Findings findings={view.findings} asOf={view.asOf} />
+      </section>
+      <div class="cards">
+        <Card id="connections" title="Connections" note="the pool over the server" href="connections">
+          <Connections view={view.connections} />
+        </Card>
+        <Card id="activity" title="Throughput" href="throughput">
+          {view.activity?.chart ? (
+            <Chart chart={view.activity.chart} />
+          ) : (
+            <p class="empty">Two collections are needed for a rate; the second comes within a minute.</p>
           )}
-        </div>
-      </main>
-      <footer class="muted">
-        <p>
-          <a href="api/health/database">health</a> <a href="metrics">metrics</a>{" "}
-          <a href="api/health/database/metrics?detailed=true">metrics as JSON</a>
-        </p>
-      </footer>
+        </Card>
+        <Card id="queries" title="Top queries" note="by share of all statement time" wide href="queries">
+          <TopQueries view={view.topQueries} asOf={view.asOf} />
+        </Card>
+        <Card id="replication" title="Replication" href="replication">
+          <Replication view={view.replication} />
+        </Card>
+        <Card id="backups" title="Backups" href="backups">
+          <Backups view={view.backups} asOf={view.asOf} />
+        </Card>
+        <Card id="indexes" title="Indexes" href="indexes">
+          <Indexes view={view.indexes} />
+        </Card>
+        <Card id="quality" title="Data quality" href="quality">
+          <Quality view={view.quality} asOf={view.asOf} />
+        </Card>
+        <Card id="schema" title="Migrations" wide href="migrations">
+          <Schema migrations={view.migrations} />
+        </Card>
+        {view.steps.length > 0 && (
+          <Card id="steps" title="What the last run did" wide>
+            <Steps steps={view.steps} />
+          </Card>
+        )}
+      </div>
     </>
   );
+}
+
+function TopQueries({ view, asOf }: { readonly view: TopQueriesView | null; readonly asOf: string }): JSX.Element {
+  if (view === null) return <p class="empty">Not collected yet.</p>;
+  if (view.rows.length === 0) {
+    return (
+      <>
+        <p class="empty">{view.note ?? "No statement has run yet."}</p>
+        {view.note !== null && <Command text="create extension pg_stat_statements" />}
+      </>
+    );
+  }
+  const table: TableView = {
+    caption: "Statements by their share of all time",
+    columns: [
+      { key: "share", label: "Share", kind: "share" },
+      { key: "totalMs", label: "Total", kind: "milliseconds" },
+      { key: "meanMs", label: "Mean", kind: "milliseconds" },
+      { key: "calls", label: "Calls", kind: "count" },
+      { key: "text", label: "Statement", kind: "code" },
+    ],
+    sortedBy: { key: "share", descending: true },
+    rows: view.rows.slice(0, 6).map(({ id, text, share, totalMs, meanMs, calls }) => ({
+      key: id,
+      href: `queries/${id.split(":")[0]}`,
+      cells: { text, share, totalMs, meanMs, calls },
+    })),
+  };
+  return <DataTable id="top" table={table} asOf={asOf} />;
 }
 
 function headline(view: StatusView): string {

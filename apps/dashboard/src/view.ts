@@ -1,4 +1,5 @@
 import type { Finding, HealthStatus } from "@db/core";
+import type { CellKind } from "./page-view.ts";
 
 /** Everything the page is drawn from: plain JSON, made by the server, sent again with every update. */
 export interface StatusView {
@@ -49,6 +50,12 @@ export interface Chart {
   readonly series: readonly Series[];
   /** A limit worth seeing, drawn as a line. */
   readonly limit?: { readonly label: string; readonly value: number };
+  /** How values read. Default `count`. */
+  readonly kind?: CellKind;
+  /** Lines on top of each other: their sum means something. */
+  readonly stacked?: boolean;
+  /** What was deployed meanwhile, ISO 8601, oldest first. */
+  readonly markers?: readonly { readonly at: string; readonly label: string }[];
 }
 
 export interface ConnectionsView {

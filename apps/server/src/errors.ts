@@ -24,3 +24,15 @@ export class WeakTokenError extends DbError {
 export class ListenError extends DbError {
   override readonly code = "SERVER_CANNOT_LISTEN";
 }
+
+/** An action cannot be planned or done as things are. Its message is shown to the caller: it holds no secret. */
+export class ActionRefusedError extends DbError {
+  override readonly code = "SERVER_ACTION_REFUSED";
+  /** 404 when what it is about is not there, 409 when it is another by now, 422 when it makes no sense. */
+  readonly status: 404 | 409 | 422;
+
+  constructor(status: 404 | 409 | 422, message: string, hint?: string) {
+    super(message, hint === undefined ? {} : { hint });
+    this.status = status;
+  }
+}

@@ -1,57 +1,26 @@
-import { compareFindings, worstStatus } from "@db/core";
-import type { Chart, StatusView } from "@db/dashboard";
-import {
-  type AggregateHealth,
-  type AuditEntry,
-  type BackupInfo,
-  connections,
-  type MainJobReport,
-  type MigrationStatus,
-  type Monitor,
-  type Orchestrator,
-  replication,
-  samplesOf,
-  type Snapshot,
-  topQueries,
-  valueOf,
-} from "@db/orchestrator";
+import type { Finding } from "@db/core";
+import type { HeadView, StatusView } from "@db/dashboard";
+import { connections, replication, samplesOf, type Snapshot, topQueries, valueOf } from "@db/orchestrator";
 
-import { stepFindings, stepSummaries } from "./step-findings.ts";
-
-/** Everything known when the page is drawn; what is not known yet is `undefined`. */
-export interface KnownState {
-  readonly orchestrator: Orchestrator;
-  readonly snapshot: Snapshot;
-  readonly health: AggregateHealth;
-  readonly mainJob: MainJobReport | undefined;
-  readonly backups: readonly BackupInfo[] | undefined;
-  readonly lastDrill: AuditEntry | undefined;
-  readonly lastValidation: AuditEntry | undefined;
-  readonly lastTrial: AuditEntry | undefined;
-  readonly migrations: MigrationStatus | undefined;
-}
-
-const chartMs = 10 * 60_000;
-const chartPoints = 60;
+import { seriesChart } from "./pages/charts.ts";
+import type { KnownState } from "./pages/known.ts";
+import { stepFindings } from "./step-findings.ts";
 
 /** The page's data, from what is known. Pure: asks nobody. */
-export function statusView(known: KnownState): StatusView {
-  const { orchestrator, snapshot, health, mainJob } = known;
-  const { config, application, monitor, readOnly } = orchestrator;
-  const sorted = [...monitor.findings(), ...stepSummaries(mainJob, readOnly)].toSorted(compareFindings);
-  const byFindings = sorted[0]?.severity === "critical" ? "fail" : sorted[0]?.severity === "warn" ? "warn" : "pass";
+export function statusView(known: KnownState, findings: readonly Finding[], head: HeadView): StatusView {
+  const { snapshot, mainJob } = known;
   const primary = snapshot.servers[0];
   return {
     asOf: snapshot.asOf,
-    ageSeconds: Math.max(0, Math.round((Date.now() - Date.parse(snapshot.asOf)) / 1_000)),
-    status: worstStatus([health.status, byFindings]),
-    title: application?.title ?? config.connection?.database ?? "PostgreSQL",
-    environment: config.profile,
-    readOnly,
+    ageSeconds: head.ageSeconds,
+    status: head.status,
+    title: head.title,
+    environment: head.environment,
+    readOnly: head.readOnly,
     server: primary?.up ? serverFacts(known) : null,
-    findings: sorted,
-    connections: primary?.up ? connectionsView(known) : null,
-    activity: primary?.up ? activityView(known) : null,
+    findings,
+    connections: primary?.up ? connectionsView(known, head) : null,
+    activity: primary?.up ? activityView(known, head) : null,
     topQueries: topQueriesView(snapshot),
     replication: primary?.up ? replicationView(snapshot) : null,
     backups: backupsView(known),
@@ -81,7 +50,8 @@ function serverFacts({ orchestrator, snapshot }: KnownState): StatusView["server
   };
 }
 
-function connectionsView({ orchestrator, snapshot }: KnownState): StatusView["connections"] {
+function connectionsView(known: KnownState, head: HeadView): StatusView["connections"] {
+  const { orchestrator, snapshot } = known;
   const server = connections(snapshot).servers[0];
   if (!server) return null;
   const { total, idle, checkedOut, waiting, max, servers } = orchestrator.pool.stats();
@@ -91,17 +61,35 @@ function connectionsView({ orchestrator, snapshot }: KnownState): StatusView["co
     byState: byState.toSorted((a, b) => b.count - a.count),
     total: server.used,
     max: server.usable ?? total,
-    chart: chart(orchestrator.monitor, snapshot, "Connections", "sessions", [
-      ["connections", (labels) => labels["state"] || "unknown"],
-    ]),
+    chart:
+      seriesChart(
+        { ...known, head },
+        {
+          title: "Connections",
+          unit: "sessions",
+          kind: "count",
+          stacked: true,
+          most: 4,
+          lines: [{ name: "connections", label: ({ state }) => state || "unknown" }],
+        },
+      )[0] ?? null,
   };
 }
 
-function activityView({ orchestrator, snapshot }: KnownState): StatusView["activity"] {
-  const lines = chart(orchestrator.monitor, snapshot, "Transactions", "per second", [
-    ["commits", () => "committed"],
-    ["rollbacks", () => "rolled back"],
-  ]);
+function activityView(known: KnownState, head: HeadView): StatusView["activity"] {
+  const { snapshot } = known;
+  const [lines = null] = seriesChart(
+    { ...known, head },
+    {
+      title: "Transactions",
+      unit: "per second",
+      kind: "per second",
+      lines: [
+        { name: "commits", label: () => "committed" },
+        { name: "rollbacks", label: () => "rolled back" },
+      ],
+    },
+  );
   const where = { server: snapshot.servers[0]!.name };
   const sum = (metric: string): number =>
     samplesOf(snapshot, metric)
@@ -114,40 +102,6 @@ function activityView({ orchestrator, snapshot }: KnownState): StatusView["activ
     cacheHitRatio: hit + read === 0 ? null : hit / (hit + read),
     chart: lines,
   };
-}
-
-// Lines of the primary over the last minutes, put on one grid.
-function chart(
-  monitor: Monitor,
-  snapshot: Snapshot,
-  title: string,
-  unit: string,
-  names: readonly (readonly [name: string, label: (labels: Readonly<Record<string, string>>) => string])[],
-): Chart | null {
-  const to = Date.parse(snapshot.asOf);
-  const from = to - chartMs;
-  const server = snapshot.servers[0]!.name;
-  const stepMs = chartMs / chartPoints;
-  const series = names.flatMap(([name, label]) =>
-    monitor
-      .series(name, { from, to, stepMs })
-      .filter(({ labels }) => labels["server"] === undefined || labels["server"] === server)
-      .map((line) => {
-        const points: (number | null)[] = Array.from({ length: chartPoints + 1 }, () => null);
-        for (const [at, value] of line.points) points[Math.round((at - from) / stepMs)] = value;
-        return { label: label(line.labels), points };
-      }),
-  );
-  // Ten minutes back, or as far as anything is known: a young process has no empty past to show.
-  const first = Math.min(
-    ...series.map(({ points }) => points.findIndex((point) => point !== null)).filter((at) => at >= 0),
-  );
-  const skip = Number.isFinite(first) ? Math.min(first, chartPoints - 11) : 0;
-  for (const line of series) line.points.splice(0, skip);
-  const shown = series.filter(({ points }) => points.some((point) => point !== null && point > 0)).slice(0, 4);
-  const lines = shown.length > 0 ? shown : series.slice(0, 1);
-  if (lines.every(({ points }) => points.every((point) => point === null))) return null;
-  return { title, unit, from: new Date(from + skip * stepMs).toISOString(), to: snapshot.asOf, series: lines };
 }
 
 function topQueriesView(snapshot: Snapshot): StatusView["topQueries"] {

@@ -1,43 +1,15 @@
 import { request } from "node:http";
 import { createServer } from "node:net";
-import { type AggregateHealth, startServer, type StatusServer, type StatusSource } from "@db/server";
+import { gunzipSync } from "node:zlib";
+import type { AggregateHealth } from "@db/server";
 import { afterEach, describe, expect, test } from "vitest";
-import { sampleView } from "@db/dashboard/sample-view";
+import { closeAll, serve, token, well } from "./serve.ts";
 
-const time = "2026-11-21T10:14:03.000Z";
-const well: AggregateHealth = {
-  status: "pass",
-  checks: [{ name: "primary:reachable", status: "pass", observedValue: 1.2, observedUnit: "ms", time }],
-};
-const token = "0123456789abcdef0123456789abcdef";
-const servers: StatusServer[] = [];
-
-async function serve(source: Partial<StatusSource> = {}, options: Partial<Parameters<typeof startServer>[0]> = {}) {
-  const server = await startServer({
-    source: {
-      health: async () => well,
-      view: async () => sampleView,
-      metricsText: async (format) => (format === "openmetrics" ? "pg_up 1\n# EOF\n" : "pg_up 1\n"),
-      metricsJson: async (detailed) => ({ detailed }),
-      started: () => true,
-      ...source,
-    },
-    updateIntervalMs: 20,
-    ...options,
-  });
-  servers.push(server);
-  const get = (path: string, headers: Record<string, string> = {}, method = "GET") =>
-    fetch(server.url + path, { headers, method });
-  return { server, get };
-}
-
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map((server) => server.close()));
-});
+afterEach(closeAll);
 
 describe("health endpoints", () => {
   test("answer 200 while the database is well and 503 while it fails", async () => {
-    let health = well;
+    let health: AggregateHealth = well;
     const { get } = await serve({ health: async () => health });
     expect((await get("/api/health/database")).status).toBe(200);
     health = { status: "fail", checks: [] };
@@ -52,7 +24,7 @@ describe("health endpoints", () => {
     expect(response.headers.get("content-type")).toContain("application/health+json");
     expect(await response.json()).toMatchObject({
       status: "pass",
-      checks: { "primary:reachable": [{ observedValue: 1.2 }] },
+      checks: { "primary:reachable": [{ componentType: "datastore", observedValue: 1.2 }] },
     });
   });
 
@@ -116,6 +88,15 @@ describe("dashboard", () => {
     expect((await get(`/${script}`)).headers.get("cache-control")).toContain("immutable");
   });
 
+  test.each(["", "queries", "queries/7?range=6h", "load", "locks", "quality?range=15min"])(
+    "has a page at /%s",
+    async (path) => {
+      const { get } = await serve();
+      const answer = await get(`/${path}`);
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+    },
+  );
+
   test("is told of every new view, and of the end", async () => {
     const { server, get } = await serve();
     const reader = (await get("/api/events")).body!.pipeThrough(new TextDecoderStream()).getReader();
@@ -127,13 +108,72 @@ describe("dashboard", () => {
   });
 });
 
-describe("server", () => {
-  test.each(["POST", "PUT", "PATCH", "DELETE"])("has no route for %s anywhere", async (method) => {
+describe("lists", () => {
+  test("are read page by page, each row once", async () => {
     const { get } = await serve();
-    for (const path of ["/", "/api/status", "/metrics", "/api/admin/backups", "/api/admin/sessions/1/terminate"]) {
-      expect((await get(path, {}, method)).status).toBe(405);
+    const seen: number[] = [];
+    for (let next: string | null = ""; next !== null;) {
+      const answer = await get(`/api/tables?limit=100${next === "" ? "" : `&cursor=${next}`}`);
+      const body = (await answer.json()) as { rows: { n: number }[]; next: string | null; total: number };
+      expect(body.total).toBe(250);
+      seen.push(...body.rows.map(({ n }) => n));
+      next = body.next;
     }
+    expect(seen).toEqual(Array.from({ length: 250 }, (_, n) => n));
   });
+
+  test.each([
+    ["/api/tables?limit=1001", "querystring.limit must be <= 1000"],
+    ["/api/tables?limit=zero", "querystring.limit must be integer"],
+    ["/api/tables?cursor=bm9wZQ", "the cursor is not one that this server gave"],
+    ["/api/series?name=commits&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from must be before to"],
+    ["/api/series?name=commits&step=0", "querystring.step must be >= 1"],
+    ["/api/queries/drop/plan", "params.id must match pattern"],
+    ["/api/status?page=nowhere", "querystring.page must be equal to one of the allowed values"],
+  ])("%s is refused in so many words", async (path, detail) => {
+    const { get } = await serve();
+    const answer = await get(path);
+    expect(answer.headers.get("content-type")).toContain("application/problem+json");
+    expect(await answer.json()).toMatchObject({ status: 400, detail: expect.stringContaining(detail) as string });
+  });
+
+  test("series have names, a plan is given for what is recorded, and nothing else is", async () => {
+    const { get } = await serve();
+    expect(await (await get("/api/series")).json()).toEqual({ names: ["commits"] });
+    expect((await get("/api/series?name=commits&step=60")).status).toBe(200);
+    expect((await get("/api/series?name=other")).status).toBe(404);
+    expect((await get("/api/queries/7/plan")).status).toBe(200);
+    expect((await get("/api/queries/8/plan")).status).toBe(404);
+  });
+});
+
+describe("metrics for whoever wants less", () => {
+  test("are compressed, and only of the collectors that are named", async () => {
+    let asked: readonly string[] | undefined;
+    const { server, get } = await serve({
+      metricsText: async (_format, _signal, collectors) => ((asked = collectors), "pg_up 1\n".repeat(100)),
+    });
+    await get("/metrics?collect[]=activity&collect[]=locks");
+    expect(asked).toEqual(["activity", "locks"]);
+    const packed = await new Promise<Buffer>((resolve) => {
+      request(`${server.url}/metrics`, { headers: { "accept-encoding": "gzip" } }, async (response) => {
+        resolve(Buffer.concat(await response.toArray()));
+      }).end();
+    });
+    expect(gunzipSync(packed).toString()).toBe("pg_up 1\n".repeat(100));
+  });
+});
+
+describe("server", () => {
+  test.each(["POST", "PUT", "PATCH", "DELETE"])(
+    "has no route for %s that changes anything by itself",
+    async (method) => {
+      const { get } = await serve();
+      for (const path of ["/", "/api/status", "/metrics", "/api/admin/backups", "/api/admin/sessions/1/terminate"]) {
+        expect((await get(path, {}, method)).status).toBe(405);
+      }
+    },
+  );
 
   test("refuses a public address without a token, and a token that could be guessed", async () => {
     await expect(serve({}, { host: "0.0.0.0" })).rejects.toMatchObject({ code: "SERVER_PUBLIC_WITHOUT_TOKEN" });
@@ -163,7 +203,7 @@ describe("server", () => {
 
   test("answers 500 strange requests without a stack, a path or a 500", async () => {
     const { get } = await serve(
-      { view: () => Promise.reject(new Error("connect postgres://u:hunter2@10.0.0.1/d")) },
+      { page: () => Promise.reject(new Error("connect postgres://u:hunter2@10.0.0.1/d")) },
       { requestsPerMinute: 10_000 },
     );
     let seed = 7;

@@ -1,3 +1,4 @@
+import { parseDurationMs } from "@db/core";
 import { sourceFromOrchestrator, startServer, type StatusServer } from "@db/server";
 import type { MainJobReport, Orchestrator } from "@db/orchestrator";
 import { type CommandResult, type Input, text } from "../command.ts";
@@ -6,7 +7,9 @@ import { UsageError } from "../errors.ts";
 
 /** `db serve`: stays until it is told to stop. A database that is away is shown, not an error. */
 export async function serve(context: Context, input: Input): Promise<CommandResult> {
-  const orchestrator = await context.orchestrator({ readOnly: true });
+  // It only reads, unless the configuration names actions that may be asked for.
+  const { config } = await context.config();
+  const orchestrator = await context.orchestrator({ readOnly: config.server.adminActions.length === 0 });
   await orchestrator.start(["pool", "monitoring"], context.signal).catch((error: unknown) => {
     context.logger.warn({ err: error }, "the database does not answer yet");
     context.terminal.warn("the database does not answer yet: the page says so until it does");
@@ -32,12 +35,15 @@ export async function openServer(
     portOf(input) ??
     (["default", "profile default"].includes(explain("server.port").source.level) ? undefined : config.port);
   const host = text(input, "host") ?? config.host;
+  const drain = text(input, "drain");
   const open = (port: number): Promise<StatusServer> =>
     startServer({
       source: sourceFromOrchestrator(orchestrator, { mainJob, logger: context.logger }),
       host,
       port,
       tokens: config.tokens.map((token) => token.reveal()),
+      adminActions: config.adminActions,
+      ...(drain !== undefined && { drainMs: parseDurationMs(drain) }),
       version: context.version,
       logger: context.logger,
     });

@@ -67,8 +67,8 @@ export const outsideSettings: readonly Setting[] = [
     variables: [{ name: "DB_SERVER_TOKENS" }],
     default: [],
     secret: true,
-    doc: "Bearer tokens that the server accepts; several at once, to change them without a gap.",
-    example: "32 random bytes in hexadecimal",
+    doc: "Bearer tokens that the server accepts, as `scope:token` or `scope:sha256:<hash>`; scopes are metrics, read (the default), operate and admin. Several at once, to change them without a gap.",
+    example: "read:32 random bytes in hexadecimal",
   },
   {
     key: "server.adminActions",
@@ -76,6 +76,6 @@ export const outsideSettings: readonly Setting[] = [
     variables: [{ name: "DB_SERVER_ADMIN_ACTIONS" }],
     default: [],
     doc: "Actions that the admin API offers; none exists unless it stands here.",
-    example: "backups,indexes",
+    example: "sessions,backups",
   },
 ];

@@ -1,4 +1,4 @@
-import { code, count, type Inspection, ratio, seconds, text, time } from "./inspection.ts";
+import { code, count, id, type Inspection, ratio, seconds, text, time } from "./inspection.ts";
 
 const since = (column: string): string => `extract(epoch from clock_timestamp() - ${column})::float8`;
 const wait = `nullif(concat_ws(':', a.wait_event_type, a.wait_event), '')`;
@@ -36,7 +36,7 @@ export const activityInspections: readonly Inspection[] = [
     title: "Who blocks whom",
     summary: "sessions that wait for a lock, and those that hold them up",
     columns: [
-      count("pid", "Pid"),
+      id("pid", "Pid"),
       text("blockedBy", "Blocked by"),
       seconds("waitSeconds", "Waited"),
       text("awaits", "Awaits"),
@@ -62,7 +62,7 @@ export const activityInspections: readonly Inspection[] = [
     title: "Locks",
     summary: "locks on tables and those waited for, longest wait first",
     columns: [
-      count("pid", "Pid"),
+      id("pid", "Pid"),
       text("object", "Object"),
       text("mode", "Mode"),
       text("granted", "Granted"),
@@ -87,7 +87,7 @@ export const activityInspections: readonly Inspection[] = [
     title: "Sessions",
     summary: "every client session, the oldest transaction first",
     columns: [
-      count("pid", "Pid"),
+      id("pid", "Pid"),
       ...sessionColumns,
       seconds("stateSeconds", "In state"),
       time("backendStart", "Connected"),
@@ -104,7 +104,7 @@ export const activityInspections: readonly Inspection[] = [
     title: "Longest statements",
     summary: "what has been running longest",
     columns: [
-      count("pid", "Pid"),
+      id("pid", "Pid"),
       seconds("querySeconds", "Runs for"),
       ...sessionColumns.slice(0, 5),
       code("query", "Statement"),
@@ -172,7 +172,7 @@ export const activityInspections: readonly Inspection[] = [
     title: "Long jobs of the server",
     summary: "VACUUM, index builds, ANALYZE, CLUSTER, COPY and base backups under way",
     columns: [
-      count("pid", "Pid"),
+      id("pid", "Pid"),
       text("job", "Job"),
       text("object", "Object"),
       text("phase", "Phase"),

@@ -4,6 +4,8 @@ export type CellKind =
   /** SQL without its literals. */
   | "code"
   | "count"
+  /** A number that is a name: never with separators. */
+  | "id"
   | "bytes"
   | "seconds"
   | "milliseconds"
@@ -49,6 +51,7 @@ export interface InspectedServer {
 
 export const text = (name: string, label: string): InspectColumn => ({ name, label, kind: "text" });
 export const code = (name: string, label: string): InspectColumn => ({ name, label, kind: "code" });
+export const id = (name: string, label: string): InspectColumn => ({ name, label, kind: "id" });
 export const count = (name: string, label: string): InspectColumn => ({ name, label, kind: "count" });
 export const bytes = (name: string, label: string): InspectColumn => ({ name, label, kind: "bytes" });
 export const seconds = (name: string, label: string): InspectColumn => ({ name, label, kind: "seconds" });
