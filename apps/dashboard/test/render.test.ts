@@ -48,8 +48,8 @@ describe("status page", () => {
 
   test("leads to every other page", () => {
     const html = renderPage(samplePage);
-    for (const { path, title } of pages)
-      (expect(html).toContain(`href="${path === "" ? "./" : path}"`), expect(html).toContain(title));
+    const links = [...html.matchAll(/<a href="([^"]+)"/g)].map(([, href]) => href);
+    expect(links).toEqual(expect.arrayContaining(pages.map(({ path }) => (path === "" ? "./" : path))));
   });
 });
 

@@ -38,7 +38,7 @@ export function registerMetrics(app: FastifyInstance, options: ResolvedServerOpt
       wanted === undefined ? undefined : [wanted].flat(),
     );
     reply.type(contentTypes[format]).header("cache-control", "no-store").header("vary", "accept, accept-encoding");
-    if (!/\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))) return reply.send(body);
+    if (!/\bgzip\b/.test(request.headers["accept-encoding"] ?? "")) return reply.send(body);
     // The fastest level: what is saved beyond it is less than it costs.
     const packed = await compress(body, { level: constants.Z_BEST_SPEED });
     return reply.header("content-encoding", "gzip").send(packed);

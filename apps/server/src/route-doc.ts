@@ -40,7 +40,6 @@ export const object = (
 export const string: JsonSchema = { type: "string" };
 export const number: JsonSchema = { type: "number" };
 export const integer: JsonSchema = { type: "integer" };
-export const boolean: JsonSchema = { type: "boolean" };
 export const listOf = (items: JsonSchema): JsonSchema => ({ type: "array", items });
 export const nullable = (type: string): JsonSchema => ({ type: [type, "null"] });
 /** Any value: what it is, is described elsewhere. */

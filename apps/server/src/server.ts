@@ -13,7 +13,6 @@ import { registerOpenApi } from "./openapi.ts";
 import { type ResolvedServerOptions, resolveServerOptions, type ServerOptions } from "./options.ts";
 import { registerPages } from "./page-route.ts";
 import { problem, unauthorized } from "./problem.ts";
-import "./route-doc.ts";
 import { createSessions } from "./sessions.ts";
 
 /** A server that listens. */

@@ -80,6 +80,7 @@ describe("statements of a window", () => {
       tier: "T1" as const,
       asOf,
       ageMs: 0,
+      everyMs: 60_000,
       durationMs: 1,
       success: true,
       tables: [],

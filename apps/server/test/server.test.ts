@@ -1,4 +1,4 @@
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
 import { createServer } from "node:net";
 import { gunzipSync } from "node:zlib";
 import type { AggregateHealth } from "@db/server";
@@ -155,11 +155,10 @@ describe("metrics for whoever wants less", () => {
     });
     await get("/metrics?collect[]=activity&collect[]=locks");
     expect(asked).toEqual(["activity", "locks"]);
-    const packed = await new Promise<Buffer>((resolve) => {
-      request(`${server.url}/metrics`, { headers: { "accept-encoding": "gzip" } }, async (response) => {
-        resolve(Buffer.concat(await response.toArray()));
-      }).end();
+    const response = await new Promise<IncomingMessage>((resolve) => {
+      request(`${server.url}/metrics`, { headers: { "accept-encoding": "gzip" } }, resolve).end();
     });
+    const packed = Buffer.concat((await response.toArray()) as Buffer[]);
     expect(gunzipSync(packed).toString()).toBe("pg_up 1\n".repeat(100));
   });
 });

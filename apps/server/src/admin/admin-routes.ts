@@ -3,16 +3,7 @@ import type { Access } from "../access.ts";
 import { ActionRefusedError } from "../errors.ts";
 import type { ResolvedServerOptions } from "../options.ts";
 import { problem, scrub } from "../problem.ts";
-import {
-  anything,
-  type JsonSchema,
-  listOf,
-  nullable,
-  object,
-  problemAnswer,
-  type RouteDoc,
-  string,
-} from "../route-doc.ts";
+import { anything, listOf, nullable, object, problemAnswer, type RouteDoc, string } from "../route-doc.ts";
 import { type ActionJob, type ActionJobs, createActionJobs } from "./action-jobs.ts";
 import type { ActionArguments, AdminAction } from "./action.ts";
 import { createPlanTokens, hashOfPlan, type PlanTokens } from "./plan-tokens.ts";
@@ -192,5 +183,3 @@ export function refusalAnswer(error: unknown, reply: FastifyReply): FastifyReply
   if (!(error instanceof ActionRefusedError)) return undefined;
   return problem(reply, error.status, scrub(error.message), { code: error.code, hint: error.hint });
 }
-
-export type { JsonSchema };

@@ -32,11 +32,11 @@ export interface PageContext extends KnownState {
   readonly latency: LatencyMemory;
   readonly statements: StatementMemory;
   /** An inspection, at most a few seconds old; `undefined` when the server does not answer. */
-  inspect(name: string): Promise<InspectReport | undefined>;
+  readonly inspect: (name: string) => Promise<InspectReport | undefined>;
   /** The index analysis, at most ten minutes old; `undefined` while it is made. */
   indexReport(): Promise<IndexReport | undefined>;
   /** True when whoever looks may ask for that action and it is turned on. */
-  may(action: string): boolean;
+  readonly may: (action: string) => boolean;
 }
 
 /** The two signals a session can be sent, where whoever looks may send them. */
