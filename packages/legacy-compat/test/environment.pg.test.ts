@@ -1,6 +1,6 @@
 import { closeConnectionManager, getConnectionManager } from "@db/legacy-compat/chanuka/core";
 import { startCluster, type TestCluster } from "@db/testkit";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 
 let cluster: TestCluster;
 const set: Record<string, string> = {
@@ -45,5 +45,23 @@ test("the old variables bound what they bounded", async () => {
   process.env["DB_QUERY_TIMEOUT"] = "200";
   await manager.initialize();
   await expect(manager.query("select pg_sleep(600)")).rejects.toMatchObject({ code: "POOL_QUERY_TIMEOUT" });
+  await closeConnectionManager();
+});
+
+test("the old variables say how often and how long apart work is tried again", async () => {
+  Object.assign(process.env, { DB_MAX_RETRIES: "3", DB_RETRY_DELAY: "16", DB_RETRY_BACKOFF: "3" });
+  const manager = getConnectionManager();
+  await manager.initialize();
+  const waits: unknown[] = [];
+  const random = vi.spyOn(Math, "random").mockReturnValue(0.5);
+  const timer = vi.spyOn(globalThis, "setTimeout");
+  const clash = "do $$ begin raise exception 'clash' using errcode = '40001'; end $$";
+  await expect(manager.query(clash)).rejects.toMatchObject({ code: "40001" });
+  for (const [, ms] of timer.mock.calls) waits.push(ms);
+  timer.mockRestore();
+  random.mockRestore();
+  // Half of 16 ms, and three times as much each time.
+  expect(waits.filter((ms) => [8, 24, 72, 216].includes(ms as number))).toEqual([8, 24, 72]);
+  expect(manager.getPool().stats().retries).toBe(3);
   await closeConnectionManager();
 });

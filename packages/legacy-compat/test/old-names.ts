@@ -147,9 +147,6 @@ export const oldNames: readonly OldNameRow[] = [
     DB_NAME: ["connection.database"],
     DB_USER: ["connection.user"],
     DB_CONNECT_TIMEOUT: ["pool.connectTimeoutMs", 5_000],
-    DB_MAX_RETRIES: ["pool.retry.maxRetries", 3],
-    DB_RETRY_DELAY: ["pool.retry.initialDelayMs"],
-    DB_RETRY_BACKOFF: ["pool.retry.multiplier", 2],
     DB_HEALTH_CHECK_INTERVAL: ["pool.healthCheckIntervalMs", 30_000],
     BACKUP_DIR: ["backup.repository"],
     BACKUP_RETENTION_DAYS: ["backup.retention.days", 30],
@@ -162,6 +159,11 @@ export const oldNames: readonly OldNameRow[] = [
     NOTIFICATION_ENABLED: ["notify.enabled", false],
     NOTIFICATION_EMAIL: ["notify.email"],
     NOTIFICATION_WEBHOOK: ["notify.webhookUrl"],
+  }),
+  ...variables([`${here}/environment.pg.test.ts`, "how often and how long apart"], {
+    DB_MAX_RETRIES: ["pool.retry.maxRetries", 3],
+    DB_RETRY_DELAY: ["pool.retry.initialDelayMs", 100],
+    DB_RETRY_BACKOFF: ["pool.retry.multiplier", 2],
   }),
   ...variables([`${here}/environment.pg.test.ts`, "bound what they bounded"], {
     DB_CONNECTION_LIMIT: ["pool.max"],
