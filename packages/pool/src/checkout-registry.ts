@@ -11,7 +11,7 @@ export interface ClientHome {
 const homes = new WeakMap<object, ClientHome>();
 
 export function registerClient(client: pg.PoolClient, home: ClientHome): void {
-  // A connection never moves, and those who cancel hold on to the first entry.
+  // A client may be lent again and again, its connection never moves.
   if (!homes.has(client)) homes.set(client, home);
 }
 

@@ -1,4 +1,5 @@
 import { type Dialect, PostgresDialect, type PostgresDialectConfig } from "kysely";
+import type pg from "pg";
 import Cursor from "pg-cursor";
 import { type ClientHome, homeOf } from "./checkout-registry.ts";
 import type { Pool } from "./pool.ts";
@@ -16,25 +17,29 @@ type KyselyClient = Awaited<ReturnType<Extract<PostgresDialectConfig["pool"], { 
  * sends each cancel to the server that runs the statement.
  */
 export function kyselyDialect(pool: Pool, options: KyselyDialectOptions = {}): Dialect {
-  const handles = new WeakMap<object, KyselyClient>();
+  /** Kysely knows a connection by its handle, whoever has borrowed it; the client is that of the borrower. */
+  const handles = new WeakMap<object, { readonly handle: KyselyClient; client: pg.PoolClient }>();
   const homes = new Map<number, WeakRef<ClientHome>>();
   let numbers = 0;
 
   const adopt = async (): Promise<KyselyClient> => {
-    const client = await pool.connect();
-    const known = handles.get(client);
-    if (known) return known;
-    const number = (numbers += 1);
+    const client: pg.PoolClient = await pool.connect();
     const home = homeOf(client);
+    const known = handles.get(home?.connection ?? client);
+    if (known) {
+      known.client = client;
+      return known.handle;
+    }
+    const number = (numbers += 1);
     if (home) homes.set(number, new WeakRef(home));
     client.once("end", () => homes.delete(number));
     const handle = {
       processID: number,
-      query: client.query.bind(client),
-      // Read anew each time: the pool gives every checkout a release of its own.
-      release: (destroy?: boolean) => client.release(destroy),
+      query: (...args: Parameters<typeof client.query>) => entry.client.query(...args),
+      release: (destroy?: boolean) => entry.client.release(destroy),
     } as unknown as KyselyClient;
-    handles.set(client, handle);
+    const entry = { handle, client };
+    handles.set(home?.connection ?? client, entry);
     return handle;
   };
 

@@ -158,10 +158,12 @@ export class LaneExecutor implements Executor {
     this.#profiles.renameAll();
   }
 
-  /** Where a statement that could share its connection took long, the way to the server is taken, lest it was that. */
+  /** Where a statement that could share a connection keeps taking long, the way there is taken, lest it is that. */
   #served(profile: StatementProfile, durationMs: number, connection: Connection): Promise<void> | undefined {
     profile.took(this.#roundTrip.without(durationMs));
-    if (!profile.shareable || this.#mostLanes === 0 || durationMs <= slowMs) return undefined;
+    if (!profile.shareable || this.#mostLanes === 0 || durationMs <= slowMs || connection.wire === undefined)
+      return undefined;
+    if (profile.samples < settledSamples) return undefined;
     const now = performance.now();
     const nearby = durationMs <= slowMs + this.#roundTrip.ms;
     if (nearby ? !this.#roundTrip.isOld(now) : !this.#roundTrip.isDue(now)) return undefined;

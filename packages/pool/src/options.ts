@@ -132,7 +132,8 @@ export interface PoolOptions {
   /**
    * What becomes of a statement through `pool.query` that would change the session of whoever has the connection next
    * (`set`, `listen`, `begin`, a temporary table, a session's advisory lock). Default `refuse`; for a pool made with
-   * pg's names alone `keep`, as pg does.
+   * pg's names alone `keep`, as pg does. With `refuse` also a client of `connect()` is its borrower's alone: used or
+   * released again after its release it says so, where pg would act on whoever has the connection by then.
    */
   readonly sessionState?: "refuse" | "keep";
   /**

@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import type { Database, Service, ServiceHealth } from "@db/core";
 import { Pool as PgPool } from "pg";
 import type pg from "pg";
+import { BorrowedClient } from "./borrowed-client.ts";
 import { answer } from "./callback.ts";
 import { drainPool, type DrainReport } from "./drain.ts";
 import { Engine, type QueryOptions, type SessionOptions } from "./engine.ts";
@@ -355,6 +356,11 @@ export class Pool extends PgPool implements Database, Service {
     stack: string | undefined,
   ): Promise<pg.PoolClient & Disposable> {
     const { connection, server } = await this.#engine.borrow({ target, signal, timeoutMs, priority }, stack);
+    if (this.#engine.options.sessionState === "refuse") {
+      const client = BorrowedClient.lend(connection.client, giverBack(connection, server, this.#engine.whole?.hold()));
+      registerClient(client, { connection, server });
+      return client;
+    }
     const release = releaseOnce(connection, server, this.#engine.whole?.hold());
     connection.client.release = this.#lendsPipelined ? lendPipelined(connection, release) : release;
     disposable(connection.client);
@@ -442,17 +448,24 @@ async function noteThenRelease(
 }
 
 /** `noted` is told of the position first, where the pool keeps count of what is written. */
-function releaseOnce(
+function giverBack(
   connection: Connection,
   server: Server,
   noted: ReturnType<ReadYourWrites["hold"]> | undefined,
 ): Release {
+  return (error) => {
+    if (noted) void noteThenRelease(connection, server, error, noted);
+    else server.connections.release(connection, error);
+  };
+}
+
+function releaseOnce(...of: Parameters<typeof giverBack>): Release {
+  const giveBack = giverBack(...of);
   let released = false;
   return (error) => {
     if (released) throw new DoubleReleaseError();
     released = true;
-    if (noted) void noteThenRelease(connection, server, error, noted);
-    else server.connections.release(connection, error);
+    giveBack(error);
   };
 }
 

@@ -62,6 +62,7 @@ export class Probe {
   }
 
   async #attempt(): Promise<ProbeOutcome> {
+    if (this.#ended) return { failure: "silent", reason: "the probe has ended" };
     const started = performance.now();
     const deadline = Promise.withResolvers<"silent">();
     const timer = setTimeout(() => {
@@ -110,6 +111,7 @@ export class Probe {
 
   async #connect(): Promise<pg.Client> {
     const client = await connectClient(this.#spec, (made) => {
+      if (this.#ended) throw new Error("the probe has ended");
       made.on("error", () => this.#client === made && this.#drop());
       this.#client = made;
       // Unreferenced before it connects, so that a pool which was never ended lets the process end.

@@ -18,6 +18,10 @@ describe("changeOfSession", () => {
     ["create table pg_temp.t ()", "CREATE in pg_temp"],
     ["select pg_advisory_lock(1)", "pg_advisory_lock"],
     ["select pg_try_advisory_lock_shared(1)", "pg_advisory_lock"],
+    ["reset all", "RESET"],
+    ["reset role", "RESET"],
+    ["discard all", "DISCARD"],
+    ["deallocate prepare p", "DEALLOCATE"],
     ["begin", "BEGIN"],
     ["start transaction read only", "BEGIN"],
     ["begin; set local lock_timeout = '1s'; select 1", "BEGIN"],
@@ -43,8 +47,8 @@ describe("changeOfSession", () => {
     "prepare transaction 'p'",
     "select starts_with(a, 'set ') from t",
     "-- set x\nselect 1",
-    "reset all",
-    "discard all",
+    "select reset from discard",
+    "alter role r reset work_mem",
   ])("of %j is nothing", (sql) => {
     expect(changeOfSession(sql)).toBeUndefined();
   });

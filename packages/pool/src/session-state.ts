@@ -2,12 +2,16 @@ import { withoutLiterals } from "./sql-text.ts";
 
 /** Words without one of which nothing can change its session: most statements are done after one look. */
 const suspicious =
-  /\b(?:set|set_config|listen|prepare|declare|temp|temporary|pg_temp|begin|start|load|pg_(?:try_)?advisory_lock(?:_shared)?)\b/i;
+  /\b(?:set|set_config|listen|prepare|declare|temp|temporary|pg_temp|begin|start|load|reset|discard|deallocate|pg_(?:try_)?advisory_lock(?:_shared)?)\b/i;
 
 const changes: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^set\s+(?!local\b|transaction\b|constraints\b)/i, "SET"],
   [/^listen\b/i, "LISTEN"],
   [/^load\b/i, "LOAD"],
+  // They undo what was set when the connection was made, and drop what the pool has prepared on it.
+  [/^reset\b/i, "RESET"],
+  [/^discard\b/i, "DISCARD"],
+  [/^deallocate\b/i, "DEALLOCATE"],
   [/^prepare\s+(?!transaction\b)/i, "PREPARE"],
   [/^declare\b[\s\S]*\bwith\s+hold\b/i, "DECLARE … WITH HOLD"],
   [/^create\s+(?:or\s+replace\s+)?(?:(?:local|global)\s+)?temp(?:orary)?\b/i, "CREATE TEMPORARY"],

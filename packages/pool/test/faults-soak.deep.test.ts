@@ -99,6 +99,9 @@ test(`keeps its promises under random faults (POOL_SOAK_SEED=${seed})`, { timeou
   process.on("unhandledRejection", note);
   onTestFinished(() => void process.off("unhandledRejection", note));
   await pool.query("create table op (id int); create table pair (id int, half int)");
+  // Read like any other, and beyond its bound now and then: it is cancelled beside those that share its connection.
+  await pool.query(`create function doze(ms int) returns int language plpgsql as
+    'begin perform pg_sleep(ms / 1000.0); return ms; end'`);
 
   const stop = new AbortController();
   const late: string[] = [];
@@ -138,6 +141,28 @@ test(`keeps its promises under random faults (POOL_SOAK_SEED=${seed})`, { timeou
         transactions += 1;
       }),
     ),
+    ...Array.from({ length: 2 }, () =>
+      keep("doze", boundMs, async () => {
+        const ms = Math.random() < 0.02 ? 2_500 : 0;
+        const { rows } = await pool.query<{ ms: number }>("select doze($1) as ms", [ms]);
+        if (rows[0]?.ms !== ms) wrong.push({ expected: ms, rows });
+      }),
+    ),
+    ...Array.from({ length: 2 }, () =>
+      keep("given up", boundMs, async (n) => {
+        const signal = AbortSignal.timeout(Math.random() * 50);
+        const sql = n % 2 === 0 ? "select $1::int as n" : "select $1::int as n from pg_sleep(0.02)";
+        const { rows } = await pool.query<{ n: number }>(sql, [n], { signal, priority: "low" });
+        if (rows[0]?.n !== n) wrong.push({ expected: n, rows });
+      }),
+    ),
+    keep("used after release", boundMs, async () => {
+      const client = await pool.connect();
+      client.release();
+      // Whoever has its connection by now is in a transaction, which this would end.
+      const mistaken = await client.query("rollback").catch((error: { code?: string }) => error);
+      if ((mistaken as { code?: string }).code !== "POOL_SESSION_ENDED") wrong.push(mistaken);
+    }),
     keep("checkout", boundMs, async () => {
       const client = await pool.connect();
       try {
