@@ -94,6 +94,9 @@ test("a cluster is restored over only by its folder's name, and is kept beside i
 });
 
 test("a plan that was kept replaces as it says, and takes nothing from the cluster where it was told so", async () => {
+  const shown = await db("restore", "plan", "--to", to, "--target", "latest", "--replace", "--no-delta");
+  const next = `db restore run --to ${to} --target latest --replace --no-delta --confirm ${to}`;
+  expect([shown.code, shown.stderr]).toEqual([0, expect.stringContaining(next)]);
   const plan = ["restore", "plan", "--to", to, "--replace", "--no-delta", "--out", "plan.json"];
   const planned = await db(...plan);
   expect([planned.code, planned.stdout]).toEqual([

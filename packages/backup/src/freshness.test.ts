@@ -18,6 +18,6 @@ test("says when there is no backup, or none that is fresh, verified or good", ()
   expect(ids([backup(1)])).toEqual(["BACKUP-UNVERIFIED"]);
   expect(ids([backup(30, { verifiedAt: new Date(now).toISOString() })])).toEqual(["BACKUP-STALE"]);
   expect(evaluateBackups([backup(60)], {}, now)[0]).toMatchObject({ id: "BACKUP-STALE", severity: "critical" });
-  expect(ids([backup(1, { status: "suspect" })])).toEqual(["BACKUP-NONE"]);
+  expect(ids([backup(1, { status: "suspect" })])).toEqual(["BACKUP-NONE", "BACKUP-SUSPECT"]);
   expect(ids([backup(1), backup(2, { status: "suspect" })])).toEqual(["BACKUP-UNVERIFIED", "BACKUP-SUSPECT"]);
 });

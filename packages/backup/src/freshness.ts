@@ -21,9 +21,17 @@ export function evaluateBackups(
   const { maxAgeMs = 26 * 3_600_000, maxUnverifiedMs = 8 * 86_400_000 } = limits;
   const complete = backups.filter(({ status }) => status === "complete");
   const newest = Math.max(...complete.map(({ stoppedAt }) => Date.parse(stoppedAt)));
+  const suspects = backups.filter(({ status }) => status === "suspect").map(suspectFinding);
   if (complete.length === 0) {
     const title = "there is no complete backup";
-    return [{ id: "BACKUP-NONE", severity: "critical", title, hint: "Take one now.", command: "db backup run" }];
+    const none = {
+      id: "BACKUP-NONE",
+      severity: "critical",
+      title,
+      hint: "Take one now.",
+      command: "db backup run",
+    } as const;
+    return [none, ...suspects];
   }
   const findings: Finding[] = [];
   if (now - newest > maxAgeMs) {
@@ -49,11 +57,11 @@ export function evaluateBackups(
       command: "db backup verify",
     });
   }
-  for (const { label, status } of backups) {
-    if (status !== "suspect") continue;
-    const title = `backup ${label} holds pages the server found broken`;
-    const hint = "Find the damaged relation in the server's log and restore it from an older backup.";
-    findings.push({ id: "BACKUP-SUSPECT", severity: "critical", title, subject: label, hint });
-  }
-  return findings;
+  return [...findings, ...suspects];
+}
+
+function suspectFinding({ label }: BackupInfo): Finding {
+  const title = `backup ${label} holds pages the server found broken`;
+  const hint = "Find the damaged relation in the server's log and restore it from an older backup.";
+  return { id: "BACKUP-SUSPECT", severity: "critical", title, subject: label, hint };
 }

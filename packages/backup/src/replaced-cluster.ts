@@ -1,4 +1,4 @@
-import { lstat, readdir, readlink, rename, rmdir, symlink } from "node:fs/promises";
+import { lchown, lstat, readdir, readlink, rename, rmdir, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { messageOf } from "@db/core";
 import { StorageError } from "./errors.ts";
@@ -75,7 +75,9 @@ async function pointTablespaces(
     const place = tablespaces.find((each) => from(each) === target);
     if (!place) continue;
     // Made beside and renamed: there is a link at every moment.
+    const { uid, gid } = await lstat(link);
     await symlink(to(place), `${link}.moved`, "junction");
+    if (process.getuid?.() === 0) await lchown(`${link}.moved`, uid, gid);
     await rename(`${link}.moved`, link);
   }
   await syncDirectory(links);

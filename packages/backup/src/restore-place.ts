@@ -34,13 +34,20 @@ export async function planPlace(
       resumes = true;
       Object.assign(former, (await readUnfinishedRestore(path)).former);
     } else if (state === "occupied") {
-      if (options.replace !== true) await checkTargetDirectory(path);
+      if (options.replace !== true) await checkTargetDirectory(path, moveHint(path, tablespaces));
       const keptAs = await freeName(`${path}.before-${manifest.label}`);
       replaces.push({ directory: path, keptAs });
       former[path] = keptAs;
     }
   }
   return { replaces, resumes, former: options.delta === false ? {} : former };
+}
+
+function moveHint(path: string, tablespaces: readonly PlannedTablespace[]): string | undefined {
+  const oid = tablespaces.find(({ to }) => to === path)?.oid;
+  return (
+    oid && `Give the tablespace another directory (--tablespace ${oid}=<folder>), or replace the cluster it is of.`
+  );
 }
 
 /**

@@ -280,6 +280,7 @@ export function describeRestorePlan(plan: RestorePlan): string {
     ...replaces.map(({ directory: replaced, keptAs }) => `replaces   ${replaced}, which is kept as ${keptAs}`),
     ...(plan.resumes ? ["resumes    what a restore that was cut short left there"] : []),
     `settings   ${Object.entries(settings)
+      .filter(([, setting]) => setting !== "")
       .map(([name, setting]) => `${name} = '${setting}'`)
       .join(", ")}`,
     `           in postgresql.auto.conf, and ${plan.signalFile}`,

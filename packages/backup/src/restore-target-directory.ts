@@ -40,12 +40,12 @@ export async function inspectTargetDirectory(directory: string): Promise<TargetS
  * Makes sure a restore may write into a directory: absent, empty, or left by a restore that did not finish.
  * @throws {DirectoryNotEmptyError} naming what is there
  */
-export async function checkTargetDirectory(directory: string): Promise<void> {
+export async function checkTargetDirectory(directory: string, hint?: string): Promise<void> {
   if ((await inspectTargetDirectory(directory)) !== "occupied") return;
   const names = await namesIn(directory);
   const what = names.includes("PG_VERSION") ? "a cluster" : `${names.length} entries`;
   throw new DirectoryNotEmptyError(`${directory} is not empty: it holds ${what}`, {
-    hint: "Name a directory that is empty or does not exist, or say that a cluster there shall be replaced.",
+    hint: hint ?? "Name a directory that is empty or does not exist, or say that a cluster there shall be replaced.",
   });
 }
 

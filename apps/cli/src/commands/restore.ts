@@ -11,6 +11,21 @@ import { openWithoutDatabase } from "../without-database.ts";
 import { wholeNumber } from "./dev.ts";
 import { planDump, restoreDump } from "./dump.ts";
 
+// What decides a plan, and cannot stand beside one that was made.
+const planFlags = [
+  "to",
+  "label",
+  "cluster",
+  "target",
+  "exclusive",
+  "timeline",
+  "action",
+  "tablespace",
+  "pg-version",
+  "replace",
+  "delta",
+] as const;
+
 /** `db restore plan` */
 export async function plan(context: Context, input: Input): Promise<CommandResult> {
   const label = text(input, "label");
@@ -23,7 +38,7 @@ export async function plan(context: Context, input: Input): Promise<CommandResul
     data: planned,
     text: out === "-" ? json : describeRestorePlan(planned),
     findings: planned.findings,
-    next: [out === undefined || out === "-" ? runCommand(planned) : `db restore run --plan ${out}`],
+    next: [out === undefined || out === "-" ? runCommand(planned, input) : `db restore run --plan ${out}`],
   };
 }
 
@@ -52,7 +67,7 @@ export async function runRestore(context: Context, input: Input): Promise<Comman
         .slice(0, 1)
         .map(
           ({ directory, keptAs }) =>
-            `the former cluster is kept: to go back, stop the server and run: mv ${directory} ${directory}.restored && mv ${keptAs} ${directory}`,
+            `the former cluster is kept: to go back, stop the server, then mv ${directory} ${directory}.restored && mv ${keptAs} ${directory}`,
         ),
     ].join("\n"),
     findings: planned.findings,
@@ -62,13 +77,12 @@ export async function runRestore(context: Context, input: Input): Promise<Comman
 
 function confirmReplacement(context: Context, planned: RestorePlan, name: string): Promise<void> {
   const { replaces, losesAfter } = planned;
+  context.terminal.say(describeRestorePlan(planned));
+  const behind = losesAfter === null ? "" : `: all committed after ${losesAfter}`;
   return context.confirm({
     name,
     host: "this machine",
-    losses: [
-      ...describeRestorePlan(planned).split("\n"),
-      `what the cluster holds and the backup does not${losesAfter === null ? "" : `: all after ${losesAfter}`}`,
-    ],
+    losses: [`what the cluster holds and the backup does not${behind}`],
     safetyBackup: replaces.map(({ keptAs }) => keptAs).join(", "),
   });
 }
@@ -119,20 +133,7 @@ async function makePlan({ backups }: Orchestrator, context: Context, input: Inpu
 
 // What was planned is what is done: a flag that would plan something else is a contradiction.
 async function readPlan(file: string, context: Context, input: Input): Promise<RestorePlan> {
-  const others = [
-    "to",
-    "label",
-    "cluster",
-    "target",
-    "exclusive",
-    "timeline",
-    "action",
-    "tablespace",
-    "pg-version",
-    "replace",
-    "delta",
-  ];
-  const given = others.filter((name) => input.flags[name] !== undefined);
+  const given = planFlags.filter((name) => input.flags[name] !== undefined);
   if (given.length > 0) {
     throw new UsageError(`--plan and ${given.map((name) => `--${name}`).join(", ")} are both given`, {
       hint: "Give the plan alone, or plan again with the flags.",
@@ -150,9 +151,21 @@ async function readPlan(file: string, context: Context, input: Input): Promise<R
   return planned as RestorePlan;
 }
 
-function runCommand({ directory, replaces }: RestorePlan): string {
-  const over = replaces.length === 0 ? "" : ` --replace --confirm ${directory}`;
-  return `db restore run --to ${directory}${over}`;
+// The same restore: every flag that made the plan, and the name it will be asked for.
+function runCommand({ directory, replaces }: RestorePlan, input: Input): string {
+  const words = ["db restore run --to", shellWord(directory)];
+  for (const name of planFlags) {
+    const value = input.flags[name];
+    if (name === "to" || value === undefined) continue;
+    if (typeof value === "boolean") words.push(value ? `--${name}` : `--no-${name}`);
+    else for (const each of typeof value === "string" ? [value] : value) words.push(`--${name}`, shellWord(each));
+  }
+  if (replaces.length > 0) words.push("--confirm", shellWord(directory));
+  return words.join(" ");
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function parseTimeline(value: string | undefined): number | "latest" | "current" | undefined {
