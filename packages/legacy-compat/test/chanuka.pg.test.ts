@@ -392,6 +392,8 @@ describe("connection manager and orchestrator", () => {
     const orchestrator = await createDatabaseOrchestrator({ autoInitialize: false });
     await expect(orchestrator.initialize()).rejects.toMatchObject({ code: "ORCHESTRATOR_SERVICE_START" });
     process.env["DATABASE_URL"] = url;
+    // Nothing is left shut down by it.
+    expect((await orchestrator.getConnectionManager().query("select 1 as one")).rows).toEqual([{ one: 1 }]);
     await orchestrator.initialize();
     expect(orchestrator.isInitialized()).toBe(true);
     await orchestrator.shutdown();

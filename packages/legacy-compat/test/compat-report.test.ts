@@ -114,8 +114,8 @@ describe("two copies in one process", () => {
     // The sources and what is built of them are two copies.
     const { stdout, stderr } = runNode(
       [],
-      `const one = await import("@db/legacy-compat/chanuka");
-       const two = await import("./dist/chanuka/index.js");
+      `const one = await import("./dist/chanuka/index.js");
+       const two = await import("@db/legacy-compat/chanuka");
        for (const { createTestDatabaseConfig } of [one, two, one]) createTestDatabaseConfig();
        const { copies, names } = (await import("@db/legacy-compat")).compatReport();
        console.log(copies, names[0].uses);`,
