@@ -1,5 +1,6 @@
 import type { DataKey, Repository } from "./repository/repository.ts";
 import { type PackPiece, readPacks } from "./repository/pack.ts";
+import { defaultThreads, FrameThreads } from "./repository/frame-threads.ts";
 import { readSealed } from "./repository/sealed-object.ts";
 import { crc32c, crc32cHex } from "./crc32c.ts";
 import { CorruptObjectError } from "./errors.ts";
@@ -63,6 +64,9 @@ export interface FileSink {
   abort(): Promise<void>;
 }
 
+/** Below this, threads would take longer to start than to do it. */
+const leastForThreads = 64 * 1024 * 1024;
+
 /**
  * Reads the packs once, from the first to the last, and gives every file of `entries` to a sink of its own. Each file's
  * size and CRC-32C are checked, each object's own checks made. Packs without any of these files are left out.
@@ -74,11 +78,15 @@ export async function readStoredFiles(
   backup: StoredFiles,
   entries: readonly FileEntry[],
   open: (entry: FileEntry) => Promise<FileSink>,
-  options: { readonly onBytes?: (bytes: number) => void; readonly signal?: AbortSignal | undefined } = {},
+  options: {
+    readonly onBytes?: (bytes: number) => void;
+    readonly signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<void> {
   const { manifest, prefix } = backup;
   const files = entries.filter(({ type }) => type === "file");
-  const reading = { dataKey: backup.dataKey?.bytes, signal: options.signal };
+  await using threads = manifest.bytes >= leastForThreads ? new FrameThreads(defaultThreads) : undefined;
+  const reading = { dataKey: backup.dataKey?.bytes, signal: options.signal, opener: threads };
   const distribution = new Distribution(files, open, `${prefix}data`);
   const wanted = (from: number, to: number): boolean => distribution.wants(from, to);
   try {
@@ -123,6 +131,8 @@ class Distribution {
   async take({ position, bytes }: PackPiece): Promise<number> {
     let given = 0;
     let at = 0;
+    // The bytes of the piece before are somebody else's after this.
+    await this.#writing;
     while (at < bytes.length) {
       if (!this.#current) await this.#openNext();
       const current = this.#current;

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import {
   createBackup,
   createWalReceiver,
@@ -16,7 +17,7 @@ import {
   walPush,
 } from "@db/backup";
 import { startCluster, type TestCluster } from "@db/testkit";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { currentLsn, fillWal } from "./ledger.ts";
 import { scratchDirectory } from "./restored-cluster.ts";
 
@@ -138,6 +139,107 @@ test("the command asks a daemon that has the key, and does without one when it i
   await expect(push(second, { BACKUP_ENCRYPTION_KEY: encryptionKey })).resolves.toBe(0);
   const { systemIdentifier } = await walPush({ repository, path: pathOf(first) });
   expect([...(await listWal(repository, systemIdentifier)).segments]).toEqual([first, second]);
+});
+
+describe("db-wal-sh", () => {
+  const script = join(import.meta.dirname, "../bin/db-wal-sh");
+  const timeout = { DB_WAL_TIMEOUT_SECONDS: "2" };
+  /** Where `node` is a program that says `words`; undefined: there is none. */
+  const run = (words: readonly string[], env: Record<string, string> = {}): Promise<{ code: number; said: string }> =>
+    new Promise((resolve) => {
+      const options = { cwd: cluster.primary.dataDirectory, env: { PATH: process.env["PATH"], ...env } };
+      execFile(script, words, options, (error, _out, said) => resolve({ code: error ? Number(error.code) : 0, said }));
+    });
+
+  test("pushes and fetches by the daemon, and tells every outcome apart", async () => {
+    const location = join(scratch.path, "pipes");
+    const socketPath = join(scratch.path, "pipes.sock");
+    const repository = await openRepository(location, { encryptionKey });
+    const [first, second] = (await finishedSegments()) as [string, string];
+    // No key and no Node on the path: what is answered comes from the daemon.
+    const words = ["--repo", location, `--socket=${socketPath}`];
+    const path = join(scratch.path, "only-sh");
+    await mkdir(path);
+    for (const name of ["sh", "mkfifo", "rm", "sleep", "dirname", "readlink"]) {
+      await symlink(`/usr/bin/${name}`, join(path, name));
+    }
+    await using daemon = await startWalDaemon({ repository, socketPath });
+    const env = { PATH: path };
+    await expect(run(["push", `pg_wal/${first}`, ...words], env)).resolves.toEqual({ code: 0, said: "" });
+    await expect(run(["push", `pg_wal/${first}`, ...words], env)).resolves.toMatchObject({
+      code: 0,
+      said: `db-wal: ${first} was stored before\n`,
+    });
+    await expect(run(["push", "pg_wal/nothing", ...words], env)).resolves.toMatchObject({ code: 2 });
+    const bring = (name: string): Promise<{ code: number; said: string }> =>
+      run(["fetch", name, "pg_wal/RECOVERYXLOG", ...words], env);
+    await expect(bring(first)).resolves.toEqual({ code: 0, said: "" });
+    expect((await readFile(pathOf("RECOVERYXLOG"))).equals(await readFile(pathOf(first)))).toBe(true);
+    await rm(pathOf("RECOVERYXLOG"));
+    await expect(bring(second)).resolves.toMatchObject({ code: 1, said: `db-wal: ${second} is not there\n` });
+    // Without --tails before the paths, and many at once.
+    const many = await Promise.all(
+      (await finishedSegments()).slice(0, 6).map((name) => run(["push", pathOf(name), ...words], env)),
+    );
+    expect(many.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0, 0]);
+    // Not mounted any more: neither "not there" nor stored into the empty place.
+    await rm(location, { recursive: true });
+    await expect(bring(first)).resolves.toMatchObject({ code: 255 });
+    await expect(run(["push", `pg_wal/${first}`, ...words], env)).resolves.toMatchObject({ code: 2 });
+    await daemon.close();
+    // No daemon and no Node: never "not there".
+    await expect(bring(first)).resolves.toMatchObject({ code: 255 });
+    await expect(run(["push", `pg_wal/${first}`, ...words], env)).resolves.toMatchObject({ code: 2 });
+    expect(await readdir(`${socketPath}.box`)).toEqual([]);
+  });
+
+  test("a daemon that dies with the request, or never answers, is done without; Node that fails is no answer", async () => {
+    const [first] = (await finishedSegments()) as [string];
+    const socketPath = join(scratch.path, "dead.sock");
+    const box = `${socketPath}.box`;
+    await mkdir(box);
+    await promisify(execFile)("mkfifo", [join(box, "requests")]);
+    // Node says 1 when it cannot start; a program in its place says whatever it is told to.
+    const path = join(scratch.path, "fake-node");
+    await mkdir(path);
+    const fake = join(path, "node");
+    const env = { PATH: `${path}:${process.env["PATH"]}`, ...timeout };
+    const outcome = async (nodeSays: string, verb: readonly string[]): Promise<number> => {
+      await writeFile(fake, `#!/bin/sh\n${nodeSays}\n`, { mode: 0o755 });
+      return (await run([...verb, "--socket", socketPath], env)).code;
+    };
+    const push = ["push", `pg_wal/${first}`];
+    const fetch = ["fetch", first, "pg_wal/RECOVERYXLOG"];
+    // A process that lives and serves nobody, then one that is gone.
+    for (const pid of [String(process.pid), "999999999"]) {
+      await writeFile(join(box, "pid"), `${pid}\n`);
+      await expect(outcome("exit 0", push)).resolves.toBe(0);
+      await expect(outcome("exit 1", fetch)).resolves.toBe(255);
+      await expect(outcome('exit "$DB_WAL_NOT_THERE"', fetch)).resolves.toBe(1);
+      await expect(outcome("kill -9 $$", fetch)).resolves.toBe(255);
+      await expect(outcome("kill -9 $$", push)).resolves.toBe(2);
+    }
+    // A daemon that ends in order tells who waits.
+    await expect(run(["fetch", first, "--socket", socketPath], env)).resolves.toMatchObject({ code: 255 });
+    await expect(run(["nonsense"], env)).resolves.toMatchObject({ code: 255 });
+    await expect(run([], env)).resolves.toMatchObject({ code: 255 });
+    expect((await readdir(box)).sort()).toEqual(["pid", "requests"]);
+  });
+
+  test("the program it leaves the work to says what it says", async () => {
+    const location = join(scratch.path, "whole");
+    const [first, second] = (await finishedSegments()) as [string, string];
+    const say = (words: readonly string[], notThere: string): Promise<number> =>
+      new Promise((resolve) => {
+        const env = { BACKUP_ENCRYPTION_KEY: encryptionKey, DB_WAL_NOT_THERE: notThere };
+        const options = { cwd: cluster.primary.dataDirectory, env };
+        const all = ["--conditions=@db/source", command, ...words, "--repo", location];
+        execFile(process.execPath, all, options, (error) => resolve(error ? Number(error.code) : 0));
+      });
+    await expect(say(["push", `pg_wal/${first}`], "3")).resolves.toBe(0);
+    await expect(say(["fetch", second, "pg_wal/RECOVERYXLOG"], "3")).resolves.toBe(3);
+    await expect(say(["fetch", "nonsense", "pg_wal/RECOVERYXLOG"], "3")).resolves.toBe(255);
+  });
 });
 
 test("a slot that lost its WAL is a gap: written down, told, and passed only by a new full backup", async () => {

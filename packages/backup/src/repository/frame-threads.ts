@@ -4,7 +4,8 @@ import { Worker } from "node:worker_threads";
 import type { Compression } from "./compression-options.ts";
 import { type FrameKey, type FramePlace, slotBytes } from "./frame.ts";
 import { type FrameSealer, Room, type SealedFrame, type Slot } from "./frame-sealer.ts";
-import type { FrameAnswer, FrameTask } from "./frame-worker.ts";
+import type { FrameAnswer, FrameFailure, FrameTask, FrameWork } from "./frame-worker.ts";
+import { FrameError, type FrameOpener, type OpenedFrame } from "./frame-opener.ts";
 
 /** As many threads as there are processors, four at most: more would wait for the server or the disk. */
 export const defaultThreads: number = Math.min(4, availableParallelism());
@@ -17,7 +18,7 @@ const limits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
 const framesAhead = 2;
 
 interface Pending {
-  readonly resolve: (frame: SealedFrame) => void;
+  readonly resolve: (answer: FrameAnswer) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -27,10 +28,10 @@ interface Thread {
 }
 
 /**
- * Seals frames in threads of its own. Memory is bounded: a few slots for each thread, handed to it and back, so that
+ * Seals and opens frames in threads of its own. Memory is bounded: a few slots for each thread, handed to it and back, so that
  * nothing is copied and nothing becomes garbage.
  */
-export class FrameThreads implements FrameSealer, AsyncDisposable {
+export class FrameThreads implements FrameSealer, FrameOpener, AsyncDisposable {
   readonly #threads: Thread[];
   readonly #most: number;
   readonly #room: Room;
@@ -65,18 +66,41 @@ export class FrameThreads implements FrameSealer, AsyncDisposable {
     return this.#room.wait();
   }
 
-  seal(
+  async seal(
     slot: Slot,
     plainBytes: number,
     compression: Compression,
     place: FramePlace,
     key: FrameKey | undefined,
   ): Promise<SealedFrame> {
+    const { memory, end } = await this.#run(slot, { verb: "seal", plainBytes, compression, place, key });
+    return { slot: Buffer.from(memory), bytes: end };
+  }
+
+  get ahead(): number {
+    return this.#threads.length * framesAhead;
+  }
+
+  async open(
+    slot: Slot,
+    bodyBytes: number,
+    algorithm: Compression["algorithm"],
+    limit: number,
+    place: FramePlace,
+    key: FrameKey | undefined,
+  ): Promise<OpenedFrame> {
+    const work = { verb: "open", bodyBytes, algorithm, limit, place, key } as const;
+    const { memory, begin, end } = await this.#run(slot, work);
+    return { slot: Buffer.from(memory), plain: Buffer.from(memory, begin, end - begin) };
+  }
+
+  #run(slot: Slot, work: FrameWork): Promise<FrameAnswer> {
     if (this.#failure) return Promise.reject(this.#failure.error as Error);
     const thread = this.#threads.reduce((least, each) => (each.busy < least.busy ? each : least));
     const memory = slot.buffer as ArrayBuffer;
-    const task: FrameTask = { id: this.#tasks++, memory, plainBytes, compression, place, key };
-    thread.busy++;
+    const task: FrameTask = { id: this.#tasks++, memory, work };
+    // The process lives as long as somebody waits for a frame.
+    if (thread.busy++ === 0) thread.worker.ref();
     return new Promise((resolve, reject) => {
       this.#pending.set(task.id, { resolve, reject });
       thread.worker.postMessage(task, [memory]);
@@ -97,18 +121,17 @@ export class FrameThreads implements FrameSealer, AsyncDisposable {
   #start(): Thread {
     const worker = new Worker(program, { resourceLimits: limits, stdin: false });
     const thread: Thread = { worker, busy: 0 };
-    worker.on("message", ({ id, memory, bytes, error }: FrameAnswer) => {
-      thread.busy--;
-      const pending = this.#pending.get(id);
-      this.#pending.delete(id);
-      if (error === undefined) pending?.resolve({ slot: Buffer.from(memory), bytes });
-      else pending?.reject(error);
+    worker.on("message", (answer: FrameAnswer) => {
+      if (--thread.busy === 0) worker.unref();
+      const pending = this.#pending.get(answer.id);
+      this.#pending.delete(answer.id);
+      if (answer.failure === undefined) pending?.resolve(answer);
+      else pending?.reject(explain(answer.failure));
     });
     worker.on("error", (error) => this.#fail(error));
     worker.on("exit", (code) => {
       if (!this.#closed) this.#fail(new Error(`a thread ended by itself with ${code}`));
     });
-    // The process lives as long as somebody waits for frames, not for the threads' sake.
     worker.unref();
     return thread;
   }
@@ -118,4 +141,8 @@ export class FrameThreads implements FrameSealer, AsyncDisposable {
     for (const pending of this.#pending.values()) pending.reject(this.#failure.error);
     this.#pending.clear();
   }
+}
+
+function explain({ step, error }: FrameFailure): unknown {
+  return step === undefined ? error : new FrameError(step, error);
 }

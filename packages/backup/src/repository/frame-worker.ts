@@ -1,46 +1,95 @@
 import { parentPort } from "node:worker_threads";
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { type Compression, compressionOptions } from "./compression-options.ts";
-import { type FrameKey, type FramePlace, lengthBytes, storeFrame } from "./frame.ts";
+import { decryptFrame, type FrameKey, type FramePlace, lengthBytes, slotBytes, storeFrame } from "./frame.ts";
 
-/** A frame to seal. The memory comes along, and goes back with the answer. */
-export interface FrameTask {
-  readonly id: number;
-  readonly memory: ArrayBuffer;
+/** A frame to seal, or to open. */
+export type FrameWork = SealWork | OpenWork;
+
+interface SealWork {
+  readonly verb: "seal";
   readonly plainBytes: number;
   readonly compression: Compression;
   readonly place: FramePlace;
   readonly key: FrameKey | undefined;
 }
 
-/** How many bytes the frame has now, or what went wrong. */
+interface OpenWork {
+  readonly verb: "open";
+  /** Behind the length. */
+  readonly bodyBytes: number;
+  readonly algorithm: Compression["algorithm"];
+  /** Most bytes it may hold. */
+  readonly limit: number;
+  readonly place: FramePlace;
+  readonly key: FrameKey | undefined;
+}
+
+/** The memory comes along, and goes back with the answer: it, or other memory in its place. */
+export interface FrameTask {
+  readonly id: number;
+  readonly memory: ArrayBuffer;
+  readonly work: FrameWork;
+}
+
+/** Where the result lies, or what went wrong. */
 export interface FrameAnswer {
   readonly id: number;
   readonly memory: ArrayBuffer;
-  readonly bytes: number;
-  readonly error?: unknown;
+  readonly begin: number;
+  readonly end: number;
+  readonly failure?: FrameFailure;
 }
 
-parentPort?.on("message", (task: FrameTask) => {
-  const { id, memory } = task;
+/** At which step an opening failed; a sealing has no such thing. */
+export interface FrameFailure {
+  readonly step: "decrypt" | "decompress" | undefined;
+  readonly error: unknown;
+}
+
+let step: FrameFailure["step"];
+
+parentPort?.on("message", ({ id, memory, work }: FrameTask) => {
   let answer: FrameAnswer;
+  step = undefined;
   try {
-    answer = { id, memory, bytes: seal(task) };
+    const slot = Buffer.from(memory);
+    answer = { id, ...(work.verb === "seal" ? seal(slot, work) : open(slot, work)) };
   } catch (error) {
-    answer = { id, memory, bytes: 0, error };
+    answer = { id, memory, begin: 0, end: 0, failure: { step, error } };
   }
-  parentPort?.postMessage(answer, [memory]);
+  parentPort?.postMessage(answer, [answer.memory]);
 });
 
-function seal({ memory, plainBytes, compression, place, key }: FrameTask): number {
-  const slot = Buffer.from(memory);
+type Result = Omit<FrameAnswer, "id">;
+
+function seal(slot: Buffer<ArrayBuffer>, { plainBytes, compression, place, key }: SealWork): Result {
   const plain = slot.subarray(lengthBytes, lengthBytes + plainBytes);
-  if (compression.algorithm === "none" || plainBytes === 0) return storeFrame(slot, plain, place, key);
+  const result = (end: number): Result => ({ memory: slot.buffer, begin: 0, end });
+  if (compression.algorithm === "none" || plainBytes === 0) return result(storeFrame(slot, plain, place, key));
   const options = compressionOptions(plainBytes, compression);
   const compressed = compression.algorithm === "gzip" ? gzipSync(plain, options) : zstdCompressSync(plain, options);
-  const bytes = storeFrame(slot, compressed, place, key);
+  const end = storeFrame(slot, compressed, place, key);
   release(compressed);
-  return bytes;
+  return result(end);
+}
+
+function open(slot: Buffer<ArrayBuffer>, { bodyBytes, algorithm, limit, place, key }: OpenWork): Result {
+  const body = slot.subarray(lengthBytes, lengthBytes + bodyBytes);
+  step = "decrypt";
+  const frame = key ? decryptFrame(body, place, key) : body;
+  const end = lengthBytes + frame.length;
+  if (algorithm === "none" || frame.length === 0) return { memory: slot.buffer, begin: lengthBytes, end };
+  step = "decompress";
+  // As large as a slot: it becomes the next one.
+  const options = { maxOutputLength: limit, chunkSize: slotBytes };
+  const plain = algorithm === "gzip" ? gunzipSync(frame, options) : zstdDecompressSync(frame, options);
+  if (plain.buffer.byteLength !== slotBytes) {
+    slot.set(plain, lengthBytes);
+    return { memory: slot.buffer, begin: lengthBytes, end: lengthBytes + plain.length };
+  }
+  slot.buffer.transfer(0);
+  return { memory: plain.buffer, begin: plain.byteOffset, end: plain.byteOffset + plain.length };
 }
 
 /** Frees memory at once: waiting for the collector, megabytes a frame, would keep it busy. */

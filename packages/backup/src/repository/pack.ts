@@ -1,6 +1,7 @@
 import { CorruptObjectError } from "../errors.ts";
 import type { BackupManifest, ManifestObject } from "../manifest.ts";
 import { decompressStream } from "./decompressor.ts";
+import type { FrameOpener } from "./frame-opener.ts";
 import { packName } from "./layout.ts";
 import { readSealed, type SealedSummary, SealedWriter, type SealingOptions } from "./sealed-object.ts";
 import type { Storage } from "./storage.ts";
@@ -107,7 +108,14 @@ export class PackWriter {
   }
 }
 
-/** A piece of the run of packed bytes. */
+/** How packs are read. */
+export interface ReadingOptions {
+  readonly dataKey: Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly opener?: FrameOpener | undefined;
+}
+
+/** A piece of the run of packed bytes; good until the next but one is asked for. */
 export interface PackPiece {
   readonly position: number;
   readonly bytes: Buffer;
@@ -124,7 +132,7 @@ export async function* readPacks(
   prefix: string,
   manifest: Pick<BackupManifest, "packs" | "archives" | "compression">,
   wanted: (from: number, to: number) => boolean,
-  options: { readonly dataKey: Uint8Array | undefined; readonly signal?: AbortSignal | undefined },
+  options: ReadingOptions,
 ): AsyncGenerator<PackPiece> {
   const { packs, archives, compression } = manifest;
   const read = async function* (some: readonly ManifestObject[]): AsyncGenerator<Buffer> {

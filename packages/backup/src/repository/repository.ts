@@ -6,6 +6,7 @@ import {
   MissingKeyError,
   ObjectExistsError,
   ObjectNotFoundError,
+  StorageError,
   UnsupportedLocationError,
   WrongKeyError,
 } from "../errors.ts";
@@ -108,6 +109,22 @@ export class Repository {
    */
   async refresh(): Promise<void> {
     if (!this.#identity) await this.#load();
+  }
+
+  /**
+   * Looks whether a repository that was there still is: what a mount point shows without its disk is an empty place.
+   * @throws {StorageError}
+   */
+  async checkPresent(): Promise<void> {
+    if (!this.#identity) return;
+    try {
+      await readObject(this.storage, identityKey);
+    } catch (error) {
+      if (!(error instanceof ObjectNotFoundError)) throw error;
+      throw new StorageError(`the repository at ${this.location} is not there any more`, {
+        hint: "Mount it again; nothing was written.",
+      });
+    }
   }
 
   /** True when there is a key, or none is needed. */

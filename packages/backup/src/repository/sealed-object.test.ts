@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomInt } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -86,6 +86,40 @@ test("an object whose threads end fails, and leaves nothing", async () => {
   expect(await Array.fromAsync(storage.list(key))).toEqual([]);
   expect((await readdir(directory)).filter((name) => name.includes("unfinished"))).toEqual([]);
 });
+
+test("threads open what they are given, and tell of every fault as this thread does", async () => {
+  await using opener = new FrameThreads(2);
+  for (const dataKey of [undefined, randomBytes(32)]) {
+    for (const algorithm of algorithms) {
+      const content = Buffer.concat([Buffer.alloc(3 * frameBytes, "some rows "), randomBytes(1_000)]);
+      const key = await write(content, algorithm, dataKey);
+      const good = await readFile(join(directory, key));
+      const given = createHash("sha256");
+      const held = (bytes: Buffer): Storage => ({ ...storage, read: () => Readable.from([bytes]) });
+      // A piece stays as it is until the next but one is asked for.
+      let before: Buffer | undefined;
+      for await (const piece of readSealed(held(good), key, { dataKey, opener })) {
+        if (before) given.update(before);
+        before = piece;
+      }
+      given.update(before!);
+      expect(given.digest("hex")).toBe(createHash("sha256").update(content).digest("hex"));
+      for (let turn = 0; turn < 12; turn++) {
+        const bad = Buffer.from(good);
+        const at = turn < 6 ? turn * 9 : randomInt(bad.length);
+        bad[at]! ^= 1 << randomInt(8);
+        const reading = drain(readSealed(held(bad), key, { dataKey, opener }));
+        await expect(reading).rejects.toMatchObject({ code: "BACKUP_CORRUPT", object: key });
+        const cut = drain(readSealed(held(good.subarray(0, randomInt(good.length))), key, { dataKey, opener }));
+        await expect(cut).rejects.toMatchObject({ code: "BACKUP_CORRUPT" });
+      }
+    }
+  }
+});
+
+async function drain(pieces: AsyncIterable<Buffer>): Promise<void> {
+  for await (const piece of pieces) void piece;
+}
 
 test("no frame can be moved to another object, even under the same key", async () => {
   const dataKey = randomBytes(32);

@@ -1,12 +1,15 @@
 import { createHash, type Hash, randomBytes } from "node:crypto";
 import { CorruptObjectError } from "../errors.ts";
-import { algorithms, type Compression, decompress } from "./compression.ts";
-import { decryptFrame, frameBytes, type FrameKey, frameKey, type FramePlace, lastMark, lengthBytes } from "./frame.ts";
+import { algorithms, type Compression } from "./compression-options.ts";
+import { zstdAvailable } from "./compression.ts";
+import { frameBytes, type FrameKey, frameKey, largestCompressed, lastMark, lengthBytes, tagBytes } from "./frame.ts";
+import { FrameError, type FrameOpener, localOpener, type OpenedFrame } from "./frame-opener.ts";
 import { createLocalSealer, type FrameSealer, type Slot } from "./frame-sealer.ts";
 import { deriveKey } from "./key.ts";
 import type { ObjectWriter, Storage } from "./storage.ts";
 
-export { type Compression, zstdAvailable } from "./compression.ts";
+export { type Compression } from "./compression-options.ts";
+export { zstdAvailable } from "./compression.ts";
 export { frameBytes } from "./frame.ts";
 
 /** What a sealed object turned out to be, once written. */
@@ -25,8 +28,6 @@ export interface SealedSummary {
 const magic = Buffer.from("DBBK");
 const headerBytes = 44;
 const digestBytes = 32;
-/** Frames unpacked before they are asked for. */
-const framesAhead = 2;
 
 /** How an object is sealed. */
 export interface SealingOptions {
@@ -159,7 +160,6 @@ export class SealedWriter {
 /**
  * Reads a sealed object frame by frame; each frame is checked before it is given. Nothing after the last one is
  * trusted to be absent: the object must end there.
- * @param expectedSha256 the digest the backup's manifest has for the object, where it has one
  * @throws {CorruptObjectError}
  */
 export async function* readSealed(
@@ -167,47 +167,77 @@ export async function* readSealed(
   key: string,
   options: {
     readonly dataKey: Uint8Array | undefined;
+    /** The digest the backup's manifest has for the object, where it has one. */
     readonly expectedSha256?: string | undefined;
     readonly signal?: AbortSignal | undefined;
+    /**
+     * Who decrypts and decompresses; by default this thread and the system's. What threads give is good until the next
+     * but one is asked for.
+     */
+    readonly opener?: FrameOpener | undefined;
   },
 ): AsyncGenerator<Buffer> {
   // Where every frame authenticates, the digest need not be computed again: it is compared with the manifest's.
   const hashing = options.dataKey === undefined || options.expectedSha256 === undefined;
   const input = new ExactReader(storage.read(key, { signal: options.signal }), key, hashing);
-  const ahead: Promise<Buffer>[] = [];
+  const ahead: Promise<OpenedFrame>[] = [];
+  let opener = options.opener ?? localOpener;
+  const given: OpenedFrame[] = [];
+  const giveBack = (most: number): void => {
+    while (given.length > most) {
+      const { slot } = given.shift()!;
+      if (slot) opener.give(slot);
+    }
+  };
   try {
     const header = await input.take(headerBytes);
     const { compression, encrypted, frameSize } = parseHeader(header, key);
     if (encrypted && !options.dataKey) throw new CorruptObjectError(key, "is encrypted, its backup is not");
     if (!encrypted && options.dataKey) throw new CorruptObjectError(key, "is not encrypted, its backup is");
+    if (compression === "zstd" && !zstdAvailable) {
+      throw new CorruptObjectError(key, "is compressed with zstd, which this Node does not have", {
+        hint: "Restore with Node 22.15 or newer.",
+      });
+    }
+    // Threads have memory for frames of the usual size.
+    if (frameSize !== frameBytes) opener = localOpener;
     const objectKey = options.dataKey
       ? frameKey(deriveKey(options.dataKey, header.subarray(12), key), header)
       : undefined;
-    const openFrame = async (body: Buffer, index: number, last: boolean): Promise<Buffer> => {
-      const frame = objectKey ? decrypt(body, { index, last }, objectKey, key) : body;
-      return decompress(frame, compression, frameSize, key);
-    };
     for (let index = 0, last = false; !last; index++) {
-      const mark = (await input.take(4)).readUInt32LE();
+      const mark = (await input.take(lengthBytes)).readUInt32LE();
       last = mark >= lastMark;
       const length = mark % lastMark;
-      if (length > frameSize * 2 + 1024) throw new CorruptObjectError(key, `frame ${index} has an impossible length`);
-      const body = await input.take(length);
-      const whole = openFrame(body, index, last).then((plain) => {
-        if (!last && plain.length !== frameSize) throw new CorruptObjectError(key, `frame ${index} is too short`);
-        return plain;
-      });
+      if (length > largestCompressed(frameSize) + tagBytes) {
+        throw new CorruptObjectError(key, `frame ${index} has an impossible length`);
+      }
+      const slot = opener.take(length);
+      await input.into(slot, lengthBytes, length);
+      const place = { index, last };
+      const opened = opener.open(slot, length, compression, frameSize, place, objectKey).then(
+        (frame) => {
+          if (last || frame.plain.length === frameSize) return frame;
+          throw new CorruptObjectError(key, `frame ${index} is too short`);
+        },
+        (error: unknown) => {
+          opener.lose();
+          throw explainFrame(error, index, key);
+        },
+      );
       // Awaited in its turn; until then a failure must not count as unhandled.
-      whole.catch(() => undefined);
-      ahead.push(whole);
+      opened.catch(() => undefined);
+      ahead.push(opened);
       if (last) await input.finish(options.expectedSha256);
-      while (ahead.length > (last ? 0 : framesAhead)) {
-        const plain = await ahead.shift()!;
-        if (plain.length > 0) yield plain;
+      while (ahead.length > (last ? 0 : opener.ahead)) {
+        const frame = await ahead.shift()!;
+        given.push(frame);
+        if (frame.plain.length > 0) yield frame.plain;
+        giveBack(1);
       }
     }
   } finally {
-    await Promise.allSettled(ahead);
+    for (const result of await Promise.allSettled(ahead)) if (result.status === "fulfilled") given.push(result.value);
+    giveBack(0);
     await input.close();
   }
 }
@@ -243,14 +273,10 @@ export async function checkSealed(
   return length;
 }
 
-/** @throws {CorruptObjectError} */
-function decrypt(body: Buffer, place: FramePlace, objectKey: FrameKey, key: string): Buffer {
-  try {
-    // The storage's bytes stay as they are.
-    return decryptFrame(Buffer.from(body), place, objectKey) as Buffer;
-  } catch (cause) {
-    throw new CorruptObjectError(key, `frame ${place.index} does not authenticate`, { cause });
-  }
+function explainFrame(error: unknown, index: number, key: string): unknown {
+  if (!(error instanceof FrameError)) return error;
+  const what = error.step === "decrypt" ? "does not authenticate" : "does not decompress";
+  return new CorruptObjectError(key, `frame ${index} ${what}`, { cause: error.cause });
 }
 
 /** Hands out exactly the bytes asked for, hashing them. */
@@ -274,6 +300,21 @@ class ExactReader {
     return bytes;
   }
 
+  /** Copies the next bytes to where they are wanted. */
+  async into(target: Buffer, at: number, length: number): Promise<void> {
+    for (let done = 0; done < length;) {
+      if (this.#available === 0) await this.#more();
+      const first = this.#chunks[0]!;
+      const part = first.subarray(0, length - done);
+      part.copy(target, at + done);
+      this.#hash?.update(part);
+      done += part.length;
+      this.#available -= part.length;
+      if (part.length === first.length) this.#chunks.shift();
+      else this.#chunks[0] = first.subarray(part.length);
+    }
+  }
+
   /** The digest follows, and nothing after it. */
   async finish(expected: string | undefined): Promise<void> {
     const stored = (await this.#read(digestBytes)).toString("hex");
@@ -290,13 +331,16 @@ class ExactReader {
     await this.#iterator.return?.();
   }
 
+  async #more(): Promise<void> {
+    const { value, done } = await this.#iterator.next();
+    if (done) throw new CorruptObjectError(this.#key, "is cut short");
+    if (value.length === 0) return this.#more();
+    this.#chunks.push(Buffer.from(value.buffer, value.byteOffset, value.length));
+    this.#available += value.length;
+  }
+
   async #read(length: number): Promise<Buffer> {
-    while (this.#available < length) {
-      const { value, done } = await this.#iterator.next();
-      if (done) throw new CorruptObjectError(this.#key, "is cut short");
-      this.#chunks.push(Buffer.from(value.buffer, value.byteOffset, value.length));
-      this.#available += value.length;
-    }
+    while (this.#available < length) await this.#more();
     const first = this.#chunks[0];
     const all = first && first.length >= length ? first : Buffer.concat(this.#chunks);
     if (all !== first) this.#chunks = [all];

@@ -4,6 +4,7 @@ import { isDbError, messageOf } from "@db/core";
 import { type JobOptions, resolveJobOptions } from "../options.ts";
 import type { Repository } from "../repository/repository.ts";
 import { walDone, walFetchFailed, walNotThere, walPushFailed } from "./exit-code.ts";
+import { openMailbox } from "./mailbox.ts";
 import { walFetch } from "./fetch.ts";
 import { walPush } from "./push.ts";
 
@@ -21,7 +22,10 @@ export interface WalAnswer {
 /** What a daemon serves. */
 export interface WalDaemonOptions extends Omit<JobOptions, "onProgress"> {
   readonly repository: Repository;
-  /** A path of at most 100 bytes; whoever may open it may archive. */
+  /**
+   * A path of at most 100 bytes; whoever may open it may archive. The folder `<path>.box` beside it has the pipes of
+   * `db-wal-sh`.
+   */
   readonly socketPath: string;
 }
 
@@ -55,9 +59,13 @@ export async function answerWalRequest(repository: Repository, request: WalReque
 export async function startWalDaemon(options: WalDaemonOptions): Promise<WalDaemon> {
   const { logger } = resolveJobOptions(options);
   const sockets = new Set<Socket>();
-  const serve = async (socket: Socket, request: WalRequest): Promise<void> => {
+  const answerLogged = async (request: WalRequest): Promise<WalAnswer> => {
     const answer = await answerWalRequest(options.repository, request);
     if (answer.exitCode > 1) logger.error({ ...request, error: answer.message }, "WAL request failed");
+    return answer;
+  };
+  const serve = async (socket: Socket, request: WalRequest): Promise<void> => {
+    const answer = await answerLogged(request);
     socket.end(`${JSON.stringify(answer)}\n`);
   };
   const server: Server = createServer((socket) => {
@@ -85,7 +93,9 @@ export async function startWalDaemon(options: WalDaemonOptions): Promise<WalDaem
     server.listen(options.socketPath, resolve);
   });
   await chmod(options.socketPath, 0o600);
+  const mailbox = await openMailbox(`${options.socketPath}.box`, answerLogged);
   const close = async (): Promise<void> => {
+    await mailbox?.close();
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
       for (const socket of sockets) socket.destroy();

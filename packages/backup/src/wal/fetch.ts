@@ -55,7 +55,11 @@ export async function walFetch(options: WalFetchOptions): Promise<WalFetchReport
   const archive = new WalArchive(repository, systemIdentifier);
   const whole = await archive.find(name);
   const record = whole ?? (options.tails === true ? await findTail(repository, archive, name) : undefined);
-  if (!record) return { name, found: false, bytes: 0 };
+  if (!record) {
+    // A daemon opened the repository long ago.
+    await repository.checkPresent();
+    return { name, found: false, bytes: 0 };
+  }
   const bytes = await writeWhole(archive, record, destination, options.signal);
   return { name, found: true, bytes };
 }

@@ -36,6 +36,7 @@ export async function walPush(options: WalPushOptions): Promise<WalPushReport> {
   const parsed = parseWalName(name);
   if (!parsed) throw new WalRejectedError(`"${name}" is no name of a WAL file`, { hint: "Give archive_command's %p." });
   const systemIdentifier = options.systemIdentifier ?? (await clusterOf(options.path, parsed.kind === "segment"));
+  await options.repository.checkPresent();
   const archive = new WalArchive(options.repository, systemIdentifier, options.compression);
   const result = await archive.put({
     name,
