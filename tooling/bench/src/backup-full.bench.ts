@@ -1,71 +1,94 @@
-import { randomBytes } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { createBackup, openRepository, type Repository, verifyBackup } from "@db/backup";
-import { type BackupArena, basebackupModes, openBackups, runBasebackup } from "./backup-arena.ts";
+import { openRepository, verifyBackup } from "@db/backup";
+import { type BackupArena, backupCases, openBackups, runBasebackup, startBackupProcess } from "./backup-arena.ts";
 import { checkBasebackup } from "./basebackup-check.ts";
 import type { Benchmark, Contender } from "./benchmark.ts";
 import { timeFigures } from "./figures.ts";
 
-/** Where a backup lies, for the check to read it back. */
-type Backup =
-  | { readonly kind: "repository"; readonly repository: Repository; readonly label: string; readonly bytes: number }
-  | { readonly kind: "directory"; readonly directory: string };
+/** Says what is wrong with a backup, after the clock stopped. */
+type Check = () => Promise<string | undefined>;
 
 /** A full physical backup with its WAL, compressed with zstd 1 and on disk when it ends. */
-export const backupFull: Benchmark<BackupArena, Backup> = {
+export const backupFull: Benchmark<BackupArena, Check> = {
   name: "backup-full",
-  title: "Full backup of a 200 MB database, zstd level 1",
-  setup: openBackups,
-  contenders: [
-    ours("db_backup", () => ({ encryptionKey: randomBytes(32) })),
-    ours("db_backup_unencrypted", () => ({})),
-    basebackup("client"),
-    basebackup("server"),
-  ],
-  async check({ tableBytes }, _run, { answer }) {
-    if (answer.kind === "directory") return checkBasebackup(answer.directory, tableBytes);
-    const { findings } = await verifyBackup({ repository: answer.repository, label: answer.label, depth: "deep" });
-    if (findings.length > 0) return findings.map(({ title }) => title).join("; ");
-    return answer.bytes >= tableBytes ? undefined : `${answer.bytes} bytes, the table alone has ${tableBytes}`;
-  },
+  title: "Full backup, zstd level 1",
+  cases: backupCases,
+  setup: (context) => openBackups(context, { basebackup: "pg_basebackup_server", pgbackrest: "pgbackrest" }),
+  contenders: [ours("db_backup", true), ours("db_backup_unencrypted", false), basebackup(), pgbackrest()],
+  check: (_arena, _run, { answer }) => answer(),
   figures: (measurements) => timeFigures(measurements, "db_backup"),
 };
 
-function ours(name: string, secret: () => { encryptionKey?: Uint8Array }): Contender<BackupArena, Backup> {
+function ours(name: string, encrypted: boolean): Contender<BackupArena, Check> {
   return {
     name,
     package: "@db/backup",
-    async prepare(arena) {
-      const repository = await openRepository(await arena.freshPath(), secret());
-      await arena.settle();
+    async prepare(arena, run) {
+      const { url, encryptionKey: key, tableBytes, settle } = arena.server(run.case);
+      const location = await arena.freshPath();
+      const encryptionKey = encrypted ? key : undefined;
+      const begin = await startBackupProcess();
+      await settle();
       return async () => {
-        const { label, bytes, storedBytes } = await createBackup({ url: arena.url, repository });
-        const answer: Backup = { kind: "repository", repository, label, bytes };
-        return { operations: 1, answer, facts: { stored_bytes: storedBytes } };
+        const job = { verb: "backup", url, repository: location, encryptionKey, directory: "" } as const;
+        const { label, bytes, storedBytes, peakBytes } = await begin(job);
+        const answer = async (): Promise<string | undefined> => {
+          const repository = await openRepository(location, encryptionKey === undefined ? {} : { encryptionKey });
+          const { findings } = await verifyBackup({ repository, label, depth: "deep" });
+          if (findings.length > 0) return findings.map(({ title }) => title).join("; ");
+          return bytes >= tableBytes ? undefined : `${bytes} bytes, the table alone has ${tableBytes}`;
+        };
+        return { operations: 1, answer, facts: { stored_bytes: storedBytes, peak_bytes: peakBytes } };
       };
     },
   };
 }
 
-function basebackup(mode: keyof typeof basebackupModes): Contender<BackupArena, Backup> {
+function basebackup(): Contender<BackupArena, Check> {
   return {
-    name: basebackupModes[mode],
-    async prepare(arena) {
+    name: "pg_basebackup_server",
+    async prepare(arena, run) {
+      const server = arena.server(run.case);
       const directory = await arena.freshPath();
-      const { tools } = arena;
-      if (tools === undefined) throw new Error("pg_basebackup was not found, and yet its turn came");
-      await arena.settle();
+      await server.settle();
       return async () => {
-        await runBasebackup(tools, mode, arena.url, directory);
+        await runBasebackup(server, directory);
         return {
           operations: 1,
-          answer: { kind: "directory", directory },
+          answer: () => checkBasebackup(directory, server.tableBytes),
           facts: { stored_bytes: await sizeOf(directory) },
         };
       };
     },
   };
+}
+
+function pgbackrest(): Contender<BackupArena, Check> {
+  return {
+    name: "pgbackrest",
+    async prepare(arena, run) {
+      const { pgbackrest: peer, settle, tableBytes } = arena.server(run.case);
+      await peer.begin();
+      await settle();
+      return async () => {
+        await peer.run(["backup", "--type=full"]);
+        const answer = async (): Promise<string | undefined> => {
+          await peer.end();
+          const [stanza] = JSON.parse(await peer.run(["info", "--output=json"])) as { backup: PeerBackup[] }[];
+          const [backup] = stanza?.backup ?? [];
+          if (backup?.error !== false) return "it has no backup without an error";
+          return backup.info.size >= tableBytes ? undefined : `${backup.info.size} bytes, the table has ${tableBytes}`;
+        };
+        return { operations: 1, answer };
+      };
+    },
+  };
+}
+
+interface PeerBackup {
+  readonly error: boolean;
+  readonly info: { readonly size: number };
 }
 
 async function sizeOf(directory: string): Promise<number> {

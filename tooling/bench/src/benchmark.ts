@@ -21,6 +21,8 @@ export interface Benchmark<State extends Arena = Arena, Answer = unknown> {
 export interface BenchmarkCase {
   readonly name: string;
   readonly title: string;
+  /** Only when asked for by `--case`, or else only with `--quick`, in place of all others. Default: always. */
+  readonly only?: "asked" | "quick";
 }
 
 /** One of those compared. */
@@ -58,6 +60,8 @@ export interface Run {
 /** What a setup may use. */
 export interface SetupContext {
   readonly quick: boolean;
+  /** Names of the cases that will run. */
+  readonly cases: readonly string[];
   readonly signal: AbortSignal;
   /** Tells the reader, on standard error, what takes time. */
   readonly say: (text: string) => void;

@@ -1,4 +1,5 @@
 import { backupFull } from "./backup-full.bench.ts";
+import { backupRestore } from "./backup-restore.bench.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { UsageError } from "./errors.ts";
 import { forecastDays } from "./forecast.bench.ts";
@@ -35,6 +36,7 @@ export const benchmarks: readonly Benchmark[] = [
   migrate500,
   migrateOnline,
   backupFull,
+  backupRestore,
   walSegment,
   walReceive,
   forecastDays,

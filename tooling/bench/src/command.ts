@@ -15,7 +15,7 @@ export interface CommandContext {
   readonly benchmarks?: readonly Benchmark[];
 }
 
-const usage = `usage: npm run -s bench -- <name> [--quick] [--rounds N] [--seed N] [--json]
+const usage = `usage: npm run -s bench -- <name> [--quick] [--case NAME]… [--rounds N] [--seed N] [--json]
        npm run -s bench -- list [--json]
 `;
 
@@ -56,6 +56,7 @@ interface Command {
   readonly quick: boolean;
   readonly rounds?: number;
   readonly seed?: number;
+  readonly cases?: readonly string[];
 }
 
 /** @throws {UsageError} */
@@ -74,6 +75,7 @@ function parseCommand(args: readonly string[]): Command {
     quick: values.quick ?? false,
     ...(rounds === undefined ? {} : { rounds }),
     ...(seed === undefined ? {} : { seed }),
+    ...(values.case === undefined ? {} : { cases: values.case }),
   };
 }
 
@@ -87,6 +89,7 @@ function parse(args: readonly string[]) {
         quick: { type: "boolean" },
         json: { type: "boolean" },
         help: { type: "boolean", short: "h" },
+        case: { type: "string", multiple: true },
         rounds: { type: "string" },
         seed: { type: "string" },
       },

@@ -1,5 +1,5 @@
 import type { Absence, Arena, Benchmark, BenchmarkCase, Contender, Figures, Measurement, Run } from "./benchmark.ts";
-import { WrongAnswerError } from "./errors.ts";
+import { UsageError, WrongAnswerError } from "./errors.ts";
 import { collectGarbage } from "./garbage.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { packageVersion } from "./package-version.ts";
@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly rounds?: number;
   /** Of the order of contenders and of the work. Default 1. */
   readonly seed?: number;
+  /** Names of the cases to run. Default: those that are not left to being asked for. */
+  readonly cases?: readonly string[];
   readonly signal?: AbortSignal;
   /** Progress, a line at a time. Default: silent. */
   readonly say?: (text: string) => void;
@@ -48,10 +50,12 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions = {
   const startedAt = new Date();
   const machine = describeMachine();
   say(`${benchmark.title}: setting up`);
-  await using arena = await benchmark.setup({ quick, signal, say });
+  const chosen = chooseCases(benchmark, quick, options.cases);
+  const names = chosen.map(({ name }) => name);
+  await using arena = await benchmark.setup({ quick, cases: names, signal, say });
   const skipped = arena.absent ?? [];
   for (const { contender, case: name, reason } of skipped) say(`without ${contender ?? name}: ${reason}`);
-  const cases = (benchmark.cases ?? [{ name: "", title: "" }]).filter(
+  const cases = chosen.filter(
     ({ name }) => !skipped.some((each) => each.contender === undefined && each.case === name),
   );
   const measurements: Measurement[] = [];
@@ -83,6 +87,23 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions = {
     durationMs: Date.now() - startedAt.getTime(),
     measurements: ordered,
   };
+}
+
+/** @throws {UsageError} for a case there is not */
+function chooseCases(
+  { name: benchmark, cases = [{ name: "", title: "" }] }: Benchmark,
+  quick: boolean,
+  asked: readonly string[] | undefined,
+): readonly BenchmarkCase[] {
+  if (asked !== undefined) {
+    const unknown = asked.find((each) => !cases.some(({ name }) => name === each));
+    if (unknown === undefined) return cases.filter(({ name }) => asked.includes(name));
+    throw new UsageError(`${benchmark} has no case "${unknown}"`, {
+      hint: `There are: ${cases.map(({ name }) => name).join(", ")}.`,
+    });
+  }
+  const quickOnes = cases.filter(({ only }) => only === "quick");
+  return quick && quickOnes.length > 0 ? quickOnes : cases.filter(({ only }) => only === undefined);
 }
 
 async function measure(benchmark: Benchmark, contender: Contender, arena: Arena, run: Run): Promise<Measurement> {

@@ -11,6 +11,7 @@ import type { Absence, Arena, SetupContext } from "./benchmark.ts";
 
 const execute = promisify(execFile);
 const cli = fileURLToPath(new URL("../../../apps/cli/bin/db.js", import.meta.url));
+const shellClient = fileURLToPath(new URL("../../../packages/backup/bin/db-wal-sh", import.meta.url));
 
 /** A server with finished WAL segments of 16 MB, and a place for repositories. */
 export interface WalArena extends Arena {
@@ -21,7 +22,9 @@ export interface WalArena extends Arena {
   /** A path that does not exist yet, on one disk for all contenders. */
   freshPath(): string;
   /** Runs `db wal …` as PostgreSQL does: a whole process in the data directory. */
-  runOurs(words: readonly string[]): Promise<void>;
+  readonly runOurs: (words: readonly string[]) => Promise<void>;
+  /** The same by the client that is a shell's, whose daemon has the key. */
+  readonly runShell: (words: readonly string[]) => Promise<void>;
   /** Runs pgBackRest with its repository at a path. */
   runPgbackrest(repository: string, words: readonly string[]): Promise<void>;
 }
@@ -67,6 +70,9 @@ export async function openWal({ quick, say }: SetupContext): Promise<WalArena> {
       cwd: dataDirectory,
       env: { PATH: process.env["PATH"], BACKUP_ENCRYPTION_KEY: encryptionKey },
     });
+  };
+  const runShell = async (words: readonly string[]): Promise<void> => {
+    await execute(shellClient, [...words], { cwd: dataDirectory, env: { PATH: process.env["PATH"] } });
   };
   const runPgbackrest = async (repository: string, words: readonly string[]): Promise<void> => {
     const env = {
@@ -114,6 +120,7 @@ export async function openWal({ quick, say }: SetupContext): Promise<WalArena> {
     encryptionKey,
     freshPath: () => join(directory, String(++paths)),
     runOurs,
+    runShell,
     runPgbackrest,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

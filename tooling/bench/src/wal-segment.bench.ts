@@ -22,7 +22,7 @@ export const walSegment: Benchmark<WalArena, Stored> = {
     { name: "fetch", title: "restore_command" },
   ],
   setup: openWal,
-  contenders: [ours("db_wal", false), ours("db_wal_daemon", true), pgbackrest()],
+  contenders: [ours("db_wal"), ours("db_wal_daemon", "node"), ours("db_wal_sh", "sh"), pgbackrest()],
   check: async (_arena, _run, { answer }) => {
     const path = await answer.bring();
     const [brought, original] = await Promise.all([readFile(path), readFile(answer.original)]);
@@ -30,10 +30,11 @@ export const walSegment: Benchmark<WalArena, Stored> = {
     await answer.end();
     return brought.equals(original) ? undefined : "the segment that came back is another";
   },
-  figures: (measurements) => timeFigures(measurements, "db_wal"),
+  figures: (measurements) => timeFigures(measurements, "db_wal_sh"),
 };
 
-function ours(name: string, daemon: boolean): Contender<WalArena, Stored> {
+/** @param client of a daemon; without one the command does all of it */
+function ours(name: string, client?: "node" | "sh"): Contender<WalArena, Stored> {
   return {
     name,
     package: "@db/backup",
@@ -45,22 +46,23 @@ function ours(name: string, daemon: boolean): Contender<WalArena, Stored> {
       await arena.runOurs(["push", first, "--repo", repository]);
       const flags = ["--repo", repository];
       let serving: WalDaemon | undefined;
-      if (daemon) {
+      if (client !== undefined) {
         const socketPath = `${arena.freshPath()}.sock`;
         const opened = await openRepository(repository, { encryptionKey: arena.encryptionKey });
         serving = await startWalDaemon({ repository: opened, socketPath });
         flags.push("--socket", socketPath);
         await arena.runOurs(["push", first, ...flags]);
       }
+      const runOurs = client === "sh" ? arena.runShell : arena.runOurs;
       const push = ["push", original, ...flags];
       // The place to fetch to lies in the data directory, as it does in a recovery: it tells which cluster it is.
       const place = join(arena.dataDirectory, "pg_wal", `fetched-${basename(path)}`);
       const fetch = ["fetch", basename(original), place, ...flags];
       if (run.case === "fetch") await arena.runOurs(push);
       return async () => {
-        await arena.runOurs(run.case === "fetch" ? fetch : push);
+        await runOurs(run.case === "fetch" ? fetch : push);
         const bring = async (): Promise<string> => {
-          if (run.case === "push") await arena.runOurs(fetch);
+          if (run.case === "push") await runOurs(fetch);
           return place;
         };
         return { operations: 1, answer: { original, bring, end: async () => serving?.close() } };

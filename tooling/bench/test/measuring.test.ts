@@ -70,6 +70,26 @@ describe("runBenchmark", () => {
     expect(Object.keys(report.figures).join(" ")).not.toMatch(/theirs|large/);
   });
 
+  test("runs the cases that are asked for, else the quick ones or all but those left to being asked for", async () => {
+    const sized = [
+      { name: "tiny", title: "tiny", only: "quick" },
+      { name: "small", title: "small" },
+      { name: "large", title: "large", only: "asked" },
+    ] as const;
+    const run = async (options: { quick?: boolean; cases?: string[] }): Promise<string[]> => {
+      const report = await runBenchmark(countingBenchmark(right, { cases: sized }), { rounds: 1, ...options });
+      return report.cases.map(({ name }) => name);
+    };
+    await expect(run({})).resolves.toEqual(["small"]);
+    await expect(run({ quick: true })).resolves.toEqual(["tiny"]);
+    await expect(run({ cases: ["large", "tiny"] })).resolves.toEqual(["tiny", "large"]);
+    await expect(run({ cases: ["huge"] })).rejects.toMatchObject({
+      code: "BENCH_USAGE",
+      message: 'count-up has no case "huge"',
+      hint: "There are: tiny, small, large.",
+    });
+  });
+
   test("stops between runs when asked to, and clears away", async () => {
     const stop = new AbortController();
     const benchmark = countingBenchmark(right, {
