@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { gunzip, gzip, zstdCompress, zstdDecompress } from "node:zlib";
 import { type Compression, compressionOptions } from "./compression-options.ts";
 
-export { algorithms, type Compression } from "./compression-options.ts";
+export type { Compression } from "./compression-options.ts";
 
 const zstdCompressAsync = typeof zstdCompress === "function" ? promisify(zstdCompress) : undefined;
 const zstdDecompressAsync = typeof zstdDecompress === "function" ? promisify(zstdDecompress) : undefined;
