@@ -3,6 +3,7 @@ import { backupRestore } from "./backup-restore.bench.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { UsageError } from "./errors.ts";
 import { forecastDays } from "./forecast.bench.ts";
+import { healthEndpoint } from "./health-endpoint.bench.ts";
 import { legacyOverhead } from "./legacy-overhead.bench.ts";
 import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
@@ -17,6 +18,7 @@ import { poolMixed } from "./pool-mixed.bench.ts";
 import { poolRow } from "./pool-row.bench.ts";
 import { poolSpike } from "./pool-spike.bench.ts";
 import { poolStaleReads } from "./pool-stale-reads.bench.ts";
+import { reportFull } from "./report-full.bench.ts";
 import { suggest } from "./suggestion.ts";
 import { walReceive } from "./wal-receive.bench.ts";
 import { walSegment } from "./wal-segment.bench.ts";
@@ -42,6 +44,8 @@ export const benchmarks: readonly Benchmark[] = [
   forecastDays,
   legacyOverhead,
   monitorScrape,
+  reportFull,
+  healthEndpoint,
 ];
 
 /** @throws {UsageError} with the name that was probably meant */
