@@ -99,10 +99,10 @@ function TopQueries({ view, asOf }: { readonly view: TopQueriesView | null; read
     caption: "Statements by their share of all time",
     columns: [
       { key: "share", label: "Share", kind: "share" },
+      { key: "text", label: "Statement", kind: "code" },
       { key: "totalMs", label: "Total", kind: "milliseconds" },
       { key: "meanMs", label: "Mean", kind: "milliseconds" },
       { key: "calls", label: "Calls", kind: "count" },
-      { key: "text", label: "Statement", kind: "code" },
     ],
     sortedBy: { key: "share", descending: true },
     rows: view.rows.slice(0, 6).map(({ id, text, share, totalMs, meanMs, calls }) => ({

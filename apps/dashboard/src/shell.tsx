@@ -107,7 +107,7 @@ export function PageHead({ head, ranged }: { readonly head: HeadView; readonly r
             <a
               key={name}
               href={`?range=${name}`}
-              aria-label={title}
+              title={title}
               {...(name === head.range && { "aria-current": "true" as const })}
             >
               {name}

@@ -16,7 +16,15 @@ import {
 } from "@db/orchestrator";
 import { actionsOf } from "./admin/orchestrator-actions.ts";
 import { createLatencyMemory, sumOf } from "./latency.ts";
-import { connectionsPage, loadPage, locksPage, queriesPage, queryPage, throughputPage } from "./pages/activity.ts";
+import {
+  connectionsPage,
+  loadPage,
+  locksPage,
+  queriesPage,
+  queryPage,
+  throughputPage,
+  withTexts,
+} from "./pages/activity.ts";
 import {
   backupsPage,
   indexesPage,
@@ -228,7 +236,11 @@ async function listOf(
   const { asOf } = snapshot;
   switch (name) {
     case "queries":
-      return { asOf, rows: statements.ranked(snapshot, "all", mostRows).rows, note: null };
+      return {
+        asOf,
+        rows: withTexts(statements.ranked(snapshot, "all", mostRows).rows, await inspect("queries")),
+        note: null,
+      };
     case "backups":
       return { asOf, rows: backups ?? [], note: backups ? null : "the repository was not read yet" };
     case "migrations":

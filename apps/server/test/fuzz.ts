@@ -132,7 +132,7 @@ export function* strangeRequests(seed: number, count: number): Generator<Strange
     yield {
       method,
       // Events never end; what they send is what /api/status answers.
-      path: (query.length > 0 ? `${path}?${query.join("&")}` : path).replaceAll(/[^\x21-\x7e]/g, (c) =>
+      path: (query.length > 0 ? `${path}?${query.join("&")}` : path).replaceAll(/[^\x21-\x7e]/gu, (c) =>
         encodeURIComponent(c),
       ),
       headers: {

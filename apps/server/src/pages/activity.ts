@@ -6,10 +6,11 @@ import { type PageContext, sessionActions } from "./known.ts";
 import { inspectPart } from "./tables.ts";
 
 /** Where the time goes, by statement. */
-export function queriesPage(context: PageContext): readonly Part[] {
+export async function queriesPage(context: PageContext): Promise<readonly Part[]> {
   const { snapshot, statements, head } = context;
   const window: Window = head.range === "15min" ? "15min" : head.range === "1h" ? "1h" : "all";
-  const { rows, seconds } = statements.ranked(snapshot, window, 40);
+  const { rows: ranked, seconds } = statements.ranked(snapshot, window, 40);
+  const rows = withTexts(ranked, await context.inspect("queries"));
   const state = snapshot.servers[0]?.facts.statements?.state;
   const shown = rows.filter(({ queryId }) => queryId !== "other" && queryId !== "monitor");
   const rest = rows.filter(({ queryId }) => queryId === "other" || queryId === "monitor");
@@ -42,6 +43,7 @@ export function queriesPage(context: PageContext): readonly Part[] {
         caption: `Statements by share of time ${over}`,
         columns: [
           { key: "share", label: "Share", kind: "share" },
+          { key: "query", label: "Statement", kind: "code" },
           { key: "totalMs", label: "Total", kind: "milliseconds" },
           { key: "meanMs", label: "Mean", kind: "milliseconds" },
           {
@@ -52,7 +54,6 @@ export function queriesPage(context: PageContext): readonly Part[] {
           { key: "rows", label: "Rows/call", kind: "count" },
           { key: "cache", label: "Cache", kind: "ratio" },
           { key: "course", label: "Last half hour", kind: "spark" },
-          { key: "query", label: "Statement", kind: "code" },
         ],
         sortedBy: { key: "share", descending: true },
         rows: shown.map((query, index) => ({
@@ -77,6 +78,16 @@ export function queriesPage(context: PageContext): readonly Part[] {
       })),
     },
   ];
+}
+
+/** Statements whose text the monitor has not read yet, with what the server says now. */
+export function withTexts(queries: readonly TopQuery[], report: InspectReport | undefined): readonly TopQuery[] {
+  if (!report || queries.every(({ text }) => text !== undefined)) return queries;
+  const texts = new Map(report.rows.map((row) => [row["queryId"], row["query"]]));
+  return queries.map((query) => {
+    const text = query.text ?? texts.get(query.queryId);
+    return typeof text === "string" ? { ...query, text } : query;
+  });
 }
 
 /** One statement: what it costs, how it goes, and how the server runs it. */
