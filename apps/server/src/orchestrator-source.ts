@@ -25,16 +25,11 @@ import {
   throughputPage,
   withTexts,
 } from "./pages/activity.ts";
-import {
-  backupsPage,
-  indexesPage,
-  migrationsPage,
-  qualityPage,
-  replicationPage,
-  storagePage,
-  tablesPage,
-} from "./pages/data.ts";
+import { backupsPage, migrationsPage, qualityPage } from "./pages/care.ts";
 import type { KnownState, PageContext } from "./pages/known.ts";
+import { indexesPage, tablesPage } from "./pages/relations.ts";
+import { replicationPage } from "./pages/replication.ts";
+import { storagePage } from "./pages/storage.ts";
 import { refreshed, type Refreshed } from "./refreshed.ts";
 import type { ListAnswer, ListName, PageRequest, SeriesRequest, StatusSource } from "./source.ts";
 import { createStatementMemory } from "./statement-memory.ts";

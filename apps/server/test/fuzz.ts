@@ -1,4 +1,5 @@
 import { type ClientRequest, request } from "node:http";
+import { text as readAll } from "node:stream/consumers";
 import { pages } from "@db/dashboard";
 import { listNames } from "../src/source.ts";
 import { tokens } from "./loaded-platform.ts";
@@ -11,17 +12,37 @@ export interface Answer {
 
 /** What no answer may hold: stacks, files, connection strings, secrets and the literals of statements. */
 export const leaks =
-  /node_modules|\bat \S+ \(|\bat (?:async )?\S+:\d+:\d+|root:x:|postgres(?:ql)?:\/\/|hunter2|a secret|\/tmp\/|\/work\/|\/home\/|\.ts:\d+/;
+  /node_modules|(?:\n|\\n)\s+at \S|\.[cm]?[jt]s:\d+|root:x:|postgres(?:ql)?:\/\/|hunter2|a secret|\/tmp\/|\/work\/|\/home\//;
 
 const files = ["/assets/", "/assets/manifest.json", "/assets/../package.json", "/assets/%2e%2e/package.json"];
 const paths: readonly string[] = [
   ...pages.map(({ path }) => `/${path}`),
   ...listNames.map((name) => `/api/${name}`),
-  ...["/livez", "/readyz", "/healthz", "/startupz", "/api/health/database", "/api/health/database/metrics", "/metrics"],
-  ...["/api/status", "/api/series", "/openapi.json", "/sign-in", "/sign-out", "/queries/7", "/api/queries/7/plan"],
-  ...["/api/jobs", "/api/jobs/7", "/api/admin/sessions/7/cancel", "/api/admin/sessions/7/cancel/plan"],
-  ...["/api/admin/sessions/7/terminate/plan", "/api/admin/statements/reset/plan", "/api/admin/backups/plan"],
-  ...["/api/admin/backups", "/api/admin/migrations/plan", "/api/admin/indexes/x/plan", "/api/admin/drills"],
+  "/livez",
+  "/readyz",
+  "/healthz",
+  "/startupz",
+  "/api/health/database",
+  "/api/health/database/metrics",
+  "/metrics",
+  "/api/status",
+  "/api/series",
+  "/openapi.json",
+  "/sign-in",
+  "/sign-out",
+  "/queries/7",
+  "/api/queries/7/plan",
+  "/api/jobs",
+  "/api/jobs/7",
+  "/api/admin/sessions/7/cancel",
+  "/api/admin/sessions/7/cancel/plan",
+  "/api/admin/sessions/7/terminate/plan",
+  "/api/admin/statements/reset/plan",
+  "/api/admin/backups/plan",
+  "/api/admin/backups",
+  "/api/admin/migrations/plan",
+  "/api/admin/indexes/x/plan",
+  "/api/admin/drills",
   ...files,
   "/nowhere",
 ];
@@ -170,9 +191,7 @@ export function send(port: number, { method, path, headers, body }: StrangeReque
         headers: { ...headers, ...(body !== "" && { "content-length": Buffer.byteLength(body) }) },
       },
       (response) => {
-        response.toArray().then((parts) => {
-          resolve({ line, status: response.statusCode ?? 0, body: Buffer.concat(parts as Buffer[]).toString() });
-        }, reject);
+        readAll(response).then((text) => resolve({ line, status: response.statusCode ?? 0, body: text }), reject);
       },
     );
     sent.on("error", (error: NodeJS.ErrnoException) => {

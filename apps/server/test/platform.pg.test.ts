@@ -82,7 +82,7 @@ describe("lists of a real platform", () => {
       },
       { timeout: 30_000, interval: 200 },
     );
-    const plan = (await get(`/api/queries/${id}/plan`)) as unknown as { nodes: { node: string }[] };
+    const plan = (await get(`/api/queries/${String(id)}/plan`)) as unknown as { nodes: { node: string }[] };
     expect(plan.nodes.map(({ node }) => node)).toContain("Seq Scan");
   });
 });
