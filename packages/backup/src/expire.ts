@@ -3,7 +3,14 @@ import { type Catalog, readCatalog } from "./catalog.ts";
 import { PlanOutdatedError } from "./errors.ts";
 import type { BackupManifest } from "./manifest.ts";
 import { type JobOptions, resolveJobOptions, type ResolvedJobOptions } from "./options.ts";
-import { backupPrefix, dataKeyKey, manifestName, markName, verificationName } from "./repository/layout.ts";
+import {
+  backupPrefix,
+  dataKeyKey,
+  journalPrefix,
+  manifestName,
+  markName,
+  verificationName,
+} from "./repository/layout.ts";
 import { writingLease } from "./repository/label.ts";
 import { isRead, isTaken, takeLease } from "./repository/lease.ts";
 import { encodeRecord } from "./repository/record.ts";
@@ -39,8 +46,6 @@ interface JournalEntry {
   readonly wal: readonly { readonly systemIdentifier: string; readonly files: readonly string[] }[];
   readonly finishedAt?: string;
 }
-
-const journalPrefix = "journal/";
 
 /**
  * Applies an expiration plan: writes down what it will remove, then takes each backup's record away first, so that

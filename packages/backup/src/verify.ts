@@ -8,6 +8,7 @@ import {
   backupPrefix,
   dataKeyKey,
   filesName,
+  journalPrefix,
   manifestName,
   markName,
   readmeKey,
@@ -269,6 +270,20 @@ async function checkDocuments(repository: Repository): Promise<Finding[]> {
       title: `${key} is missing or was changed`,
       subject: repository.location,
       hint: "Backups are not touched by it; do not run a rescue script somebody changed.",
+    });
+  }
+  for await (const { key } of repository.storage.list(journalPrefix)) {
+    const whole = await readRecord(repository.storage, key).then(
+      () => true,
+      (error: unknown) => !isDbError(error, "BACKUP_CORRUPT"),
+    );
+    if (whole) continue;
+    findings.push({
+      id: "BACKUP-JOURNAL-DAMAGED",
+      severity: "warn",
+      title: `${key}, what an expiry wrote down, is damaged`,
+      subject: repository.location,
+      hint: "No backup is touched by it. Look for what changes files in the repository, then remove it.",
     });
   }
   return findings;

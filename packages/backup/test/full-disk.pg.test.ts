@@ -88,7 +88,9 @@ function receiver(name: string, more: Omit<WalReceiverOptions, "url">): WalRecei
 
 /** What the server may let go of is stored. */
 async function slotIsBehind(slot: string, durableLsn: string | null): Promise<boolean> {
-  const sql = "select restart_lsn <= $1::pg_lsn as ok from pg_replication_slots where slot_name = $2";
+  // Nothing stored yet, nothing told.
+  const sql =
+    "select $1::pg_lsn is null or restart_lsn <= $1::pg_lsn as ok from pg_replication_slots where slot_name = $2";
   return (await client.query<{ ok: boolean }>(sql, [durableLsn, slot])).rows[0]!.ok;
 }
 

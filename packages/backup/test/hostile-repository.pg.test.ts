@@ -8,6 +8,7 @@ import {
   planRestore,
   type Repository,
   restoreBackup,
+  verifyBackup,
   walPush,
 } from "@db/backup";
 import { startCluster, type TestCluster } from "@db/testkit";
@@ -207,5 +208,17 @@ describe("a restore does not suffer from damage it has no need to read:", () => 
     await walPush({ repository, path: await writtenSegment() });
     expect(await readdir(join(made.location, made.id, "wal/epochs"))).toEqual(["00000001.json", "00000002.json"]);
     expect(await readFile(join(made.location, made.id, "wal/epochs/00000002.json"), "utf8")).toContain("dataKeyId");
+  });
+});
+
+test("a damaged journal of an expiry is told by verification, and is no fault of a backup", async () => {
+  const location = join(scratch.path, "journal");
+  await cp(original, location, { recursive: true });
+  await mkdir(join(location, "journal"));
+  await writeFile(join(location, "journal/20261121T000000000Z-expire.json"), '{ "action": "expire" }');
+  const repository = await openRepository(location, { encryptionKey });
+  await expect(verifyBackup({ repository })).resolves.toMatchObject({
+    ok: true,
+    findings: [{ id: "BACKUP-JOURNAL-DAMAGED", severity: "warn" }],
   });
 });

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createBackup, openRepository, planExpiration, readCatalog, expireBackups, verifyBackup } from "@db/backup";
+import { systemClock } from "@db/core";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scratchDirectory } from "./restored-cluster.ts";
@@ -58,7 +59,12 @@ test("what killed backups left is removed once it is given up, and the good ones
   expect(planExpiration(before, {}, now).incomplete).toEqual([]);
   const plan = planExpiration(before, { incompleteAfterMs: 0 }, now + 1_000);
   expect(plan.incomplete).toHaveLength(before.unusable.length);
-  await expireBackups({ repository, plan });
+  // The last one may still be written, as far as anybody can see: its lease has not ended.
+  const early = await expireBackups({ repository, plan });
+  for (const { reason } of early.skipped) expect(reason).toBe("being written");
+  const clock = { ...systemClock, now: () => Date.now() + 3_600_000 };
+  const again = planExpiration(await readCatalog(repository), { incompleteAfterMs: 0 }, clock.now());
+  await expireBackups({ repository, plan: again, clock });
   const after = await readCatalog(repository);
   expect(after.unusable).toEqual([]);
   expect(after.backups).toEqual(before.backups);

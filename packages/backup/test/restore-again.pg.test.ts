@@ -63,6 +63,8 @@ async function rowsIn(directory: string, change = "select 1"): Promise<unknown> 
   const server = await startRestored(directory, { major: 18, signal: undefined });
   const client = new Client({ connectionString: server.url });
   await client.connect();
+  const recovering = async (): Promise<unknown> => (await client.query("select pg_is_in_recovery() as r")).rows[0].r;
+  await expect.poll(recovering, { timeout: 30_000 }).toBe(false);
   await client.query(change);
   const { rows } = await client.query(rowsSql);
   await client.query("checkpoint");

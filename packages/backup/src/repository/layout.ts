@@ -2,6 +2,8 @@
 export const identityKey = "repository.json";
 export const readmeKey = "README.txt";
 export const rescueKey = "rescue.mjs";
+/** What an expiry writes down before it removes anything. */
+export const journalPrefix = "journal/";
 
 export function dataKeyKey(systemIdentifier: string, dataKeyId: string): string {
   return `${systemIdentifier}/keys/${dataKeyId}.json`;

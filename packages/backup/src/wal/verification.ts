@@ -4,7 +4,7 @@ import { dataKeyKey, walEpochsPrefix, walPositionKey } from "../repository/layou
 import { readRecord, type Repository } from "../repository/repository.ts";
 import { checkSealed } from "../repository/sealed-object.ts";
 import { listEpochs, WalArchive } from "./archive.ts";
-import { listWal } from "./listing.ts";
+import { listWal, type WalListing } from "./listing.ts";
 
 /** What to verify. */
 export interface WalVerifyOptions extends JobOptions {
@@ -29,7 +29,7 @@ export interface WalVerifyReport {
  */
 export async function verifyWal(options: WalVerifyOptions): Promise<WalVerifyReport> {
   const { repository, systemIdentifier } = options;
-  const { signal, onProgress } = resolveJobOptions(options);
+  const { signal, onProgress, clock } = resolveJobOptions(options);
   await repository.refresh();
   const listing = await listWal(repository, systemIdentifier, { signal });
   const histories = listing.histories.map((t) => `${t.toString(16).toUpperCase().padStart(8, "0")}.history`);
@@ -54,13 +54,17 @@ export async function verifyWal(options: WalVerifyOptions): Promise<WalVerifyRep
     if (fault !== undefined) findings.push(corrupt(id, fault));
   }
   for (const key of listing.damaged) findings.push(unreadable(key));
-  // Whoever stored a tail wrote down how far it reaches.
   const position = walPositionKey(systemIdentifier);
-  const untold = listing.partials.size > 0 && !listing.position && !listing.damaged.includes(position);
-  if (untold) findings.push(unreadable(position));
+  const untold = !listing.position && !listing.damaged.includes(position);
+  if (untold && hasOldTail(listing, clock.now() - 60_000)) findings.push(unreadable(position));
   if (keys.size > 0) findings.push(...(await checkEpochs(repository, systemIdentifier)));
   const ok = !findings.some(({ severity }) => severity === "critical");
   return { ok, files: names.length, bytes, findings };
+}
+
+/** Whoever stores a tail writes down how far it reaches, a moment later. */
+function hasOldTail({ objects }: WalListing, before: number): boolean {
+  return [...objects].some(([key, { modifiedAt }]) => /\.partial-[^/]+\.sealed$/.test(key) && modifiedAt < before);
 }
 
 /** Which key is written with: a new one is made where this cannot be read. */
