@@ -183,6 +183,14 @@ export class LaneExecutor implements Executor {
 
   /** The lane for a statement, perhaps one that will be fit for it; none when all are full. */
   #lane(now: number): Lane | Promise<Lane | undefined> | undefined {
+    const lane = this.#laneNow(now);
+    if (lane !== "held up") return lane;
+    // With all held up there is room for a few more, unless one to itself is to be had at once.
+    const most = this.#connections.idle > 0 ? this.#mostLanes : 2 * this.#mostLanes;
+    return this.#lanes.length >= most ? undefined : this.#awaitFit();
+  }
+
+  #laneNow(now: number): Lane | "held up" | undefined {
     // Where others wait for a connection, as few lanes as will do: the rest empty and go to them.
     const wanted = this.#lanes.length > 1 && this.#connections.waiting > 0;
     const mostHeadMs = heldUpMs + this.#roundTrip.ms;
@@ -204,9 +212,7 @@ export class LaneExecutor implements Executor {
     // Behind many fast ones it is sooner done than in a queue for a connection.
     const overfull = shallowest && this.#connections.idle === 0 && shallowest.depth < overfullTimes * this.#maxDepth;
     if (best ?? overfull) return best ?? shallowest;
-    // With all held up there is room for a few more, unless one to itself is to be had at once.
-    const most = this.#connections.idle > 0 ? this.#mostLanes : 2 * this.#mostLanes;
-    return shallowest || this.#lanes.length >= most ? undefined : this.#awaitFit();
+    return shallowest ? undefined : "held up";
   }
 
   /** Whichever comes first: a lane that is held up gets on, or a connection is free to be another one. */
@@ -246,13 +252,16 @@ export class LaneExecutor implements Executor {
     profile: StatementProfile,
     own: string | undefined,
   ): Promise<pg.QueryResult> {
+    let awaited: Lane | undefined;
     try {
-      await fit;
+      awaited = await fit;
     } catch (error) {
       throw new StatementFailure(error, classifyStatementError(error, undefined, statement));
     }
     const now = performance.now();
-    const lane = this.#lane(now);
+    let lane = this.#laneNow(now);
+    // The one it waited for is its by right, also in a pool that closes meanwhile and lends no more.
+    if (lane === "held up" && awaited?.usable && this.#lanes.includes(awaited)) lane = awaited;
     if (!(lane instanceof Lane)) return await this.#alone(statement, profile, own);
     const { config } = statement;
     const name = own ?? (typeof config === "string" ? undefined : config.name);

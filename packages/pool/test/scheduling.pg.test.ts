@@ -86,6 +86,15 @@ test("statements behind one that takes long for once do not queue behind those k
   await expect.poll(inOrder, { timeout: 20_000 }).toEqual(["fast", "surprise"]);
 });
 
+test.each([0, 20])("statements asked for before the end are all answered, known by %i uses", async (uses) => {
+  const pool = open({ idleTimeoutMs: false });
+  for (let use = 0; use < uses; use += 1) await pool.query(fast, [use]);
+  pool.retireConnections();
+  const reading = Promise.all(Array.from({ length: 200 }, (_, n) => pool.query<{ n: number }>(fast, [n])));
+  await Promise.all([reading, pool.end()]);
+  expect((await reading).map(({ rows }) => rows[0]!.n)).toEqual(Array.from({ length: 200 }, (_, n) => n));
+});
+
 describe("a bound of the pool for every statement", () => {
   const bounded = { queryTimeoutMs: 1_200, max: 4 } as const;
 
