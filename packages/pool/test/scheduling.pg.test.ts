@@ -12,6 +12,9 @@ beforeAll(async () => {
   // No word of a statement that calls it tells how long it takes.
   await client.query(`create function doze(ms int) returns int language plpgsql as
     'begin perform pg_sleep(ms / 1000.0); return ms; end'`);
+  // The same, and then it waits for whoever holds the lock.
+  await client.query(`create function doze_and_wait(ms int) returns int language plpgsql as
+    'begin perform pg_sleep(ms / 1000.0), pg_advisory_xact_lock_shared(1); return ms; end'`);
   await client.end();
 });
 afterAll(() => cluster.stop());
@@ -29,22 +32,33 @@ async function learn(pool: Pool, text: string, value: number): Promise<void> {
 }
 
 describe("a statement that takes long", () => {
+  const slow = "select doze_and_wait($1) as ms";
+
+  /** How many connections hold that many of them, all waiting for one lock. */
+  async function held(pool: Pool, count: number): Promise<void> {
+    const holder = await cluster.connect(new URL(url).pathname.slice(1));
+    await holder.query("select pg_advisory_lock(1)");
+    const waiting = Promise.all(Array.from({ length: count }, () => pool.query(slow, [12])));
+    try {
+      await expect.poll(() => pool.stats().checkedOut, { timeout: 20_000 }).toBe(count);
+    } finally {
+      await holder.end();
+      await waiting;
+    }
+  }
+
   test("has a connection to itself, also where all of them do and none tells how far the server is", async () => {
     await using pool = open();
-    await learn(pool, doze, 30);
-    const dozing = Promise.all(Array.from({ length: 10 }, () => pool.query(doze, [800])));
-    await expect.poll(() => pool.stats().checkedOut, { interval: 10 }).toBe(10);
-    await dozing;
+    await learn(pool, slow, 30);
+    await held(pool, 10);
   });
 
   test("goes on having one, however often it is run", async () => {
     await using pool = open({ max: 20 });
     await learn(pool, fast, 1);
-    await learn(pool, doze, 12);
-    for (let use = 0; use < 20; use += 1) await Promise.all(Array.from({ length: 20 }, () => pool.query(doze, [12])));
-    const dozing = Promise.all(Array.from({ length: 20 }, () => pool.query(doze, [800])));
-    await expect.poll(() => pool.stats().checkedOut, { interval: 10 }).toBe(20);
-    await dozing;
+    await learn(pool, slow, 12);
+    for (let use = 0; use < 20; use += 1) await Promise.all(Array.from({ length: 20 }, () => pool.query(slow, [12])));
+    await held(pool, 20);
   });
 });
 
