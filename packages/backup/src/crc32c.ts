@@ -59,11 +59,17 @@ function fillTables(memory: Int32Array): void {
     memory.set(table, (tableAt(index) - tableAt(0)) / 4);
     table = table.map((c) => first[c & 0xff]! ^ (c >>> 8));
   }
-  // What a lane of zeros makes of each byte of a checksum: so the lanes' checksums are put together.
+  // What a lane of zeros makes of each byte of a checksum: so the lanes' checksums are put together. That of a byte is
+  // that of its bits, added.
+  const ofBit = Array.from({ length: 32 }, (_, bit) => {
+    let c = 1 << bit;
+    for (let i = 0; i < laneBytes; i++) c = first[c & 0xff]! ^ (c >>> 8);
+    return c;
+  });
   for (let byte = 0; byte < 4; byte++) {
     for (let value = 0; value < 256; value++) {
-      let c = value << (8 * byte);
-      for (let i = 0; i < laneBytes; i++) c = first[c & 0xff]! ^ (c >>> 8);
+      let c = 0;
+      for (let bit = 0; bit < 8; bit++) if (value & (1 << bit)) c ^= ofBit[8 * byte + bit]!;
       memory[(shiftTableAt + byte * 1024) / 4 + value] = c;
     }
   }

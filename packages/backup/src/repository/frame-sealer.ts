@@ -1,5 +1,5 @@
 import { compress, type Compression } from "./compression.ts";
-import { type FrameKey, type FramePlace, lengthBytes, slotBytes, storeFrame } from "./frame.ts";
+import { type FrameKey, type FramePlace, lengthBytes, releaseMemory, slotBytes, storeFrame } from "./frame.ts";
 
 /** Memory one frame is filled into, compressed and encrypted in: `slotBytes`, the plain bytes behind `lengthBytes`. */
 export type Slot = Buffer;
@@ -79,7 +79,10 @@ export function createLocalSealer(): FrameSealer {
     room: () => room.wait(),
     seal: async (slot, plainBytes, compression, place, key) => {
       const plain = slot.subarray(lengthBytes, lengthBytes + plainBytes);
-      return { slot, bytes: storeFrame(slot, await compress(plain, compression), place, key) };
+      const compressed = await compress(plain, compression);
+      const bytes = storeFrame(slot, compressed, place, key);
+      if (compressed !== plain) releaseMemory(compressed);
+      return { slot, bytes };
     },
   };
 }

@@ -1,7 +1,15 @@
 import { parentPort } from "node:worker_threads";
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { type Compression, compressionOptions } from "./compression-options.ts";
-import { decryptFrame, type FrameKey, type FramePlace, lengthBytes, slotBytes, storeFrame } from "./frame.ts";
+import {
+  decryptFrame,
+  type FrameKey,
+  type FramePlace,
+  lengthBytes,
+  releaseMemory,
+  slotBytes,
+  storeFrame,
+} from "./frame.ts";
 
 /** A frame to seal, or to open. */
 export type FrameWork = SealWork | OpenWork;
@@ -70,7 +78,7 @@ function seal(slot: Buffer<ArrayBuffer>, { plainBytes, compression, place, key }
   const options = compressionOptions(plainBytes, compression);
   const compressed = compression.algorithm === "gzip" ? gzipSync(plain, options) : zstdCompressSync(plain, options);
   const end = storeFrame(slot, compressed, place, key);
-  release(compressed);
+  releaseMemory(compressed);
   return result(end);
 }
 
@@ -90,9 +98,4 @@ function open(slot: Buffer<ArrayBuffer>, { bodyBytes, algorithm, limit, place, k
   }
   slot.buffer.transfer(0);
   return { memory: plain.buffer, begin: plain.byteOffset, end: plain.byteOffset + plain.length };
-}
-
-/** Frees memory at once: waiting for the collector, megabytes a frame, would keep it busy. */
-function release({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
-  if (buffer.byteLength >= byteLength && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
 }

@@ -83,6 +83,14 @@ export function decryptFrame(body: Uint8Array, place: FramePlace, key: FrameKey)
   return body.subarray(0, length);
 }
 
+/**
+ * Frees the memory of a result that nobody needs any more, at once: waiting for the collector, megabytes a frame, would
+ * keep it busy. Small ones, which lie in memory they share, are left to it.
+ */
+export function releaseMemory({ buffer }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
+}
+
 function parametersOf(place: FramePlace, { headerDigest }: FrameKey): { nonce: Uint8Array; aad: Uint8Array } {
   const nonce = Buffer.alloc(12);
   nonce.writeUInt32BE(place.index, 8);
