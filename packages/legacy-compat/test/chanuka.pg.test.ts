@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,6 +27,18 @@ import { environmentOf, useEnvironment } from "./old-environment.ts";
 
 let cluster: TestCluster<1>;
 let folder: string;
+
+/** The next warning about settings; others may come before it. */
+function settingsWarning(): Promise<Error & { readonly code?: string }> {
+  return new Promise((done) => {
+    const listen = (warning: Error & { readonly code?: string }): void => {
+      if (warning.code !== "DB_LEGACY_CONFIGURATIONS") return;
+      process.off("warning", listen);
+      done(warning);
+    };
+    process.on("warning", listen);
+  });
+}
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "old-names-"));
@@ -270,10 +281,10 @@ describe("DatabaseService", () => {
     await getDatabaseOrchestrator().initialize();
     initialize();
     initialize();
-    const warned = once(process, "warning") as Promise<[Error & { code: string }]>;
+    const warned = settingsWarning();
     const other = cluster.createPool({ max: 1 });
     databaseService.initialize(other);
-    const [warning] = await warned;
+    const warning = await warned;
     expect(warning).toMatchObject({ name: "DeprecationWarning", code: "DB_LEGACY_CONFIGURATIONS" });
     expect(warning.message).toContain("works on another pool already");
     await databaseService.withTransaction((client) => client.query("select 1"));
@@ -292,9 +303,9 @@ describe("DatabaseService", () => {
     expect(late).toMatchObject({ success: false, error: { code: "LEGACY_SHUT_DOWN" } });
     await expect(databaseService.withTransaction(async () => 1)).rejects.toMatchObject({ code: "LEGACY_SHUT_DOWN" });
     expect(await databaseService.healthCheck()).toMatchObject({ healthy: false, error: { code: "LEGACY_SHUT_DOWN" } });
-    const warned = once(process, "warning") as Promise<[Error & { code: string }]>;
+    const warned = settingsWarning();
     initialize();
-    expect((await warned)[0].message).toContain("is shutting down");
+    expect((await warned).message).toContain("is shutting down");
     expect(databaseService.shutdown()).toBe(closing);
     expect((await running).success).toBe(true);
     await closing;
@@ -319,9 +330,9 @@ describe("connection manager and orchestrator", () => {
 
   test("asked for with other settings than those in force, is a pool of its own, and that is told", async () => {
     await getDatabaseOrchestrator().initialize();
-    const warned = once(process, "warning") as Promise<[Error & { code: string }]>;
+    const warned = settingsWarning();
     const own = await createConnectionPool({ max: 2, application_name: "own" });
-    expect((await warned)[0]).toMatchObject({ code: "DB_LEGACY_CONFIGURATIONS" });
+    expect(await warned).toMatchObject({ code: "DB_LEGACY_CONFIGURATIONS" });
     expect(getConnectionPool()).toBe(own);
     expect(own.getPool().stats().max).toBe(2);
     expect(getDatabaseOrchestrator().getConnectionManager().getPool().stats().max).toBe(10);
