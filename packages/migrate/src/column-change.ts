@@ -1,9 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type DatabaseLike, type Queryable, toDatabase } from "@db/core";
-import { columnChangeSql } from "./column-change-sql.ts";
 import { MigrationOptionsError } from "./errors.ts";
-import { type CreatedMigration, nextMigrationId } from "./migration-template.ts";
+import type { CreatedMigration } from "./migration-template.ts";
 
 /** A column to add, or to give another type, name or meaning, while old and new application versions run. */
 export interface ColumnChange {
@@ -71,6 +70,8 @@ export async function createColumnChange(
   const table = await toDatabase(db).withSession((session) => readChangedTable(session, change));
   const problems = changeProblems(change, table);
   if (!table || problems.length > 0) throw new MigrationOptionsError(problems.join("; "));
+  const { columnChangeSql } = await import("./column-change-sql.ts");
+  const { nextMigrationId } = await import("./migration-template.ts");
   const id = await nextMigrationId(options.directory, options.name);
   const version = /^\d+/.exec(id)?.[0] ?? "";
   const viewSchema = change.kind === "add" ? null : `${table.schema}_v${version}`;

@@ -4,6 +4,7 @@ import { UnknownMigrationError } from "./errors.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { compareVersions, type MigrationFolder } from "./folder.ts";
 import type { HistoryEntry } from "./history.ts";
+import { findChainBreak } from "./history-chain.ts";
 import type { MigrationFile } from "./migration-file.ts";
 import type { FindingPolicy } from "./options.ts";
 
@@ -46,13 +47,19 @@ export interface ComparisonPolicy {
   readonly outOfOrder: FindingPolicy;
   readonly changed: FindingPolicy;
   readonly missing: FindingPolicy;
+  readonly tampered: FindingPolicy;
 }
 
 /** Holds a folder against a history. Pure. */
 export function compareHistory(
   folder: MigrationFolder,
   history: readonly HistoryEntry[],
-  others: { readonly drizzle: DrizzleHistory | null; readonly foreign: ForeignMatcher | null },
+  others: {
+    readonly drizzle: DrizzleHistory | null;
+    readonly foreign: ForeignMatcher | null;
+    /** See `findLostTail`. */
+    readonly lostTail: string | null;
+  },
   policy: ComparisonPolicy,
 ): Comparison {
   const findings: MigrationFinding[] = [];
@@ -180,6 +187,27 @@ export function compareHistory(
         },
       );
     }
+  }
+  const broken = findChainBreak(history);
+  if (broken) {
+    const { id, previous } = broken;
+    const after = previous === null ? "stands first" : `stands after ${previous}`;
+    const title = `the history was changed by hand: ${id} ${after}, which is not how it was written`;
+    report(policy.tampered, "MIGRATE-CHAIN", { id, file: null }, title, {
+      hint: "Put the rows back that were deleted, inserted, moved or edited, or take them as they are with repair.",
+    });
+  }
+  if (others.lostTail !== null) {
+    const id = others.lostTail;
+    report(
+      policy.tampered,
+      "MIGRATE-CHAIN",
+      { id, file: null },
+      `the row of ${id}, applied last, was deleted by hand`,
+      {
+        hint: "Put the row back, or let it be forgotten with repair: the migration then runs once more.",
+      },
+    );
   }
   findings.push(...(others.foreign?.findings() ?? []));
   reportGaps(folder, report);

@@ -2,6 +2,21 @@ import { createHash } from "node:crypto";
 import { type Queryable, quoteLiteral, quoteQualified, sqlStateOf } from "@db/core";
 import type { ForeignToolName } from "./adopt/foreign-tool.ts";
 import { HistoryError } from "./errors.ts";
+import type { ChainLink } from "./history-chain.ts";
+import {
+  answerSql,
+  columnsSql,
+  doneSql,
+  existsSql,
+  historyColumns,
+  historyComment,
+  historySelect,
+  insertSql,
+  journalColumns,
+  journalComment,
+  journalUpsertSql,
+  upsertSql,
+} from "./history-sql.ts";
 import type { HistoryOptions } from "./options.ts";
 import { historyDefaults } from "./options.ts";
 
@@ -21,7 +36,7 @@ export interface HistoryEntry {
   /** How it came here: run from a file, taken over from another tool's history, or declared by a baseline. */
   readonly source: "file" | "baseline" | ForeignToolName;
   readonly checksum: string;
-  /** Hash over this and everything applied before it, in order. */
+  /** Hash over this and every versioned migration applied before it, in order; null for a repeatable. */
   readonly chain: string | null;
   /** Order of application, from 1. */
   readonly sequence: number;
@@ -114,14 +129,28 @@ export class History {
 
   /** Every row in the order applied; null when there is no history yet. */
   async read(session: Queryable): Promise<readonly HistoryEntry[] | null> {
-    const shape = await session.query<{ columns: string[] | null }>(columnsSql, [this.schema, this.table]);
-    const columns = shape.rows[0]?.columns;
-    if (!columns) return null;
-    this.#checkShape(columns);
+    const found = await session.query<{ exists: boolean }>(existsSql, [this.schema, this.table]);
+    if (!found.rows[0]?.exists) return null;
+    const rows = await this.#readRows(session);
+    // While a migration runs step by step, the journal is ahead of its row.
+    const open = rows.filter(({ transactional, state }) => !transactional && /^(running|failed)$/.test(state));
+    if (open.length === 0) return rows.map((row) => readRow(row));
+    const journal = await session.query<{ id: string; done: number }>(doneSql(this.#journal), [
+      open.map(({ id }) => id),
+    ]);
+    const done = new Map(journal.rows.map((row) => [row.id, row.done]));
+    return rows.map((row) => readRow(open.includes(row) ? { ...row, statementsDone: done.get(row.id) ?? 0 } : row));
+  }
+
+  async #readRows(session: Queryable): Promise<readonly HistoryRow[]> {
     try {
-      const { rows } = await session.query<HistoryRow>(historySelect(this.#history, this.#journal));
-      return rows.map(readRow);
+      return (await session.query<HistoryRow>(historySelect(this.#history))).rows;
     } catch (error) {
+      // undefined_column, and relations that are no tables
+      if (sqlStateOf(error) === "42703" || sqlStateOf(error) === "42809") {
+        const shape = await session.query<{ columns: string[] | null }>(columnsSql, [this.schema, this.table]);
+        this.#checkShape(shape.rows[0]?.columns ?? []);
+      }
       if (sqlStateOf(error) !== "42501") throw error;
       throw new HistoryError(`the role may not read ${this.schema}.${this.table}`, {
         cause: error,
@@ -130,12 +159,17 @@ export class History {
     }
   }
 
-  /** Inserts or replaces a migration's row. @throws an error of `isFenced` when the lock is no longer this runner's */
-  async write(session: Queryable, record: HistoryRecord, fence: string = "true"): Promise<void> {
+  /**
+   * Inserts or replaces a migration's row.
+   * @returns its place in the order applied
+   * @throws an error of `isFenced` when the lock is no longer this runner's
+   */
+  async write(session: Queryable, record: HistoryRecord, fence: string = "true"): Promise<number> {
     const values = valuesOf(record);
     const places = values.map((_, index) => `$${index + 1}`);
     places[statePlace] = `case when ${fence} then ${places[statePlace]} end`;
-    await session.query(upsertSql(this.#history, places), values);
+    const { rows } = await session.query<{ sequence: number }>(upsertSql(this.#history, places), values);
+    return rows[0]?.sequence ?? 0;
   }
 
   /**
@@ -149,13 +183,18 @@ export class History {
     return upsertSql(this.#history, values, String(place.sequence));
   }
 
-  /** Has the server keep `writeSql` planned, which halves what a row costs, under a name of the caller's choice. */
+  /**
+   * Has the server keep `writeSql` planned, which halves what a row costs, under a name of the caller's choice, and
+   * under `<name>_new` for a migration without a row.
+   */
   async prepareWrite(session: Queryable, name: string, fence: string): Promise<void> {
     const values = Array.from({ length: valueCount }, (_, index) => `$${index + 1}`);
     values[durationPlace] = `coalesce(${values[durationPlace]}, ${elapsedSql})`;
     values[startPlace] = `coalesce(${values[startPlace]}, ${beganSql})`;
     values[statePlace] = `case when ${fence} then ${values[statePlace]} end`;
-    await session.query(`prepare ${name} as ${upsertSql(this.#history, values, `$${valueCount + 1}`)}`);
+    const place = `$${valueCount + 1}`;
+    await session.query(`prepare ${name} as ${upsertSql(this.#history, values, place)}`);
+    await session.query(`prepare ${name}_new as ${insertSql(this.#history, values, place)}${answerSql}`);
   }
 
   /** `writeSql` by the name it was prepared under. */
@@ -181,6 +220,13 @@ export class History {
   acceptSql({ id, checksum }: Pick<HistoryEntry, "id" | "checksum">, to: string): string {
     return `update ${this.#history} set checksum = ${quoteLiteral(to)}
        where id = ${quoteLiteral(id)} and checksum = ${quoteLiteral(checksum)} and state = 'applied' returning id`;
+  }
+
+  /** Writes the links of rows whose migration is applied; answers the rows. */
+  relinkSql(links: readonly ChainLink[]): string {
+    const values = links.map(({ id, chain }) => `(${quoteLiteral(id)}, ${quoteLiteral(chain)})`).join(", ");
+    return `update ${this.#history} h set chain = link.chain from (values ${values}) as link (id, chain)
+       where h.id = link.id and h.state = 'applied' returning h.id`;
   }
 
   /** Removes a row and its journal, where it is still the one seen; answers the row. */
@@ -265,68 +311,6 @@ export interface JournalRecord extends JournalEntry {
   readonly error: string | null;
 }
 
-const historyComment = "Schema migrations: one row per migration, newest state. Written by @db/migrate, format 1.";
-const journalComment = "Statements of the migrations in the history beside it, written as they run.";
-
-const columnsSql = /* sql */ `
-  select array_agg(a.attname::text) as columns
-    from pg_catalog.pg_attribute a
-    join pg_catalog.pg_class c on c.oid = a.attrelid
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-   where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped`;
-
-const historyColumns = /* sql */ `(
-  id                  text primary key,
-  version             text not null,
-  name                text not null,
-  kind                text not null check (kind in ('versioned', 'repeatable')),
-  state               text not null check (state in ('applied', 'running', 'failed', 'reverted')),
-  source              text not null check (source ~ '^[a-z-]+$'),
-  sequence            integer not null,
-  started_at          timestamptz,
-  finished_at         timestamptz,
-  duration_ms         double precision,
-  statements          integer not null,
-  statements_done     integer not null,
-  transactional       boolean not null,
-  applied_by          text not null,
-  tool_version        text not null,
-  run_id              text not null,
-  checksum            text not null,
-  chain               text,
-  error               text,
-  down_sql            text,
-  catalog_fingerprint text
-)`;
-
-const journalColumns = (history: string): string => /* sql */ `(
-  migration_id text not null references ${history} on delete cascade on update cascade,
-  direction    text not null check (direction in ('up', 'down')),
-  position     integer not null,
-  kind         text not null,
-  line         integer not null,
-  state        text not null check (state in ('running', 'done', 'failed')),
-  started_at   timestamptz not null default clock_timestamp(),
-  duration_ms  double precision,
-  rows         bigint,
-  hash         text not null,
-  run_id       text not null,
-  error        text,
-  primary key (migration_id, direction, position)
-)`;
-
-// While a migration runs step by step, the journal is ahead of its row.
-const historySelect = (history: string, journal: string): string => /* sql */ `
-  select id, version, name, kind, state, source, checksum, chain, sequence, transactional, statements,
-         case when transactional or state not in ('running', 'failed') then statements_done
-              else (select count(*) from ${journal} j
-                     where j.migration_id = h.id and j.direction = 'up' and j.state = 'done')::int
-         end as "statementsDone", (extract(epoch from started_at) * 1000)::float8 as "startedAt",
-         (extract(epoch from finished_at) * 1000)::float8 as "finishedAt", duration_ms as "durationMs",
-         applied_by as "appliedBy", run_id as "runId", tool_version as "toolVersion", error, down_sql as "downSql",
-         catalog_fingerprint as "catalogFingerprint"
-    from ${history} h order by sequence`;
-
 type Value = string | number | boolean | null;
 
 function valuesOf(record: HistoryRecord): Value[] {
@@ -365,38 +349,6 @@ const elapsedSql = `extract(epoch from clock_timestamp() - ${beganSql})::float8 
 function literalOf(value: Value): string {
   return typeof value === "string" ? quoteLiteral(value) : String(value);
 }
-
-// The place in the order is kept when a row is only corrected, and taken anew when a migration runs again.
-const nextSequence = (history: string): string => `(select coalesce(max(sequence), 0) + 1 from ${history})`;
-
-const upsertSql = (history: string, values: readonly string[], sequence = nextSequence(history)): string => /* sql */ `
-  insert into ${history} as h (id, version, name, kind, state, source, checksum, chain, transactional, statements,
-         statements_done, started_at, finished_at, duration_ms, applied_by, run_id, tool_version, error, down_sql,
-         catalog_fingerprint, sequence)
-  values (${values.slice(0, 11).join(", ")}, coalesce(${values[11]}::timestamptz, clock_timestamp()),
-          coalesce(${values[12]}::timestamptz, clock_timestamp()), ${values[13]}, coalesce(${values[14]}, session_user),
-          ${values.slice(15).join(", ")}, ${sequence})
-  on conflict (id) do update
-     set version = excluded.version, name = excluded.name, kind = excluded.kind, state = excluded.state,
-         source = excluded.source, checksum = excluded.checksum, chain = excluded.chain,
-         transactional = excluded.transactional, statements = excluded.statements,
-         statements_done = excluded.statements_done, started_at = excluded.started_at,
-         finished_at = excluded.finished_at, duration_ms = excluded.duration_ms, applied_by = excluded.applied_by,
-         run_id = excluded.run_id, tool_version = excluded.tool_version, error = excluded.error,
-         down_sql = excluded.down_sql, catalog_fingerprint = excluded.catalog_fingerprint,
-         sequence = case when h.run_id = excluded.run_id then h.sequence else excluded.sequence end
-  returning pg_backend_pid() as pid, h.duration_ms as ms,
-            set_config('db_migrate.at', clock_timestamp()::text, false) as at`;
-
-const journalUpsertSql = (journal: string, fence: string): string => /* sql */ `
-  insert into ${journal} (migration_id, direction, position, kind, line, state, duration_ms, rows, hash, run_id, error)
-  select migration, direction, position, kind, line, case when ${fence} then state end, "durationMs", rows, hash, "runId", error
-    from json_to_recordset($1::json) as r (migration text, direction text, position int, kind text, line int, state text,
-         "durationMs" float8, rows bigint, hash text, "runId" text, error text)
-  on conflict (migration_id, direction, position) do update
-     set kind = excluded.kind, line = excluded.line, state = excluded.state, duration_ms = excluded.duration_ms,
-         rows = excluded.rows, hash = excluded.hash, run_id = excluded.run_id, error = excluded.error,
-         started_at = excluded.started_at`;
 
 type HistoryRow = Omit<HistoryEntry, "startedAt" | "finishedAt"> & {
   readonly startedAt: number | null;

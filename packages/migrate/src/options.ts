@@ -39,6 +39,8 @@ export interface PlanOptions extends MigrationOptions {
   readonly changed?: FindingPolicy;
   /** An applied migration without a file: the database is ahead of the folder. Default `warn`. */
   readonly missing?: FindingPolicy;
+  /** A history with rows deleted, inserted, reordered or edited by hand. Default `error`. */
+  readonly tampered?: FindingPolicy;
   /** Lint findings of this severity and worse block the plan; `never` only tells. Default `critical`. */
   readonly lintBlocks?: "critical" | "warn" | "never";
   /** Longest wait of a statement for a lock; `Infinity` waits for ever. Default 3 000. Files may set their own. */
@@ -113,6 +115,7 @@ export const planDefaults: Required<
   outOfOrder: "error",
   changed: "error",
   missing: "warn",
+  tampered: "error",
   lintBlocks: "critical",
   lockTimeoutMs: 3_000,
   statementTimeoutMs: Number.POSITIVE_INFINITY,

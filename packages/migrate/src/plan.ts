@@ -36,6 +36,7 @@ export interface PlannedMigration {
   readonly kind: "versioned" | "repeatable";
   readonly file: string;
   readonly checksum: string;
+  /** Links it to what is applied before it; null for a repeatable. */
   readonly chain: string | null;
   /** Its state before the plan; null when the history does not know it. */
   readonly previousState: HistoryState | null;

@@ -10,6 +10,7 @@ import type { FileProblem } from "./file-problem.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { type MigrationFolder, readMigrationFolder } from "./folder.ts";
 import { History, type HistoryEntry } from "./history.ts";
+import { lastLink } from "./history-chain.ts";
 import type { LintMigration } from "./lint/lint.ts";
 import type { MigrationFile, OnlinePhase } from "./migration-file.ts";
 import { type Pending, phaseFindings, selectPhase } from "./online-plan.ts";
@@ -29,6 +30,8 @@ export interface MigrationInputs {
   readonly drizzle: DrizzleHistory | null;
   /** What other tools left, looked for while there is no history of our own; null when there is one. */
   readonly foreign: ForeignMatcher | null;
+  /** The migration applied last, when its row is gone from the history. */
+  readonly lostTail: string | null;
 }
 
 /**
@@ -39,22 +42,28 @@ export interface MigrationInputs {
 export async function planMigrations(db: DatabaseLike, options: PlanOptions): Promise<MigrationPlan> {
   const policy = { ...planDefaults, ...options };
   const limits = resolveLimits(options);
-  const folder = await readMigrationFolder(options.directory, options.placeholders);
-  return toDatabase(db).withSession(async (session) => {
-    const inputs = await readInputs(session, folder, options);
+  // The files are read while the server answers; what is wrong with them is told first all the same.
+  const reading = readMigrationFolder(options.directory, options.placeholders);
+  const planned = toDatabase(db).withSession(async (session) => {
+    const inputs = await readInputs(session, reading, options);
+    const { folder } = inputs;
     const comparison = compareHistory(folder, inputs.entries ?? [], inputs, policy);
     const due = selectPending(comparison, folder, options.to);
     const { pending, findings: onlineFindings } = selectPhase(due, options);
     const adopt = adoptionsOf(comparison, inputs.entries ?? []);
     const findings = [...comparison.findings, ...onlineFindings, ...dependencyFindings(pending, comparison)];
-    const catalog = pending.length > 0 ? await collectCatalog(session, inputs.history.schema) : null;
+    // The server reads its catalog while the files are parsed here.
+    const collecting = pending.length > 0 ? collectCatalog(session, inputs.history.schema) : Promise.resolve(null);
+    const [parsed, catalog] = await bothOf(parsePending(pending, inputs.server.version), collecting);
     const { migrations, findings: lintFindings } = catalog
-      ? await planPending(pending, lastChain(inputs.entries ?? [], adopt), catalog, limits, policy.lintBlocks)
+      ? await judgePending(pending, parsed, lastChain(inputs.entries ?? [], adopt), catalog, limits, policy.lintBlocks)
       : { migrations: [], findings: [] };
     const phase = options.phase ?? null;
     const judged = [...findings, ...lintFindings, ...(catalog ? phaseFindings(migrations, catalog, phase) : [])];
     return assemblePlan("up", inputs, { catalog, adopt, migrations, findings: judged, phase });
   });
+  const [, plan] = await bothOf(reading, planned);
+  return plan;
 }
 
 /**
@@ -83,9 +92,10 @@ export async function planBaseline(
       });
     }
     const chosen = folder.migrations.slice(0, folder.migrations.indexOf(last) + 1);
-    let chain: string | null = null;
+    let link: string | null = null;
     const adopt = chosen.map((file): AdoptedMigration => {
-      chain = chainOf(chain, file.checksum);
+      const chain = file.kind === "versioned" ? chainOf(link, file.checksum) : null;
+      link = chain ?? link;
       return adopted(file, chain, "baseline", null);
     });
     const findings = options.createDatabase
@@ -123,17 +133,24 @@ async function baselineFindings(
 /** Reads everything a plan needs but the catalog. */
 export async function readInputs(
   session: Queryable,
-  folder: MigrationFolder,
+  reading: MigrationFolder | Promise<MigrationFolder>,
   options: Pick<PlanOptions, "schema" | "table">,
 ): Promise<MigrationInputs> {
   const server = await readServer(session);
   const history = new History(options);
   const entries = await history.read(session);
+  const folder = await reading;
   const drizzle = folder.format === "drizzle" ? await readDrizzleHistory(session) : null;
   const isFirst = folder.format === "sql" && (entries ?? []).length === 0;
   // Every start with a history goes without what only a first one needs.
   const foreign = isFirst ? await (await import("./adopt/foreign-matcher.ts")).matchForeign(session, folder) : null;
-  return { folder, server, history, entries, drizzle, foreign };
+  // With a row for every file nothing can run twice, which is what a lost row leads to.
+  const known = new Set((entries ?? []).map(({ id }) => id));
+  const isComplete = entries === null || folder.migrations.every(({ id }) => known.has(id));
+  const lostTail = isComplete
+    ? null
+    : await (await import("./history-tail.ts")).findLostTail(session, history, entries);
+  return { folder, server, history, entries, drizzle, foreign, lostTail };
 }
 
 /** Puts a plan together. Pure but for the time. */
@@ -185,19 +202,26 @@ function selectPending(comparison: Comparison, folder: MigrationFolder, to: stri
   });
 }
 
-async function planPending(
+/** Waits for both, so that nothing is left under way on the session when one fails. The first error is told. */
+async function bothOf<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  const [first, second] = await Promise.allSettled([one, other]);
+  if (first.status === "rejected") throw first.reason;
+  if (second.status === "rejected") throw second.reason;
+  return [first.value, second.value];
+}
+
+/** @throws {MigrationFilesError} with every problem of every file */
+async function parsePending(
   pending: readonly Pending[],
-  firstChain: string | null,
-  catalog: Catalog,
-  limits: ReturnType<typeof resolveLimits>,
-  lintBlocks: NonNullable<PlanOptions["lintBlocks"]>,
-): Promise<{ migrations: PlannedMigration[]; findings: readonly MigrationFinding[] }> {
-  const { lint, loadParser, parseMigration, plannedMigration } = await import("./analysis.ts");
+  serverVersion: number,
+): Promise<ReadonlyMap<string, ParsedMigration>> {
+  const parsed = new Map<string, ParsedMigration>();
+  if (pending.length === 0) return parsed;
+  const { loadParser, parseMigration } = await import("./analysis.ts");
   const parser = await loadParser();
   const problems: FileProblem[] = [];
-  const parsed = new Map<string, ParsedMigration>();
   for (const { file } of pending) {
-    const migration = parseMigration(parser, file.up, file.verify, catalog.serverVersion, problems);
+    const migration = parseMigration(parser, file.up, file.verify, serverVersion, problems);
     if (
       migration.statements.length === 0 &&
       !file.up.program &&
@@ -206,10 +230,22 @@ async function planPending(
       problems.push(emptyProblem(file));
     }
     // The down is parsed now so that its mistakes are known before it is needed.
-    if (file.down) parseMigration(parser, file.down, null, catalog.serverVersion, problems);
+    if (file.down) parseMigration(parser, file.down, null, serverVersion, problems);
     parsed.set(file.id, migration);
   }
   if (problems.length > 0) throw new MigrationFilesError(problems);
+  return parsed;
+}
+
+async function judgePending(
+  pending: readonly Pending[],
+  parsed: ReadonlyMap<string, ParsedMigration>,
+  firstChain: string | null,
+  catalog: Catalog,
+  limits: ReturnType<typeof resolveLimits>,
+  lintBlocks: NonNullable<PlanOptions["lintBlocks"]>,
+): Promise<{ migrations: PlannedMigration[]; findings: readonly MigrationFinding[] }> {
+  const { lint, plannedMigration } = await import("./analysis.ts");
   const subjects = pending.map(({ file }): LintMigration => ({
     id: file.id,
     statements: parsed.get(file.id)?.statements ?? [],
@@ -217,9 +253,10 @@ async function planPending(
     allowances: file.allowances,
   }));
   const judged = lint(subjects, catalog, { blocks: lintBlocks, exempt: "plan" });
-  let chain = firstChain;
+  let last = firstChain;
   const migrations = pending.map(({ file, compared }) => {
-    chain = chainOf(chain, file.checksum);
+    const chain = file.kind === "versioned" ? chainOf(last, file.checksum) : null;
+    last = chain ?? last;
     return plannedMigration(file, parsed.get(file.id) as ParsedMigration, judged.effects.get(file.id) ?? [], {
       settings: file.up.settings,
       limits,
@@ -246,10 +283,11 @@ function emptyProblem(file: MigrationFile): FileProblem {
 }
 
 function adoptionsOf(comparison: Comparison, entries: readonly HistoryEntry[]): AdoptedMigration[] {
-  let chain = lastChain(entries, []);
+  let last = lastLink(entries);
   return comparison.migrations.flatMap(({ file, adopted: match }) => {
     if (!file || !match) return [];
-    chain = chainOf(chain, file.checksum);
+    const chain = file.kind === "versioned" ? chainOf(last, file.checksum) : null;
+    last = chain ?? last;
     const appliedAt = match.when === null ? null : new Date(match.when).toISOString();
     return [adopted(file, chain, match.source, appliedAt)];
   });
@@ -266,7 +304,7 @@ function adopted(
 }
 
 function lastChain(entries: readonly HistoryEntry[], adopt: readonly AdoptedMigration[]): string | null {
-  return adopt.at(-1)?.chain ?? entries.findLast((entry) => entry.state === "applied")?.chain ?? null;
+  return adopt.findLast(({ chain }) => chain !== null)?.chain ?? lastLink(entries);
 }
 
 function dependencyFindings(pending: readonly Pending[], comparison: Comparison): MigrationFinding[] {

@@ -1,19 +1,27 @@
-import { type DatabaseLike, systemClock, toDatabase } from "@db/core";
+import { type DatabaseLike, type Queryable, systemClock, toDatabase } from "@db/core";
 import { type ComparedMigration, compareHistory } from "./comparison.ts";
 import { MigrationOptionsError, StalePlanError } from "./errors.ts";
 import { readMigrationFolder } from "./folder.ts";
 import { History } from "./history.ts";
-import { withMigrationLock } from "./migration-lock.ts";
+import { findChainBreak, relink } from "./history-chain.ts";
+import { findLostTail, forgetTailSql } from "./history-tail.ts";
 import { type MigrationOptions, planDefaults } from "./options.ts";
-import { readInputs } from "./planning.ts";
+import { type MigrationInputs, readInputs } from "./planning.ts";
 import { readServer, requireWritable } from "./server.ts";
 
 /** One thing that may be put right, to be chosen by its id. */
 export interface RepairAction {
   /** `accept-change:0003_email`: stable for the same state of folder and database. */
   readonly id: string;
-  readonly kind: "accept-change" | "rename" | "forget-missing" | "clear-failed" | "drop-invalid-index";
-  /** Null for an index. */
+  readonly kind:
+    | "accept-change"
+    | "rename"
+    | "forget-missing"
+    | "clear-failed"
+    | "drop-invalid-index"
+    | "relink"
+    | "forget-lost";
+  /** Null for an index, and for the chain of the whole history. */
   readonly migration: string | null;
   readonly title: string;
   /** What it does, and what to have looked at before. */
@@ -66,6 +74,7 @@ export async function planRepair(db: DatabaseLike, options: MigrationOptions): P
       history: { schema: history.schema, table: history.table },
       actions: [
         ...migrations.flatMap((one) => historyActions(history, one)),
+        ...tamperingActions(inputs),
         ...indexes.rows.map(({ index, table }) => ({
           id: `drop-invalid-index:${index}`,
           kind: "drop-invalid-index" as const,
@@ -78,6 +87,34 @@ export async function planRepair(db: DatabaseLike, options: MigrationOptions): P
       ],
     };
   });
+}
+
+function tamperingActions({ history, entries, lostTail }: MigrationInputs): RepairAction[] {
+  const broken = findChainBreak(entries ?? []);
+  const actions: RepairAction[] = [];
+  if (broken) {
+    actions.push({
+      id: "relink",
+      kind: "relink",
+      migration: null,
+      title: `the history was changed by hand before ${broken.id}`,
+      hint: "Takes the rows as they are for what ran: compare them with a backup first.",
+      sql: history.relinkSql(relink(entries ?? [])),
+      safe: false,
+    });
+  }
+  if (lostTail !== null) {
+    actions.push({
+      id: `forget-lost:${lostTail}`,
+      kind: "forget-lost",
+      migration: lostTail,
+      title: `the row of ${lostTail}, applied last, was deleted by hand`,
+      hint: "Takes that for meant: the migration runs once more.",
+      sql: forgetTailSql(history, lostTail),
+      safe: false,
+    });
+  }
+  return actions;
 }
 
 function historyActions(history: History, { id, state, file, entry }: ComparedMigration): RepairAction[] {
@@ -121,6 +158,35 @@ function historyActions(history: History, { id, state, file, entry }: ComparedMi
   return [];
 }
 
+/** Corrects rows in one transaction, and links what is left of them: a chain that held before holds after it. */
+async function repairRows(
+  session: Queryable,
+  history: History,
+  due: readonly RepairAction[],
+  held: boolean,
+): Promise<void> {
+  await session.query("begin");
+  try {
+    for (const action of due) {
+      const { rows } = await session.query(action.sql);
+      if (rows.length > 0) continue;
+      throw new StalePlanError([`${action.migration ?? "the history"} is not as it was when the repair was planned`]);
+    }
+    const entries = (await history.read(session)) ?? [];
+    if (entries.length > 0 && (held || due.some(({ kind }) => kind === "relink"))) {
+      const links = relink(entries);
+      if (links.length > 0) await session.query(history.relinkSql(links));
+    }
+    const forgotten = due.filter(({ kind }) => kind === "forget-missing").map(({ migration }) => migration);
+    const lost = forgotten.length === 0 ? null : await findLostTail(session, history, entries);
+    if (lost !== null && forgotten.includes(lost)) await session.query(forgetTailSql(history, lost));
+    await session.query("commit");
+  } catch (error) {
+    await session.query("rollback").catch(() => undefined);
+    throw error;
+  }
+}
+
 /**
  * Does what was chosen of a repair plan, under the migration lock. What moved since the plan was made is not touched.
  * @param chosen ids of actions; by default the safe ones
@@ -148,13 +214,17 @@ export async function applyRepair(
         signal: signal ?? new AbortController().signal,
         onEvent: () => undefined,
       };
-      await withMigrationLock(given, new History(plan.history), waiting, async ({ session }) => {
-        for (const action of due) {
-          const { rows } = await session.query(action.sql);
-          if (action.kind !== "drop-invalid-index" && rows.length === 0) {
-            throw new StalePlanError([`${action.migration} is not as it was when the repair was planned`]);
-          }
-          done.push(action.id);
+      const { withMigrationLock } = await import("./migration-lock.ts");
+      const history = new History(plan.history);
+      await withMigrationLock(given, history, waiting, async ({ session }) => {
+        const rows = due.filter(({ kind }) => kind !== "drop-invalid-index");
+        const held = !plan.actions.some(({ kind }) => kind === "relink");
+        if (rows.length > 0) await repairRows(session, history, rows, held);
+        done.push(...rows.map(({ id }) => id));
+        for (const { id, kind, sql } of due) {
+          if (kind !== "drop-invalid-index") continue;
+          await session.query(sql);
+          done.push(id);
         }
       });
     });

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Queryable } from "@db/core";
 import type { History, HistoryEntry, HistoryRecord, HistoryState, JournalRecord } from "./history.ts";
 import type { JournalQueue } from "./journal-queue.ts";
+import { fencedError } from "./migration-lock.ts";
 import type { ResolvedApplyOptions } from "./options.ts";
 import type { MigrationPlan, PlannedMigration, PlannedStatement } from "./plan.ts";
 import type { StatementWatcher } from "./statement-watch.ts";
@@ -69,6 +70,17 @@ export function historyRecord(
     downSql: migration.downSql,
     catalogFingerprint: null,
   };
+}
+
+/** Writes a migration's row and lets those after it stand after it. @throws when the lock is no longer this runner's */
+export async function writeRecord(context: RunContext, record: HistoryRecord): Promise<void> {
+  const { session, history, fence, sequence } = context;
+  try {
+    const place = await history.write(session, record, fence);
+    sequence.next = Math.max(sequence.next, place + 1);
+  } catch (error) {
+    throw history.isFenced(error) ? fencedError(context) : error;
+  }
 }
 
 /** A statement's row of the journal. */

@@ -98,7 +98,10 @@ export async function withPreparedHistory(
   try {
     await use();
   } finally {
-    if (prepared.name !== null) await session.query(`deallocate ${name}`).catch(() => undefined);
+    if (prepared.name !== null) {
+      await session.query(`deallocate ${name}`).catch(() => undefined);
+      await session.query(`deallocate ${name}_new`).catch(() => undefined);
+    }
   }
 }
 
@@ -128,7 +131,11 @@ export function closingOf(context: RunContext, migration: PlannedMigration, star
   // Ascending is all that counts: a migration that failed leaves a hole.
   const place = { sequence: context.sequence.next++, fence: context.fence };
   const { name } = context.prepared;
-  const record = name === null ? history.writeSql(row, place) : history.executeSql(name, row, place.sequence);
+  const known = context.entries.has(migration.id);
+  const record =
+    name === null
+      ? history.writeSql(row, place)
+      : history.executeSql(known ? name : `${name}_new`, row, place.sequence);
   const schema = plan.history.drizzleSchema;
   const drizzle = schema !== null && migration.drizzle ? [drizzleRowSql(schema, migration.drizzle)] : [];
   return [record, ...drizzle, "commit"];

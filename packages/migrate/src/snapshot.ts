@@ -70,6 +70,10 @@ export async function readSnapshot(
   }
 }
 
-function snapshotTable({ schema = historyDefaults.schema, table = historyDefaults.table }: HistoryOptions): string {
+/** Quoted and qualified. */
+export function snapshotTable({
+  schema = historyDefaults.schema,
+  table = historyDefaults.table,
+}: HistoryOptions): string {
   return quoteQualified(schema, `${table}_snapshots`);
 }

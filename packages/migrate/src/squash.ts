@@ -9,12 +9,10 @@ import { MigrationFilesError, MigrationOptionsError, SquashUnequalError } from "
 import type { FileProblem } from "./file-problem.ts";
 import { readMigrationFolder } from "./folder.ts";
 import type { HistoryOptions } from "./options.ts";
-import { loadParser } from "./parser.ts";
 import type { ShadowDatabase } from "./reversal-proof.ts";
 import { buildCatalog } from "./shadow-catalog.ts";
 import { squashHeader } from "./squash-header.ts";
-import { lastingStatements, plainText } from "./squash-statements.ts";
-import { type MigrationStatement, parseSection } from "./statement.ts";
+import type { MigrationStatement } from "./statement.ts";
 
 export interface SquashOptions extends HistoryOptions {
   readonly directory: string;
@@ -65,6 +63,9 @@ export async function planSquash(options: SquashOptions): Promise<SquashPlan> {
     throw new MigrationOptionsError(reason, { hint: "Squash up to a migration before which all are SQL files." });
   }
   const problems: FileProblem[] = [];
+  const { loadParser } = await import("./parser.ts");
+  const { parseSection } = await import("./statement.ts");
+  const { lastingStatements, plainText } = await import("./squash-statements.ts");
   const parser = await loadParser();
   const statements = chosen.flatMap(({ up }) => parseSection(parser, up, problems));
   if (problems.length > 0) throw new MigrationFilesError(problems);

@@ -1,5 +1,5 @@
 import { compareFindings, type DatabaseLike, toDatabase } from "@db/core";
-import { findLockHolder, type LockHolder } from "./advisory-lock.ts";
+import type { LockHolder } from "./advisory-lock.ts";
 import { type ComparedMigration, compareHistory, type MigrationState } from "./comparison.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { readMigrationFolder } from "./folder.ts";
@@ -64,7 +64,7 @@ export async function migrationStatus(
       pending: migrations.length - done.length,
       migrations: migrations.map(statusEntry),
       findings: findings.toSorted(compareFindings),
-      runner: await findLockHolder(session, inputs.history),
+      runner: await (await import("./advisory-lock.ts")).findLockHolder(session, inputs.history),
     };
   });
 }

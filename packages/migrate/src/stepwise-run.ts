@@ -4,12 +4,11 @@ import { dropInvalidIndex, isIndexSettled } from "./concurrent-index.ts";
 import { deleteDrizzleRow, writeDrizzleRow } from "./drizzle-history.ts";
 import { HistoryError, TransactionPoolerError, UncertainStatementError } from "./errors.ts";
 import type { JournalEntry } from "./history.ts";
-import { fencedError } from "./migration-lock.ts";
 import type { PlannedMigration, PlannedStatement } from "./plan.ts";
 import { endOfPhase } from "./online-plan.ts";
 import type { MigrationRun, StatementReport } from "./report.ts";
 import { withLockRetries } from "./retry.ts";
-import { announceStatement, historyRecord, journalRecord, type RunContext } from "./run-context.ts";
+import { announceStatement, historyRecord, journalRecord, type RunContext, writeRecord } from "./run-context.ts";
 import { readSettings, timeoutSettings, writeSettings } from "./session-settings.ts";
 import { round, runStatement, runVerify, StatementError } from "./statement-run.ts";
 
@@ -36,9 +35,7 @@ export async function runStepwise(context: RunContext, migration: PlannedMigrati
   }
   if (direction === "up") {
     const record = historyRecord(context, migration, "running", { done: resumedAt, startedAt, durationMs: null });
-    await history.write(session, record, context.fence).catch((error: unknown) => {
-      throw history.isFenced(error) ? fencedError(context) : error;
-    });
+    await writeRecord(context, record);
   }
   const statements: StatementReport[] = [];
   const end = plan.phase === null ? migration.statements.length : endOfPhase(migration, plan.phase);
@@ -99,7 +96,7 @@ async function finish(
       if (schema !== null && migration.drizzle) await deleteDrizzleRow(session, schema, migration.drizzle);
     } else {
       const done = migration.statements.length;
-      await history.write(session, historyRecord(context, migration, "applied", { done, startedAt, durationMs }));
+      await writeRecord(context, historyRecord(context, migration, "applied", { done, startedAt, durationMs }));
       if (schema !== null && migration.drizzle) await writeDrizzleRow(session, schema, migration.drizzle);
     }
     await session.query("commit");

@@ -2,11 +2,10 @@ import { isConnectionError, sqlStateOf } from "@db/core";
 import { forgetBackfills } from "./backfill-run.ts";
 import { deleteDrizzleRow, writeDrizzleRow } from "./drizzle-history.ts";
 import type { JournalRecord } from "./history.ts";
-import { fencedError } from "./migration-lock.ts";
 import type { PlannedMigration } from "./plan.ts";
 import type { MigrationRun, StatementReport } from "./report.ts";
 import { withLockRetries } from "./retry.ts";
-import { announceStatement, historyRecord, journalRecord, type RunContext } from "./run-context.ts";
+import { announceStatement, historyRecord, journalRecord, type RunContext, writeRecord } from "./run-context.ts";
 import { CommitUnknownError, isScriptable, runScripted } from "./scripted-run.ts";
 import { readSettings, timeoutSettings, writeSettings } from "./session-settings.ts";
 import { round, runStatement, runVerify } from "./statement-run.ts";
@@ -84,11 +83,7 @@ async function record(
     return;
   }
   const facts = { done: reports.length, startedAt, durationMs };
-  await history
-    .write(session, historyRecord(context, migration, "applied", facts), context.fence)
-    .catch((error: unknown) => {
-      throw history.isFenced(error) ? fencedError(context) : error;
-    });
+  await writeRecord(context, historyRecord(context, migration, "applied", facts));
   if (plan.history.drizzleSchema !== null && migration.drizzle) {
     await writeDrizzleRow(session, plan.history.drizzleSchema, migration.drizzle);
   }

@@ -7,6 +7,8 @@ import { timeFigures } from "./figures.ts";
 import { checkMigrated, type MigratedDatabase, type MigrationArena, openMigrations } from "./migration-arena.ts";
 import { type MigrationTool, migrationTools } from "./migration-tool.ts";
 
+const [ours] = migrationTools as readonly [MigrationTool, ...MigrationTool[]];
+
 /** A database of each tool, migrated before. */
 interface MigratedArena extends MigrationArena {
   urlOf(tool: MigrationTool): string;
@@ -21,18 +23,31 @@ export const migrateNoop: Benchmark<MigratedArena, MigratedDatabase> = {
     { name: "process", title: "a new process, from start to end" },
   ],
   setup: openMigrated,
-  contenders: migrationTools.map((tool) => ({
-    name: tool.name,
-    package: tool.package,
-    prepare: (arena, run) => async () => {
-      const url = arena.urlOf(tool);
-      await (run.case === "process" ? runProcess : runHere)(tool, url, arena.directoryOf(tool));
-      return { operations: 1, answer: { url, historyTable: tool.historyTable } };
-    },
-  })),
+  contenders: [
+    ...migrationTools.map((tool) => ({ ...contender(tool, tool.name, runTool), package: tool.package })),
+    // The same as a command of the house: `db migrate up` of the built binary.
+    contender(ours, "db_cli", runCommand),
+  ],
   check: ({ migrations }, _run, { answer }) => checkMigrated(answer, migrations),
   figures: (measurements) => timeFigures(measurements, "db_migrate"),
 };
+
+function contender(
+  tool: MigrationTool,
+  name: string,
+  runProcess: (tool: MigrationTool, url: string, directory: string) => Promise<void>,
+): Benchmark<MigratedArena, MigratedDatabase>["contenders"][number] {
+  return {
+    name,
+    prepare: (arena, run) => async () => {
+      const url = arena.urlOf(tool);
+      await (run.case === "process"
+        ? runProcess(tool, url, arena.directoryOf(tool))
+        : tool.run(url, arena.directoryOf(tool)));
+      return { operations: 1, answer: { url, historyTable: tool.historyTable } };
+    },
+  };
+}
 
 async function openMigrated({ say }: SetupContext): Promise<MigratedArena> {
   await using stack = new AsyncDisposableStack();
@@ -44,11 +59,17 @@ async function openMigrated({ say }: SetupContext): Promise<MigratedArena> {
     await tool.run(url, arena.directoryOf(tool));
     urls.set(tool.name, url);
   }
-  const absent = await buildMigrate();
+  const programs = migrationTools.filter(({ isProgram }) => isProgram === true);
+  const absent = [
+    ...(await buildPackages()),
+    { contender: "db_cli", case: "in_process", reason: "it is a program of its own" },
+    ...programs.map(({ name }) => ({ contender: name, case: "in_process", reason: "it is a program of its own" })),
+  ];
   const kept = stack.move();
   return {
     ...arena,
     absent,
+    versions: { db_cli: "@db/cli of this workspace" },
     urlOf: (tool) => urls.get(tool.name) ?? "",
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
@@ -58,20 +79,23 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const execute = promisify(execFile);
 
 /** A process loads the built package, as its users' do: types stripped at every start would be a cost of ours alone. */
-async function buildMigrate(): Promise<Absence[]> {
+async function buildPackages(): Promise<Absence[]> {
+  const projects = ["tooling/bench", "apps/cli"].map((project) => `${root}/${project}`);
   try {
-    await execute(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, "-b", `${root}/packages/migrate`]);
+    await execute(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, "-b", ...projects]);
     return [];
   } catch (error) {
-    return [{ case: "process", reason: `@db/migrate cannot be built: ${messageOf(error)}` }];
+    return [{ case: "process", reason: `the packages cannot be built: ${messageOf(error)}` }];
   }
 }
 
-function runHere(tool: MigrationTool, url: string, directory: string): Promise<void> {
-  return tool.run(url, directory);
+async function runTool(tool: MigrationTool, url: string, directory: string): Promise<void> {
+  if (tool.isProgram === true) return tool.run(url, directory);
+  const script = `${root}/tooling/bench/dist/migration-process.js`;
+  await execute(process.execPath, [script, tool.name, url, directory], { timeout: 60_000 });
 }
 
-async function runProcess(tool: MigrationTool, url: string, directory: string): Promise<void> {
-  const script = fileURLToPath(new URL("migration-process.ts", import.meta.url));
-  await execute(process.execPath, [script, tool.name, url, directory], { timeout: 60_000 });
+async function runCommand(_tool: MigrationTool, url: string, directory: string): Promise<void> {
+  const command = [`${root}/apps/cli/bin/db.js`, "migrate", "up", "--dir", directory];
+  await execute(process.execPath, command, { timeout: 60_000, env: { ...process.env, DATABASE_URL: url } });
 }

@@ -1,5 +1,8 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { Client, Pool } from "pg";
 import type { MigrationSource } from "./migration-files.ts";
 
@@ -10,6 +13,8 @@ export interface MigrationTool {
   readonly package: string;
   /** The table in which it remembers what it applied. */
   readonly historyTable: string;
+  /** True when it is a program of its own, whatever runs it: there is no "in process" for it. */
+  readonly isProgram?: boolean;
   /** Writes the migrations in the tool's own form. */
   render(sources: readonly MigrationSource[], directory: string): Promise<void>;
   /** Connects, applies what is pending, disconnects. Loads the tool when first called. */
@@ -117,8 +122,58 @@ const nodePgMigrate: MigrationTool = {
   },
 };
 
+/** Its binary is started as a user's shell would: without the detour through Node that its npm command takes. */
+const dbmate: MigrationTool = {
+  name: "dbmate",
+  package: "dbmate",
+  historyTable: "schema_migrations",
+  isProgram: true,
+  render: (sources, directory) => renderSql(sources, directory, (sql) => `-- migrate:up\n${sql}\n-- migrate:down\n`),
+  async run(url, directory) {
+    const { resolveBinary } = await import("dbmate");
+    const server = new URL(url);
+    server.searchParams.set("sslmode", "disable");
+    const flags = ["--url", server.href, "--migrations-dir", directory, "--no-dump-schema", "migrate"];
+    await promisify(execFile)(resolveBinary(), flags, { timeout: 60_000 });
+  },
+};
+
+const graphileMigrate: MigrationTool = {
+  name: "graphile_migrate",
+  package: "graphile-migrate",
+  historyTable: "graphile_migrate.migrations",
+  async render(sources, directory) {
+    await mkdir(join(directory, "committed"), { recursive: true });
+    let previous = "";
+    for (const [index, { sql }] of sources.entries()) {
+      const body = `${sql.trim()}\n`;
+      const hash = `sha1:${createHash("sha1")
+        .update(`${`${previous}\n${body}`.trim()}\n`)
+        .digest("hex")}`;
+      const header = `--! Previous: ${previous || "-"}\n--! Hash: ${hash}\n\n`;
+      await writeFile(join(directory, "committed", `${String(index + 1).padStart(6, "0")}.sql`), `${header}${body}`);
+      previous = hash;
+    }
+  },
+  async run(url, directory) {
+    const { default: graphile } = await import("graphile-migrate");
+    const logger = new graphile.Logger(() => () => undefined);
+    await graphile.migrate({ connectionString: url, migrationsFolder: directory, logger });
+    // It keeps its connections for 200 ms, and ends the process when the server ends one of them.
+    const { default: pools } = await import("graphile-migrate/dist/pgReal.js");
+    pools.clearAllPools();
+  },
+};
+
 /** Ours first, then its peers. */
-export const migrationTools: readonly MigrationTool[] = [dbMigrate, kysely, drizzle, nodePgMigrate];
+export const migrationTools: readonly MigrationTool[] = [
+  dbMigrate,
+  kysely,
+  drizzle,
+  nodePgMigrate,
+  dbmate,
+  graphileMigrate,
+];
 
 async function renderSql(
   sources: readonly MigrationSource[],

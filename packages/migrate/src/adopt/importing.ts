@@ -5,9 +5,6 @@ import { MigrationOptionsError, MigrationsRefusedError } from "../errors.ts";
 import type { MigrationFinding } from "../finding.ts";
 import { type ForeignMigration, foreignTools, type ForeignToolName, importFinding } from "./foreign-tool.ts";
 import { originLine } from "./origin.ts";
-import { foreignToolsByName } from "./registry.ts";
-import { namesIn } from "./source-folder.ts";
-import { withoutTransaction } from "./transaction-lines.ts";
 
 export interface ImportOptions {
   /** Folder of the other tool. */
@@ -50,6 +47,7 @@ export interface ImportPlan {
  */
 export async function planImport(options: ImportOptions): Promise<ImportPlan> {
   const { source, directory } = options;
+  const { foreignToolsByName } = await import("./registry.ts");
   const tool = foreignToolsByName[options.tool ?? (await recognise(source))];
   const folder = await tool.readFolder(source);
   const held = await readdir(directory).catch(() => [] as string[]);
@@ -95,6 +93,8 @@ export async function writeImport(plan: ImportPlan, options: { readonly allowBlo
 }
 
 async function recognise(source: string): Promise<ForeignToolName> {
+  const { foreignToolsByName } = await import("./registry.ts");
+  const { namesIn } = await import("./source-folder.ts");
   const { files, folders } = await namesIn(source);
   const entries = [...files, ...folders];
   for (const tool of Object.values(foreignToolsByName)) {
@@ -131,6 +131,7 @@ async function contentOf(
   depends: readonly string[],
   findings: MigrationFinding[],
 ): Promise<string> {
+  const { withoutTransaction } = await import("./transaction-lines.ts");
   const section = async (word: string, settings: string, sql: string | null): Promise<string> => {
     if (sql === null) return "";
     const clean = await withoutTransaction(sql);
