@@ -5,6 +5,7 @@ import { UsageError } from "./errors.ts";
 import { forecastDays } from "./forecast.bench.ts";
 import { healthEndpoint } from "./health-endpoint.bench.ts";
 import { legacyOverhead } from "./legacy-overhead.bench.ts";
+import { lint } from "./lint.bench.ts";
 import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
 import { migrateOnline } from "./migrate-online.bench.ts";
@@ -37,6 +38,7 @@ export const benchmarks: readonly Benchmark[] = [
   migrateNoop,
   migrate500,
   migrateOnline,
+  lint,
   backupFull,
   backupRestore,
   walSegment,

@@ -1,8 +1,7 @@
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { messageOf } from "@db/core";
-import type { Absence, Benchmark, SetupContext } from "./benchmark.ts";
+import type { Benchmark, SetupContext } from "./benchmark.ts";
+import { buildPackages, dbBinary, migrationProcess } from "./built-packages.ts";
 import { timeFigures } from "./figures.ts";
 import { checkMigrated, type MigratedDatabase, type MigrationArena, openMigrations } from "./migration-arena.ts";
 import { type MigrationTool, migrationTools } from "./migration-tool.ts";
@@ -59,9 +58,10 @@ async function openMigrated({ say }: SetupContext): Promise<MigratedArena> {
     await tool.run(url, arena.directoryOf(tool));
     urls.set(tool.name, url);
   }
+  const unbuilt = await buildPackages();
   const programs = migrationTools.filter(({ isProgram }) => isProgram === true);
   const absent = [
-    ...(await buildPackages()),
+    ...(unbuilt === undefined ? [] : [{ case: "process", reason: unbuilt }]),
     { contender: "db_cli", case: "in_process", reason: "it is a program of its own" },
     ...programs.map(({ name }) => ({ contender: name, case: "in_process", reason: "it is a program of its own" })),
   ];
@@ -75,27 +75,14 @@ async function openMigrated({ say }: SetupContext): Promise<MigratedArena> {
   };
 }
 
-const root = fileURLToPath(new URL("../../..", import.meta.url));
 const execute = promisify(execFile);
-
-/** A process loads the built package, as its users' do: types stripped at every start would be a cost of ours alone. */
-async function buildPackages(): Promise<Absence[]> {
-  const projects = ["tooling/bench", "apps/cli"].map((project) => `${root}/${project}`);
-  try {
-    await execute(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, "-b", ...projects]);
-    return [];
-  } catch (error) {
-    return [{ case: "process", reason: `the packages cannot be built: ${messageOf(error)}` }];
-  }
-}
 
 async function runTool(tool: MigrationTool, url: string, directory: string): Promise<void> {
   if (tool.isProgram === true) return tool.run(url, directory);
-  const script = `${root}/tooling/bench/dist/migration-process.js`;
-  await execute(process.execPath, [script, tool.name, url, directory], { timeout: 60_000 });
+  await execute(process.execPath, [migrationProcess, tool.name, url, directory], { timeout: 60_000 });
 }
 
 async function runCommand(_tool: MigrationTool, url: string, directory: string): Promise<void> {
-  const command = [`${root}/apps/cli/bin/db.js`, "migrate", "up", "--dir", directory];
+  const command = [dbBinary, "migrate", "up", "--dir", directory];
   await execute(process.execPath, command, { timeout: 60_000, env: { ...process.env, DATABASE_URL: url } });
 }

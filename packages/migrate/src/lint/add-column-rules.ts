@@ -1,4 +1,4 @@
-import type { ColumnDef, Constraint } from "libpg-query";
+import type { AlterTableStmt, ColumnDef, Constraint } from "libpg-query";
 import { alterCommands } from "../effects.ts";
 import { columnConstraints, isSerial, sqlTypeOf } from "../sql-type.ts";
 import { volatileFunctionIn } from "../volatility.ts";
@@ -12,12 +12,10 @@ interface AddedColumn {
   readonly has: (type: Constraint["contype"]) => Constraint | undefined;
 }
 
-function* addedColumns(subject: LintSubject): Generator<AddedColumn> {
-  const { node } = subject.statement;
-  if (!("AlterTableStmt" in node)) return;
-  const table = existingTable(subject, node.AlterTableStmt.relation);
+function* addedColumns(subject: LintSubject, statement: AlterTableStmt): Generator<AddedColumn> {
+  const table = existingTable(subject, statement.relation);
   if (!table) return;
-  for (const { subtype, def } of alterCommands(node.AlterTableStmt)) {
+  for (const { subtype, def } of alterCommands(statement)) {
     if (subtype !== "AT_AddColumn" || !def || !("ColumnDef" in def)) continue;
     const column = def.ColumnDef;
     const constraints = columnConstraints(column);
@@ -37,11 +35,13 @@ function addColumnRule(
 ): LintRule {
   return {
     ...rule,
-    *check(subject) {
-      for (const added of addedColumns(subject)) {
+    check(subject) {
+      const { node } = subject.statement;
+      if (!("AlterTableStmt" in node)) return [];
+      return [...addedColumns(subject, node.AlterTableStmt)].flatMap((added) => {
         const hit = check(added, subject);
-        if (hit) yield { ...hit, table: added.table };
-      }
+        return hit ? [{ ...hit, table: added.table }] : [];
+      });
     },
   };
 }

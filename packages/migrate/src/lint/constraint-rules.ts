@@ -13,15 +13,18 @@ interface Command {
   readonly alone: boolean;
 }
 
-function* commandsOf(subject: LintSubject): Generator<Command> {
+function commandsOf(subject: LintSubject): readonly Command[] {
   const { node } = subject.statement;
-  if (!("AlterTableStmt" in node)) return;
+  if (!("AlterTableStmt" in node)) return [];
   const table = existingTable(subject, node.AlterTableStmt.relation);
-  if (!table) return;
+  if (!table) return [];
   const commands = alterCommands(node.AlterTableStmt);
-  for (const command of commands) {
-    yield { table: table.qualified, known: table.known, command, alone: commands.length === 1 };
-  }
+  return commands.map((command) => ({
+    table: table.qualified,
+    known: table.known,
+    command,
+    alone: commands.length === 1,
+  }));
 }
 
 /** A rule asked once for each command of an ALTER TABLE on an existing table. */
@@ -31,11 +34,11 @@ export function commandRule(
 ): LintRule {
   return {
     ...rule,
-    *check(subject) {
-      for (const command of commandsOf(subject)) {
+    check(subject) {
+      return commandsOf(subject).flatMap((command) => {
         const hit = check(command, subject);
-        if (hit) yield { ...hit, table: command.table };
-      }
+        return hit ? [{ ...hit, table: command.table }] : [];
+      });
     },
   };
 }
