@@ -106,6 +106,7 @@ async function outputOf(program: string, words: readonly string[]): Promise<stri
 
 /** The binary itself, without the detour through Node that its npm command takes. */
 function squawkBinary(): string {
-  const require = createRequire(createRequire(import.meta.url).resolve("squawk-cli/package.json"));
-  return require.resolve(`@squawk-cli/${process.platform}-${process.arch}/bin/squawk`);
+  const require = createRequire(import.meta.url);
+  const inside = createRequire(require.resolve("squawk-cli/package.json"));
+  return inside.resolve(`@squawk-cli/${process.platform}-${process.arch}/bin/squawk`);
 }
