@@ -4,6 +4,7 @@ import { type Change, type CommandResult, type Input, text, toggle } from "./com
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { readFileArgument } from "./file-argument.ts";
+import { findingsText } from "./findings-text.ts";
 import { textTable } from "./text-table.ts";
 
 /** Applies a plan, or tells it with `--dry-run`. */
@@ -15,9 +16,10 @@ export async function apply(
 ): Promise<CommandResult> {
   const changes = changesOf(planned);
   if (planned.migrations.length === 0 && planned.adopt.length === 0 && !planned.blocked) {
+    const nothing = planned.direction === "down" ? "nothing to take back" : "nothing pending";
     return {
       data: planned,
-      text: planned.direction === "down" ? "nothing to take back" : "nothing pending",
+      text: withWarnings(nothing, planned, context),
       changes,
       findings: planned.findings,
     };
@@ -31,7 +33,18 @@ export async function apply(
     signal: context.signal,
     safetyBackup: toggle(input, "backup") === true,
   });
-  return { data: report, text: reportText(report), changes, findings: planned.findings, next: ["db migrate status"] };
+  const told = withWarnings(reportText(report), planned, context);
+  return { data: report, text: told, changes, findings: planned.findings, next: ["db migrate status"] };
+}
+
+/** Below what was done, what of the plan deserves a look: a database ahead of the folder, a rename, a dangerous lock. */
+function withWarnings(done: string, planned: MigrationPlan, { terminal }: Context): string {
+  const warnings = findingsText(
+    planned.findings.filter(({ severity }) => severity !== "info"),
+    terminal,
+    10,
+  );
+  return warnings === "" ? done : `${done}\n${warnings}`;
 }
 
 const verbs = { up: "applied", down: "taken back", baseline: "applied" } as const;

@@ -193,7 +193,7 @@ function printError(terminal: Terminal, error: unknown, envelope: Envelope, debu
     const lines = [
       `${terminal.paint("red", "error:")} ${message}${sqlstate === null ? "" : ` (SQLSTATE ${sqlstate})`}`,
     ];
-    if (detail !== null) lines.push(`  ${detail}`);
+    if (detail !== null) lines.push(`  ${detail.replaceAll("\n", "\n  ")}`);
     if (hint !== null) lines.push(`  ${hint}`);
     if (isBug(error) && !isDbError(error))
       lines.push("  This is a bug: please report it with the output of the same command and --debug.");

@@ -67,6 +67,40 @@ describe("db migrate", () => {
     expect((await db("migrate apply plan.json")).error?.code).toBe("MIGRATE_STALE_PLAN");
   });
 
+  test("says every thing wrong with every file, with place, line and way out", async () => {
+    await file("0001_a.sql", "create table a (id int);\ncreate tabel b ();\n");
+    await file("0002_b.sql", "select 1;");
+    await file("0002_c.sql", "select 1;");
+    await file("0003_d.sql", "-- migrate:up transactoin=false\nselect 1;");
+    await writeFile(join(folder.path, "migrations", "0004_e.sql"), Buffer.from("fffe7300", "hex"));
+    const files = await runDb(["migrate", "up"], { cwd: folder.path, env });
+    expect(files.code).toBe(1);
+    for (const said of [
+      "0002_c.sql: version 0002 is also that of 0002_b.sql",
+      'unknown setting "transactoin"; did you mean "transaction"?',
+      "  1 | -- migrate:up transactoin=false",
+      "0004_e.sql: the file is UTF-16",
+      "Save it as UTF-8.",
+    ]) {
+      expect(files.stderr).toContain(said);
+    }
+    for (const path of ["0002_c.sql", "0003_d.sql", "0004_e.sql"]) await rm(join(folder.path, "migrations", path));
+    const syntax = await runDb(["migrate", "up"], { cwd: folder.path, env });
+    expect(syntax.stderr).toContain('error: 0001_a.sql:2:8: syntax error at or near "tabel"');
+    expect(syntax.stderr).toContain("  2 | create tabel b ();\n             ^");
+  });
+
+  test("tells of a database that is ahead of the folder, though nothing is pending", async () => {
+    await file("0001_a.sql", "create table a (id int);");
+    await file("0002_b.sql", "create table b (id int);");
+    expect((await db("migrate up")).code).toBe(0);
+    await rm(join(folder.path, "migrations", "0002_b.sql"));
+    const up = await runDb(["migrate", "up"], { cwd: folder.path, env });
+    expect(up.code).toBe(0);
+    expect(up.stdout).toContain("nothing pending");
+    expect(up.stdout).toContain("0002_b is applied and has no file: the database is ahead of the folder");
+  });
+
   test("lints a folder for people and for code hosts, and imports and squashes one", async () => {
     await file("0001_a.sql", "create table a (id int);");
     await file("0002_b.sql", "create index a_id on a (id);\nalter table a add c varchar(5);");

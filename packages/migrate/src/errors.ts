@@ -18,14 +18,22 @@ export class MigrationFolderError extends DbError {
 export class MigrationFilesError extends DbError {
   override readonly code = "MIGRATE_FILES";
   readonly problems: readonly FileProblem[];
+  /** The line of the first problem with its place marked, then every other one; null when there is no more to tell. */
+  readonly detail: string | null;
 
   constructor(problems: readonly FileProblem[]) {
     const [first] = problems;
-    const where = first ? `${first.file}${first.line === null ? "" : `:${first.line}:${first.column}`}` : "";
     const more = problems.length > 1 ? `, and ${problems.length - 1} more` : "";
-    super(`${where}: ${first?.message ?? "unusable migration files"}${more}`, first ? { hint: first.hint } : {});
+    super(`${first ? toldOf(first) : "unusable migration files"}${more}`, first ? { hint: first.hint } : {});
     this.problems = problems;
+    const others = problems.slice(1).flatMap((problem) => [toldOf(problem), problem.excerpt, problem.hint]);
+    const lines = [first?.excerpt ?? null, ...others].filter((line) => line !== null);
+    this.detail = lines.length === 0 ? null : lines.join("\n");
   }
+}
+
+function toldOf({ file, line, column, message }: FileProblem): string {
+  return `${file}${line === null ? "" : `:${line}:${column}`}: ${message}`;
 }
 
 /** A name or version that stands for no migration of the folder or the history. */

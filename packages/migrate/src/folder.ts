@@ -37,7 +37,7 @@ export async function readMigrationFolder(directory: string, placeholders?: Plac
   } catch (error) {
     throw new MigrationFolderError(`cannot read the migrations folder ${directory}: ${messageOf(error)}`, {
       cause: error,
-      hint: "Give the folder that holds the .sql files, or make it with createMigrationFile.",
+      hint: "Give the folder that holds the .sql files, or make it with createMigrationFile (db migrate new).",
     });
   }
   const problems: FileProblem[] = [];
