@@ -165,16 +165,15 @@ export class LaneExecutor implements Executor {
       return undefined;
     if (profile.samples < settledSamples) return undefined;
     const now = performance.now();
-    const nearby = durationMs <= slowMs + this.#roundTrip.ms;
+    const nearby = durationMs <= slowMs + this.#roundTrip.allowanceMs;
     if (nearby ? !this.#roundTrip.isOld(now) : !this.#roundTrip.isDue(now)) return undefined;
     return this.#roundTrip.ask(connection, this.#options.cancelTimeoutMs);
   }
 
   #mayShare({ config, values, signal, timeoutMs, untagged }: Statement, profile: StatementProfile): boolean {
     if (!profile.shareable || profile.uses < 2) return false;
-    // What a cold cache cost the first runs says little yet; a long way wavers more than a short one.
-    const fastMs = (profile.samples <= settledSamples ? heldUpMs : slowMs) + this.#roundTrip.ms / 2;
-    if (profile.averageMs > fastMs || profile.unsteady) return false;
+    // What a cold cache cost the first runs says little yet.
+    if (profile.averageMs > (profile.samples <= settledSamples ? heldUpMs : slowMs) || profile.unsteady) return false;
     if (signal !== undefined || timeoutMs !== this.#options.queryTimeoutMs || this.#mostLanes === 0) return false;
     if (untagged !== undefined) return false;
     if (values !== undefined && !Array.isArray(values)) return false;
@@ -193,7 +192,7 @@ export class LaneExecutor implements Executor {
   #laneNow(now: number): Lane | "held up" | undefined {
     // Where others wait for a connection, as few lanes as will do: the rest empty and go to them.
     const wanted = this.#lanes.length > 1 && this.#connections.waiting > 0;
-    const mostHeadMs = heldUpMs + this.#roundTrip.ms;
+    const mostHeadMs = heldUpMs + this.#roundTrip.allowanceMs;
     let best: Lane | undefined;
     let shallowest: Lane | undefined;
     for (const lane of this.#lanes) {

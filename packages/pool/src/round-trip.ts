@@ -19,10 +19,15 @@ export class RoundTrip {
     return this.#ms;
   }
 
-  /** A statement took this long in all, so the way takes no longer. @returns how much of it was the server's */
+  /** The way, and half as much again: a long one wavers more than a short one. */
+  get allowanceMs(): number {
+    return this.#ms * 1.5;
+  }
+
+  /** A statement took this long in all, so the way takes no longer. @returns how much of it was surely the server's */
   without(durationMs: number): number {
     if (durationMs < this.#ms) this.#ms = durationMs;
-    return durationMs - this.#ms;
+    return Math.max(0, durationMs - this.allowanceMs);
   }
 
   /** True when it was asked for so long ago that the network may be another. */

@@ -65,7 +65,7 @@ describe("a statement that takes long", () => {
 test("statements share connections over a long way too, which is not held against them", async () => {
   await using proxy = await startFaultProxy({ target: url });
   await using pool = open({ primaryUrl: proxy.url(url) });
-  proxy.delay(15);
+  proxy.delay(50);
   const held = async (): Promise<number> => {
     await learn(pool, fast, 1);
     const reading = Promise.all(Array.from({ length: 8 }, (_, n) => pool.query<{ n: number }>(fast, [n])));
