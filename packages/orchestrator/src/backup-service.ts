@@ -33,7 +33,7 @@ import {
 } from "@db/backup";
 import type { Config } from "@db/config";
 import { serverAccount } from "@db/embedded";
-import type { Clock, Database, Logger, OnProgress } from "@db/core";
+import { type Clock, type Database, type Logger, type Metrics, noMetrics, type OnProgress } from "@db/core";
 import type { AuditTrail } from "./audit.ts";
 import { startDrillCluster, withDrillPlace } from "./drill-cluster.ts";
 import type { Events } from "./events.ts";
@@ -106,13 +106,14 @@ export function createBackupService(options: {
   readonly events: Events;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics?: Metrics;
   readonly env: Readonly<Record<string, string | undefined>>;
 }): BackupService {
-  const { db, config, audit, events, clock, logger, env } = options;
+  const { db, config, audit, events, clock, logger, metrics = noMetrics, env } = options;
   const { backup } = config;
   const open = (call: BackupCall): Promise<Repository> =>
     openRepository(call.repository ?? backup.repository, { encryptionKey: backup.encryptionKey?.reveal() });
-  const job = (call: BackupCall) => ({ onProgress: call.onProgress, signal: call.signal, clock, logger });
+  const job = (call: BackupCall) => ({ onProgress: call.onProgress, signal: call.signal, clock, logger, metrics });
 
   const { days, hourly, daily, weekly, monthly, minVerified } = backup.retention;
 

@@ -1,4 +1,4 @@
-import type { Database } from "@db/core";
+import { type Database, type Metrics, noMetrics } from "@db/core";
 import {
   applyMigrations,
   type ApplyOptions,
@@ -98,10 +98,11 @@ export function createMigrationService(options: {
   readonly application: Application | undefined;
   readonly audit: AuditTrail;
   readonly readOnly: boolean;
+  readonly metrics?: Metrics;
   /** Takes the safety backup. */
   readonly backup: (options: Pick<ApplyOptions, "onProgress" | "signal">) => Promise<unknown>;
 }): MigrationService {
-  const { db, config, application, audit, readOnly, backup } = options;
+  const { db, config, application, audit, readOnly, metrics = noMetrics, backup } = options;
   const { schema, table, lockTimeoutMs, statementTimeoutMs } = config.migrate;
   const directory = application?.migrationsDirectory ?? config.migrate.directory;
   const defaults = { directory, schema, table, lockTimeoutMs, statementTimeoutMs };
@@ -186,7 +187,7 @@ export function createMigrationService(options: {
         : given;
       return audit.run(
         plan.direction === "down" ? "migration.down" : "migration.apply",
-        () => applyMigrations(db(), plan, applying),
+        () => applyMigrations(db(), plan, { metrics, ...applying }),
         (report) => ({ migrations: plan.migrations.map(({ id }) => id), durationMs: report.durationMs }),
       );
     },

@@ -1,7 +1,15 @@
 import { tmpdir } from "node:os";
 import { toTlsOptions, type Config } from "@db/config";
 import { type Clock, type Database, type Logger, toDatabase } from "@db/core";
-import { createLocalHost, createMonitor, type Monitor, type RuleOverride, type AlertRule } from "@db/monitor";
+import {
+  type AlertRule,
+  createLocalHost,
+  createMonitor,
+  type HistoryStore,
+  type Monitor,
+  type ProcessMetrics,
+  type RuleOverride,
+} from "@db/monitor";
 import { collectPoolMetrics, type Pool } from "@db/pool";
 import { Pool as ConnectionPool } from "pg";
 import type { Events } from "./events.ts";
@@ -25,6 +33,10 @@ export function createMonitoring(options: {
   readonly events: Events;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What the other services reported. */
+  readonly metrics?: Pick<ProcessMetrics, "families">;
+  /** Where hourly values outlive the process. */
+  readonly history?: HistoryStore;
   readonly rules?: readonly AlertRule[];
   readonly overrides?: readonly RuleOverride[];
 }): Monitoring {
@@ -52,7 +64,12 @@ export function createMonitoring(options: {
   const monitor = createMonitor({
     db: primary,
     replicas: connection.replicaUrls.map((url, index) => ({ name: `replica-${index + 1}`, db: connect(url.reveal()) })),
-    ...(pool === undefined ? {} : { pool, metrics: () => collectPoolMetrics(pool) }),
+    ...(pool === undefined ? {} : { pool }),
+    metrics: () => [
+      ...(pool === undefined ? [] : collectPoolMetrics(pool)),
+      ...(options.metrics === undefined ? [] : options.metrics.families()),
+    ],
+    ...(options.history === undefined ? {} : { history: options.history }),
     ...(local ? { host: createLocalHost({ directories: [tmpdir()] }) } : {}),
     ...(options.rules === undefined ? {} : { rules: options.rules }),
     ...(options.overrides === undefined ? {} : { overrides: options.overrides }),

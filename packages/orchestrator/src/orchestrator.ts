@@ -12,7 +12,7 @@ import {
   systemClock,
   worstStatus,
 } from "@db/core";
-import type { Monitor } from "@db/monitor";
+import { createProcessMetrics, createTableHistory, type Monitor } from "@db/monitor";
 import { createPool, type Pool } from "@db/pool";
 import type { Application } from "./application.ts";
 import { type AuditTrail, createAuditTrail } from "./audit.ts";
@@ -44,6 +44,8 @@ export interface OrchestratorOptions {
   readonly readOnly?: boolean;
   /** File of the audit trail. Default none: kept in memory. */
   readonly auditFile?: string | undefined;
+  /** Keeps hourly values of the monitor in the table `db_monitor.history` of the database. Default `false`. */
+  readonly keepHistory?: boolean;
   /** Folder of the daily and weekly reports. Default none: then none are made on a schedule. */
   readonly reportsDirectory?: string | undefined;
   /** Who acts, for the audit trail. Default the operating system's user. */
@@ -113,6 +115,7 @@ class Wiring implements Orchestrator {
   readonly #clock: Clock;
   readonly #lifecycle;
   readonly #made = new Map<string, unknown>();
+  readonly #metrics = createProcessMetrics();
   #lastStatus: HealthStatus | undefined;
   #closed: Promise<void> | undefined;
 
@@ -146,6 +149,7 @@ class Wiring implements Orchestrator {
         ...this.#shared(),
         db: () => this.pool,
         config: this.config,
+        metrics: this.#metrics,
         backup: (call) => this.backups.run(call),
       }),
     );
@@ -161,6 +165,7 @@ class Wiring implements Orchestrator {
         events: this.events,
         clock: this.#clock,
         logger: this.#logger,
+        metrics: this.#metrics,
         env,
       }),
     );
@@ -181,6 +186,7 @@ class Wiring implements Orchestrator {
         backups: () => this.backups,
         config: this.config,
         clock: this.#clock,
+        metrics: this.#metrics,
         logger: this.#logger.child({ service: "wal" }),
       }),
     );
@@ -188,7 +194,7 @@ class Wiring implements Orchestrator {
 
   get validation(): ValidationService {
     return this.#once("validation", () =>
-      createValidationService({ ...this.#shared(), db: this.pool, config: this.config }),
+      createValidationService({ ...this.#shared(), db: this.pool, config: this.config, metrics: this.#metrics }),
     );
   }
 
@@ -275,6 +281,8 @@ class Wiring implements Orchestrator {
         pool: this.pool,
         events: this.events,
         clock: this.#clock,
+        metrics: this.#metrics,
+        ...(this.#options.keepHistory === true && { history: createTableHistory({ db: this.pool }) }),
         logger: this.#logger.child({ service: "monitoring" }),
       }),
     );

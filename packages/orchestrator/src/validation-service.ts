@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Config } from "@db/config";
-import { type Database, DbError, type OnProgress } from "@db/core";
+import { type Database, DbError, type Metrics, noMetrics, type OnProgress } from "@db/core";
 import {
   runValidation,
   type SuggestionReport,
@@ -35,8 +35,9 @@ export function createValidationService(options: {
   readonly config: Config;
   readonly application: Application | undefined;
   readonly audit: AuditTrail;
+  readonly metrics?: Metrics;
 }): ValidationService {
-  const { db, config, application, audit } = options;
+  const { db, config, application, audit, metrics = noMetrics } = options;
   const service: ValidationService = {
     rules: async (call = {}) => {
       const file = call.rulesFile ?? config.validate.rulesFile;
@@ -46,7 +47,7 @@ export function createValidationService(options: {
       const rules = await service.rules(call);
       return audit.run(
         "validation.run",
-        () => runValidation(db, rules, jobOptions(call)),
+        () => runValidation(db, rules, { ...jobOptions(call), metrics }),
         ({ score, counts }) => ({ score, rules: rules.length, failed: counts.failed }),
       );
     },

@@ -16,7 +16,7 @@ import {
   type WalVerifyReport,
 } from "@db/backup";
 import type { Config } from "@db/config";
-import { type Clock, type Finding, type Logger, messageOf } from "@db/core";
+import { type Clock, type Finding, type Logger, messageOf, type Metrics, noMetrics } from "@db/core";
 import type { AuditTrail } from "./audit.ts";
 import type { BackupCall, BackupService } from "./backup-service.ts";
 import { connectionOf } from "./pool-options.ts";
@@ -65,8 +65,9 @@ export function createWalService(options: {
   readonly audit: AuditTrail;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics?: Metrics;
 }): WalService {
-  const { backups, config, audit, clock, logger } = options;
+  const { backups, config, audit, clock, logger, metrics = noMetrics } = options;
   const { backup } = config;
   const open = (call: BackupCall): Promise<Repository> =>
     openRepository(call.repository ?? backup.repository, { encryptionKey: backup.encryptionKey?.reveal() });
@@ -82,6 +83,7 @@ export function createWalService(options: {
         compression: { algorithm: backup.compression, level: 1 },
         clock,
         logger,
+        metrics,
         onGap: (gap) => {
           onGap?.(gap);
           // Nothing behind a gap can be restored before there is a full backup behind it.
