@@ -9,6 +9,7 @@ import { lint } from "./lint.bench.ts";
 import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
 import { migrateOnline } from "./migrate-online.bench.ts";
+import { monitorCost } from "./monitor-cost.bench.ts";
 import { monitorScrape } from "./monitor-scrape.bench.ts";
 import { poolAcquire } from "./pool-acquire.bench.ts";
 import { poolErrors } from "./pool-errors.bench.ts";
@@ -48,6 +49,7 @@ export const benchmarks: readonly Benchmark[] = [
   monitorScrape,
   reportFull,
   healthEndpoint,
+  monitorCost,
 ];
 
 /** @throws {UsageError} with the name that was probably meant */
