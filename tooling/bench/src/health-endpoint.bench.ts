@@ -101,7 +101,7 @@ async function openServers(): Promise<HealthArena> {
     process.execPath,
     [
       "-e",
-      "const s=require('http').createServer((q,r)=>r.writeHead(200,{'content-type':'application/health+json'}).end('{\"status\":\"pass\"}'));s.listen(0,'127.0.0.1',()=>console.log('http://127.0.0.1:'+s.address().port))",
+      "const s=require('http').createServer({keepAliveTimeout:72000},(q,r)=>r.writeHead(200,{'content-type':'application/health+json'}).end('{\"status\":\"pass\"}'));s.listen(0,'127.0.0.1',()=>console.log('http://127.0.0.1:'+s.address().port))",
     ],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
