@@ -89,13 +89,14 @@ export async function registerPages(
   const schema = { querystring: object({ range: { ...string, enum: rangeNames } }, []) };
   for (const { name, path } of pages) {
     app.get<{ Querystring: Query }>(`/${path}`, { schema, config: { doc: aPage } }, async (request, reply) =>
-      html(request, reply, { ...request.query, page: name }),
+      html(request, reply, { ...rangeOf(request.query), page: name }),
     );
   }
   app.get<{ Querystring: Query; Params: { id: string } }>(
     "/queries/:id",
     { schema: { ...schema, params: object({ id: { ...string, pattern: itemPattern } }) }, config: { doc: aPage } },
-    async (request, reply) => html(request, reply, { ...request.query, page: "queries", item: request.params.id }),
+    async (request, reply) =>
+      html(request, reply, { ...rangeOf(request.query), page: "queries", item: request.params.id }),
   );
 
   registerSignIn(app, options, access, sessions);
@@ -183,6 +184,11 @@ export async function registerPages(
       for (const stream of live.keys()) stream.end();
     },
   };
+}
+
+/** What a page takes of its query: whatever else stands there is not passed on. */
+function rangeOf({ range }: Query): Pick<Query, "range"> {
+  return range === undefined ? {} : { range };
 }
 
 /** A form that gives a cookie for a token: a browser sends no bearer token by itself. */

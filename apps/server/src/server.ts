@@ -52,6 +52,8 @@ export async function startServer(given: ServerOptions): Promise<StatusServer> {
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200 },
     exposeHeadRoutes: true,
+    // An address that cannot be read is not said back.
+    frameworkErrors: (_error, _request, reply) => void problem(reply, 400, "the address cannot be read"),
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: true } },
   });
   const pressure = monitorEventLoopDelay({ resolution: 20 });

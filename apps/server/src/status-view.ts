@@ -4,6 +4,7 @@ import { connections, replication, samplesOf, type Snapshot, topQueries, valueOf
 
 import { seriesChart } from "./pages/charts.ts";
 import type { KnownState } from "./pages/known.ts";
+import { scrub } from "./problem.ts";
 import { stepFindings } from "./step-findings.ts";
 
 /** The page's data, from what is known. Pure: asks nobody. */
@@ -31,7 +32,7 @@ export function statusView(known: KnownState, findings: readonly Finding[], head
       name,
       title,
       status,
-      detail,
+      detail: scrub(detail),
       durationMs,
     })),
   };
@@ -146,7 +147,7 @@ function replicationView(snapshot: Snapshot): StatusView["replication"] {
 function backupsView({ orchestrator, backups, lastDrill }: KnownState): StatusView["backups"] {
   if (backups === undefined) return null;
   return {
-    repository: orchestrator.backups.location,
+    repository: scrub(orchestrator.backups.location),
     rows: backups.slice(0, 20).map(({ label, type, stoppedAt, bytes, storedBytes, encrypted, status }) => ({
       label,
       type,
