@@ -207,12 +207,13 @@ class BackupRun {
         this.#options.onProgress(total > 0 ? { ...progress, total: Math.max(total, received) } : progress);
       },
     };
-    const { checkpoint, maxRateBytes, serverCompression: compression } = this.#options;
+    const { checkpoint, maxRateBytes, serverCompression: compression, stallTimeoutMs } = this.#options;
     const collector: Collector = compression
       ? new ArchiveCollector(this.#packs, compression.algorithm, events)
       : new FileCollector(this.#packs, events);
     const major = Math.floor(this.#facts.version / 10_000);
-    const request = { major, label: `db ${this.#label}`.slice(0, 32), checkpoint, maxRateBytes, compression };
+    const label = `db ${this.#label}`.slice(0, 32);
+    const request = { major, label, checkpoint, maxRateBytes, compression, stallTimeoutMs };
     const end = await runBaseBackup(session, request, collector).catch((error: unknown) => {
       throw explainPromotion(explainCompression(error, compression), this.#facts);
     });

@@ -39,6 +39,8 @@ export interface BackupOptions extends JobOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** Longest wait, after the files, for the WAL they need. Default 60 000. */
   readonly walTimeoutMs?: number | undefined;
+  /** Longest silence of the server while it sends files. Default 120 000. */
+  readonly stallTimeoutMs?: number | undefined;
 }
 
 /** How files are compressed, and by whom. */
@@ -62,11 +64,13 @@ export const backupDefaults: {
   readonly maxRateBytes: number;
   readonly connectTimeoutMs: number;
   readonly walTimeoutMs: number;
+  readonly stallTimeoutMs: number;
 } = Object.freeze({
   checkpoint: "fast",
   maxRateBytes: Number.POSITIVE_INFINITY,
   connectTimeoutMs: 10_000,
   walTimeoutMs: 60_000,
+  stallTimeoutMs: 120_000,
 });
 
 /** Job options with every collaborator in place. */
@@ -101,6 +105,7 @@ export interface ResolvedBackupOptions extends ResolvedJobOptions {
   readonly threads: number;
   readonly connectTimeoutMs: number;
   readonly walTimeoutMs: number;
+  readonly stallTimeoutMs: number;
 }
 
 /** @throws {InvalidBackupOptionsError} naming every problem at once */
@@ -114,6 +119,8 @@ export function resolveBackupOptions(options: BackupOptions): ResolvedBackupOpti
   const connectTimeoutMs = options.connectTimeoutMs ?? backupDefaults.connectTimeoutMs;
   const walTimeoutMs = options.walTimeoutMs ?? backupDefaults.walTimeoutMs;
   if (!(connectTimeoutMs > 0)) problems.push("connectTimeoutMs must be above zero");
+  const stallTimeoutMs = options.stallTimeoutMs ?? backupDefaults.stallTimeoutMs;
+  if (!(stallTimeoutMs > 0)) problems.push("stallTimeoutMs must be above zero");
   if (!(walTimeoutMs > 0)) problems.push("walTimeoutMs must be above zero");
   if (!/^postgres(ql)?:\/\//.test(options.url)) problems.push("url must begin with postgres://");
   const serverCompression = resolveServerCompression(options.compression ?? {}, compression, problems);
@@ -129,6 +136,7 @@ export function resolveBackupOptions(options: BackupOptions): ResolvedBackupOpti
     threads: serverCompression ? 0 : (options.compression?.workers ?? defaultThreads),
     connectTimeoutMs,
     walTimeoutMs,
+    stallTimeoutMs,
   };
 }
 

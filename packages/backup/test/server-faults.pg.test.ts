@@ -164,6 +164,27 @@ describe("on one server", () => {
     },
   );
 
+  test("a server that stops in the middle of its files is told after its bound", async () => {
+    const repository = await repositoryAt("stalled");
+    const { url } = cluster.primary;
+    const client = await cluster.connect();
+    const slow = await slowBackup({ url, repository, stallTimeoutMs: 1_500 });
+    const { rows } = await client.query<{ pid: number }>("select pid from pg_stat_progress_basebackup");
+    process.kill(rows[0]!.pid, "SIGSTOP");
+    try {
+      await expect(slow.ended).rejects.toMatchObject({
+        code: "BACKUP_CONNECTION",
+        message: expect.stringContaining("sent nothing for 1.5 s"),
+        hint: expect.stringContaining("stallTimeoutMs"),
+      });
+    } finally {
+      process.kill(rows[0]!.pid, "SIGCONT");
+    }
+    await expect.poll(async () => (await client.query("select from pg_stat_progress_basebackup")).rowCount).toBe(0);
+    await client.end();
+    await leavesNothing(repository, url);
+  });
+
   test("a slot the server took away ends the backup at once, and nothing is stored", async () => {
     const repository = await repositoryAt("removed");
     const { url } = cluster.primary;

@@ -13,6 +13,8 @@ export interface BaseBackupRequest {
   readonly maxRateBytes?: number | undefined;
   /** Compression by the server, 15 and newer. */
   readonly compression?: ServerCompression | undefined;
+  /** Longest silence once files come, milliseconds; undefined waits for ever. The checkpoint before may take its time. */
+  readonly stallTimeoutMs?: number | undefined;
 }
 
 /** How the server compresses its archives before it sends them. */
@@ -109,13 +111,16 @@ export async function runBaseBackup(
   const checksumErrors: string[] = [];
   let failure: ReplicationServerError | undefined;
   let completed = false;
+  let copying = false;
   for (;;) {
-    const { type, body } = await session.next();
+    const { type, body } = await session.next(copying ? request.stallTimeoutMs : undefined);
     if (type === "d") {
       const held = stream.data(body);
       if (held) await held;
-    } else if (type === "H") stream.begin();
-    else if (type === "c") await stream.end();
+    } else if (type === "H") {
+      copying = true;
+      stream.begin();
+    } else if (type === "c") await stream.end();
     else if (type === "T") results.push([]);
     else if (type === "D") results.at(-1)?.push(parseDataRow(body));
     else if (type === "C") {

@@ -1,3 +1,4 @@
+import { formatDuration } from "@db/core";
 import { BackupConnectionError, ReplicationProtocolError } from "../errors.ts";
 import type { ByteSource, Stretch } from "./byte-source.ts";
 
@@ -44,16 +45,26 @@ export class FrameReader {
     this.#wake();
   }
 
-  /** @throws {BackupConnectionError} @throws {ReplicationProtocolError} */
-  async next(): Promise<Frame> {
+  /**
+   * @param withinMs longest silence of the server, milliseconds; undefined waits for ever
+   * @throws {BackupConnectionError} @throws {ReplicationProtocolError}
+   */
+  async next(withinMs?: number): Promise<Frame> {
     for (;;) {
       const frame = this.#take();
       if (frame) return frame;
       if (!this.#source.ready) {
         if (this.#failure) throw this.#failure;
-        await new Promise<void>((resolve) => (this.#wake = resolve));
+        await this.#more(withinMs);
       } else this.#goOn(this.#source.take());
     }
+  }
+
+  /** Waits until the socket has something, or the reader has failed. */
+  async #more(withinMs: number | undefined): Promise<void> {
+    const silence = withinMs === undefined ? undefined : setTimeout(() => this.fail(silentServer(withinMs)), withinMs);
+    await new Promise<void>((resolve) => (this.#wake = resolve));
+    clearTimeout(silence);
   }
 
   /** What is left of the last stretch goes in front of the next one, where there is room for it. */
@@ -89,6 +100,15 @@ export class FrameReader {
     this.#begin += length + 1;
     return { type: String.fromCharCode(this.#buffer[at]!), body: this.#buffer.subarray(at + 5, at + length + 1) };
   }
+}
+
+function silentServer(withinMs: number): BackupConnectionError {
+  return new BackupConnectionError(
+    `the server sent nothing for ${formatDuration(withinMs)} in the middle of its files`,
+    {
+      hint: "Look whether it or its disk is stopped; raise stallTimeoutMs where its disk is that slow.",
+    },
+  );
 }
 
 /** The columns of a DataRow message as text. */

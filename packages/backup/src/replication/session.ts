@@ -111,9 +111,12 @@ export class ReplicationSession implements AsyncDisposable {
     this.#send("c", Buffer.alloc(0));
   }
 
-  /** The next message; a FATAL error ends the session with a connection error right after it. */
-  next(): Promise<Frame> {
-    return this.#reader.next();
+  /**
+   * The next message; a FATAL error ends the session with a connection error right after it.
+   * @param withinMs longest silence of the server, milliseconds; undefined waits for ever
+   */
+  next(withinMs?: number): Promise<Frame> {
+    return this.#reader.next(withinMs);
   }
 
   /** Says goodbye and closes; never throws, never waits longer than a second. */
