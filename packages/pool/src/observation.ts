@@ -63,7 +63,7 @@ export const noElection: Election = Object.freeze({
 /** What a server is, in words for an error or a health check. */
 export function describeView({ reachable, observation, failure }: ServerView): string {
   if (!reachable) return `unreachable: ${failure ?? "not probed yet"}`;
-  if (!observation) return "not probed yet";
+  if (!observation) return failure ?? "not probed yet";
   const timeline = observation.timeline === undefined ? "" : ` on timeline ${observation.timeline}`;
   return `${observation.inRecovery ? "in recovery" : "accepts writes"}${timeline}`;
 }

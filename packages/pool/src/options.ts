@@ -147,7 +147,7 @@ export interface PoolOptions {
    * alone `false`, so that it opens no connection pg would not have opened.
    */
   readonly probeIntervalMs?: number | false;
-  /** A probe without an answer fails after this. Default 500. */
+  /** A probe without an answer fails after this; its first connection has `connectTimeoutMs`. Default 500. */
   readonly probeTimeoutMs?: number;
   /** A server is down, and its connections are closed, after this many unanswered probes in a row. Default 3. */
   readonly probeFailureThreshold?: number;

@@ -28,7 +28,7 @@ afterEach(() => {
 function probe(): Probe {
   const { port } = door.address() as { port: number };
   const { servers } = resolvePoolOptions({ primaryUrl: `postgres://app@127.0.0.1:${port}/app` });
-  return new Probe(servers[0]!, never);
+  return new Probe(servers[0]!, { timeoutMs: never, connectTimeoutMs: never });
 }
 
 test("a probe that waits for a server's first word ends when it is told to, and leaves no socket", async () => {

@@ -32,10 +32,16 @@ const plainProbeSql = /* sql */ `
   select pg_is_in_recovery() as "inRecovery", current_setting('server_version_num')::int as "serverVersion",
          current_setting('default_transaction_read_only') = 'on' as "readOnly"`;
 
+/** However long a connection may take by configuration, a probe does not wait longer. */
+const longestConnectMs = 30_000;
+
 /** Asks one server how it is, on a connection of its own that keeps no process alive. */
 export class Probe {
   readonly #spec: ServerSpec;
   readonly #timeoutMs: number;
+  readonly #connectTimeoutMs: number;
+  /** How long the last connection took to make. */
+  #connectMs: number | undefined;
   #client: pg.Client | undefined;
   #sql = probeSql;
   #running: Promise<ProbeOutcome> | undefined;
@@ -43,9 +49,14 @@ export class Probe {
   /** Resolves at the end. Nothing else does for a probe that was connecting: its timer keeps no process alive. */
   readonly #over = Promise.withResolvers<"silent">();
 
-  constructor(spec: ServerSpec, timeoutMs: number) {
+  /**
+   * @param bounds milliseconds: for an answer on a connection that is there, and for the first connection. Later ones
+   * may take three times as long as the last, so that a server that froze is known soon.
+   */
+  constructor(spec: ServerSpec, bounds: { readonly timeoutMs: number; readonly connectTimeoutMs: number }) {
     this.#spec = spec;
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = bounds.timeoutMs;
+    this.#connectTimeoutMs = Math.min(bounds.connectTimeoutMs, longestConnectMs);
   }
 
   /** Runs a probe, or joins the one that runs. Never rejects. */
@@ -64,11 +75,12 @@ export class Probe {
   async #attempt(): Promise<ProbeOutcome> {
     if (this.#ended) return { failure: "silent", reason: "the probe has ended" };
     const started = performance.now();
+    const timeoutMs = this.#boundMs();
     const deadline = Promise.withResolvers<"silent">();
     const timer = setTimeout(() => {
       // Answers that arrived while our own event loop was busy are read first: their silence is ours.
       setImmediate(() => setImmediate(() => deadline.resolve("silent")));
-    }, this.#timeoutMs).unref();
+    }, timeoutMs).unref();
     try {
       const answer = this.#ask();
       answer.catch(() => undefined);
@@ -77,7 +89,7 @@ export class Probe {
         return { observation: { ...row, at: Date.now(), tookMs: performance.now() - started } };
       }
       this.#drop();
-      return { failure: "silent", reason: `no answer within ${this.#timeoutMs} ms` };
+      return { failure: "silent", reason: `no answer within ${Math.round(timeoutMs)} ms` };
     } catch (error) {
       this.#drop();
       const code = sqlStateOf(error) ?? (error as { code?: unknown }).code;
@@ -86,6 +98,13 @@ export class Probe {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Longest wait for an answer. Connecting takes several times the way there and back. */
+  #boundMs(): number {
+    if (this.#client) return this.#timeoutMs;
+    const connectMs = this.#connectMs === undefined ? this.#connectTimeoutMs : this.#connectMs * 3;
+    return Math.max(this.#timeoutMs, Math.min(connectMs, this.#connectTimeoutMs));
   }
 
   async #ask(): Promise<Omit<Observation, "at" | "tookMs">> {
@@ -110,6 +129,7 @@ export class Probe {
   }
 
   async #connect(): Promise<pg.Client> {
+    const began = performance.now();
     const client = await connectClient(this.#spec, (made) => {
       if (this.#ended) throw new Error("the probe has ended");
       made.on("error", () => this.#client === made && this.#drop());
@@ -117,6 +137,7 @@ export class Probe {
       // Unreferenced before it connects, so that a pool which was never ended lets the process end.
       made.connection.stream.once("connect", () => (made.connection as unknown as { unref(): void }).unref());
     });
+    this.#connectMs = performance.now() - began;
     (client.connection as unknown as { unref(): void }).unref();
     if (this.#ended) this.#drop();
     return client;

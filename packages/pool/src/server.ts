@@ -59,7 +59,10 @@ export class Server {
     this.#trusted = options.topology === "static" ? spec.configuredRole : undefined;
     this.#failureThreshold = options.probeFailureThreshold;
     this.breaker = new Breaker(this.name, options.circuitBreaker, (state) => listener.breakerChanged(this, state));
-    this.probe = new Probe(spec, options.probeTimeoutMs);
+    this.probe = new Probe(spec, {
+      timeoutMs: options.probeTimeoutMs,
+      connectTimeoutMs: options.connectTimeoutMs,
+    });
     this.connections = new Connections({
       server: this.name,
       options,

@@ -232,8 +232,10 @@ export class Topology {
 
   async #askFirst(): Promise<void> {
     // The provider and the servers that were named are asked together: whoever is away delays nobody.
-    await Promise.all([this.#ask(), this.#membership?.ask().then(() => this.#ask())]);
-    // Nobody is elected before everybody was asked: the first to answer need not be the right one.
+    const told = this.#membership?.ask();
+    const everybody = Promise.all([this.#ask(), told?.then(() => this.#ask())]);
+    // Nobody is elected before everybody had their time: the first to answer need not be the right one.
+    await Promise.race([everybody, this.#enoughAnswered(told)]);
     this.#asked = true;
     this.#elect();
     if (this.#primary) this.#measure(this.#primary);
@@ -241,6 +243,17 @@ export class Topology {
       this.#measure(server);
       this.#reportChange(server, "up");
     }
+  }
+
+  /** Resolves when, after the time an answer takes, somebody has answered who can serve. */
+  async #enoughAnswered(told: Promise<void> | undefined): Promise<void> {
+    const { probeTimeoutMs, route } = this.#options;
+    await Promise.all([told, new Promise((resolve) => setTimeout(resolve, probeTimeoutMs).unref())]);
+    const serves = (): boolean =>
+      this.only !== undefined ||
+      this.#electFrom(this.servers).primary !== undefined ||
+      (route.target !== "primary" && this.servers.some(({ observation }) => observation !== undefined));
+    while (!this.#ended && !serves()) await this.#nextElection();
   }
 
   async #ask(): Promise<void> {
@@ -260,19 +273,24 @@ export class Topology {
   #observed(server: Server, outcome: ProbeOutcome): void {
     const before = this.servers.map((each) => [each, each.state] as const);
     server.observed(outcome);
-    if (!this.#asked) return;
-    this.#elect();
-    this.#measure(server);
-    for (const [each, state] of before) this.#reportChange(each, state);
+    if (this.#asked) {
+      this.#elect();
+      this.#measure(server);
+      for (const [each, state] of before) this.#reportChange(each, state);
+    }
     for (const wake of this.#electionWaiters) wake();
   }
 
-  #elect(): void {
+  #electFrom(servers: readonly Server[]): Election {
     const elect = this.#options.topology === "static" ? trustNames : electPrimary;
-    const election = elect(
-      this.servers.map(({ view }) => view),
+    return elect(
+      servers.map(({ view }) => view),
       this.#election,
     );
+  }
+
+  #elect(): void {
+    const election = this.#electFrom(this.servers);
     for (const server of this.servers) {
       server.refusal = election.refusals.find((refusal) => refusal.server === server.name);
     }

@@ -1,5 +1,5 @@
 import { createPool, type Failover, type PoolOptions } from "@db/pool";
-import { startCluster, type TestCluster } from "@db/testkit";
+import { startCluster, startFaultProxy, type TestCluster } from "@db/testkit";
 import { describe, expect, test } from "vitest";
 
 const fast: Partial<PoolOptions> = { probeIntervalMs: 50, probeTimeoutMs: 5_000, failoverTimeoutMs: 15_000 };
@@ -140,6 +140,40 @@ describe("servers that do not belong together", () => {
     await using asleep = createPool({ primaryUrl: cluster.replicas[0].url, replicaUrls: [url], ...fast });
     await asleep.start();
     expect(await portOf(asleep.query(whichPort))).toBe(cluster.primary.port);
+  });
+});
+
+describe("servers that are far away", () => {
+  test("serve the first statement although connecting takes longer than a probe may", async () => {
+    await using cluster = await startCluster({ replicas: 1 });
+    await using far = await startFaultProxy({ target: cluster.primary.url });
+    await using farther = await startFaultProxy({ target: cluster.replicas[0]!.url });
+    for (const proxy of [far, farther]) proxy.delay(100);
+    await using pool = createPool({
+      primaryUrl: far.url(cluster.primary.url),
+      replicaUrls: [farther.url(cluster.replicas[0]!.url)],
+      probeIntervalMs: 100,
+      // One way there and back is in it, those of a login are not.
+      probeTimeoutMs: 300,
+      connectTimeoutMs: 20_000,
+    });
+    expect(await portOf(pool.query(whichPort))).toBe(cluster.primary.port);
+  });
+
+  test("do not hold up the first statement where another one can serve it", async () => {
+    await using cluster = await startCluster({ replicas: 1 });
+    await using gone = await startFaultProxy({ target: cluster.replicas[0]!.url });
+    gone.blackhole();
+    await using pool = createPool({
+      primaryUrl: cluster.primary.url,
+      replicaUrls: [gone.url(cluster.replicas[0]!.url)],
+      probeTimeoutMs: 200,
+      // Longer than this test may take.
+      connectTimeoutMs: 600_000,
+      drainTimeoutMs: 1_000,
+    });
+    expect(await portOf(pool.query(whichPort))).toBe(cluster.primary.port);
+    expect(await portOf(pool.replica.query(whichPort))).toBe(cluster.primary.port);
   });
 });
 
