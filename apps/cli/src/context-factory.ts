@@ -13,6 +13,7 @@ import { findLocalDatabase, type LocalDatabase, localSettings } from "./local-da
 import { createLog } from "./log.ts";
 import type { Host } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
+import { compileWasmOnce } from "./wasm-tier.ts";
 
 /** The context, and what it learned about the target for the envelope. */
 export interface MadeContext {
@@ -115,6 +116,7 @@ export function createContext(options: {
     migrations: async (request = {}) => {
       if (opened) return opened.migrations;
       const loaded = await (request.requireConnection === false ? context.config(request) : load());
+      compileWasmOnce();
       const { openMigrations } = await import("@db/orchestrator/migrations");
       opened = openMigrations(loaded.config, {
         application: await context.application(),

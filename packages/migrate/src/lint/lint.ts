@@ -69,6 +69,7 @@ export function lint(migrations: readonly LintMigration[], catalog: Catalog, set
   const outcome = new WorkingCatalog(catalog);
   for (const { statements } of migrations) for (const { node } of statements) replay(node, outcome);
   const working = new WorkingCatalog(catalog);
+  const asked = [...lintRules.values()].filter(({ advice }) => !advice || settings.advice);
   const findings: MigrationFinding[] = [];
   const effects = new Map<string, StatementEffects[]>();
   for (const migration of migrations) {
@@ -87,13 +88,12 @@ export function lint(migrations: readonly LintMigration[], catalog: Catalog, set
         before,
         after: migration.statements.slice(position + 1),
       };
-      for (const rule of lintRules.values()) {
-        if (rule.advice && !settings.advice) continue;
-        const told = new Set<string>();
+      for (const rule of asked) {
+        let told: Set<string> | undefined;
         for (const hit of rule.check(subject)) {
           // Three columns changed in one statement are one rewrite.
-          if (rule.grows && hit.table !== undefined && told.has(hit.table)) continue;
-          told.add(hit.table ?? "");
+          if (rule.grows && hit.table !== undefined && told?.has(hit.table)) continue;
+          told = (told ?? new Set()).add(hit.table ?? "");
           if (allowances.covers(rule.id, statement)) continue;
           const severity = severityOf(rule, hit, working, settings);
           found.push(findingOf(rule, hit, severity, migration.id, statement, settings));
