@@ -87,6 +87,7 @@ export function assembleConfig(
     monitor: {
       enabled: features.monitoring,
       intervalMs: get("monitor.intervalMs"),
+      history: get("monitor.history"),
       thresholds: {
         queryMs: threshold("queryMs"),
         connectionPercent: threshold("connectionPercent"),

@@ -117,6 +117,8 @@ export interface Threshold {
 export interface MonitorConfig {
   readonly enabled: boolean;
   readonly intervalMs: number;
+  /** Whether hourly values outlive the process, in a table of the database. */
+  readonly history: boolean;
   readonly thresholds: {
     readonly queryMs: Threshold;
     /** Share of max_connections. */

@@ -1,4 +1,5 @@
-export { type Alert, type AlertEvent, type AlertListener, type Blackout, isBlackedOut } from "./alerts/event.ts";
+export { type Blackout, isBlackedOut } from "./alerts/blackout.ts";
+export type { Alert, AlertEvent, AlertListener } from "./alerts/event.ts";
 export { type AlertEngine, type AlertEngineOptions, createAlertEngine } from "./alerts/engine.ts";
 export {
   aggregate,

@@ -1,5 +1,6 @@
 import { type Clock, type Database, type DatabaseLike, type Logger, noLogger, systemClock, toDatabase } from "@db/core";
-import type { AlertListener, Blackout } from "./alerts/event.ts";
+import { type Blackout, blackoutProblems } from "./alerts/blackout.ts";
+import type { AlertListener } from "./alerts/event.ts";
 import type { AlertRule, RuleOverride } from "./alerts/rule.ts";
 import { defaultRules } from "./alerts/rules.ts";
 import type { CollectLimits, Detail } from "./collector.ts";
@@ -159,6 +160,7 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     historyMs: options.historyMs ?? monitorDefaults.historyMs,
     keepHoursMs: options.keepHoursMs ?? monitorDefaults.keepHoursMs,
   };
+  const servers = [primary, ...(options.replicas ?? [])].map(({ name }) => name);
   const problems = [
     ...positive("intervalMs", resolved.intervalMs),
     ...positive("tierMs.T1", resolved.tierMs.T1),
@@ -170,9 +172,7 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     ...positive("keepHoursMs", resolved.keepHoursMs),
     ...Object.entries(options.waits || {}).flatMap(([key, value]) => positive(`waits.${key}`, value)),
     ...Object.entries(resolved.limits).flatMap(([key, value]) => positive(`limits.${key}`, value)),
-    ...repeated([primary, ...(options.replicas ?? [])].map(({ name }) => name)).map(
-      (name) => `two servers are named "${name}"`,
-    ),
+    ...repeated(servers).map((name) => `two servers are named "${name}"`),
     ...repeated(rules.map(({ name }) => name)).map((name) => `two rules are named "${name}"`),
     ...(options.skip ?? [])
       .filter((name) => !collectors.some((collector) => collector.name === name))
@@ -180,6 +180,7 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     ...(options.overrides ?? [])
       .filter(({ rule }) => !rules.some(({ name }) => name === rule))
       .map(({ rule }) => `an override names the rule "${rule}", which does not exist`),
+    ...blackoutProblems(options.blackouts ?? [], { rules: rules.map(({ name }) => name), servers }),
   ];
   if (problems.length > 0) throw new InvalidMonitorOptionsError(problems);
   return {

@@ -133,9 +133,16 @@ describe("a server older than 12", () => {
 test("options that contradict themselves are all told at once", () => {
   const db = { query: () => Promise.reject(new Error("never")), totalCount: 0, connect: () => Promise.reject() };
   expect(() =>
-    createMonitor({ db, replicas: [{ name: "primary", db }], intervalMs: 0, overrides: [{ rule: "Nope" }] }),
+    createMonitor({
+      db,
+      replicas: [{ name: "primary", db }],
+      intervalMs: 0,
+      overrides: [{ rule: "Nope" }],
+      blackouts: [{ from: "02:00", to: "02:00" }],
+    }),
   ).toThrow(
     'invalid monitor options: intervalMs must be greater than 0, got 0; two servers are named "primary"; ' +
-      'an override names the rule "Nope", which does not exist',
+      'an override names the rule "Nope", which does not exist; ' +
+      'blackouts[0] begins and ends at "02:00": "00:00" to "24:00" is the whole day',
   );
 });

@@ -106,9 +106,15 @@ export function createMigrationService(options: {
   const { schema, table, lockTimeoutMs, statementTimeoutMs } = config.migrate;
   const directory = application?.migrationsDirectory ?? config.migrate.directory;
   const defaults = { directory, schema, table, lockTimeoutMs, statementTimeoutMs };
+  const status = async (folder: Folder = {}): Promise<MigrationStatus> => {
+    const standing = await migrationStatus(db(), { directory, schema, table, ...folder });
+    // Another folder than the one that is deployed says nothing of what the deployed code waits for.
+    if ((folder.directory ?? directory) === directory) metrics.gauge("db_migrate_pending", standing.pending);
+    return standing;
+  };
   return {
     directory,
-    status: (folder = {}) => migrationStatus(db(), { directory, schema, table, ...folder }),
+    status,
     plan: (given = {}) => planMigrations(db(), { ...defaults, ...given }),
     planRollback: (given = {}) => planRollback(db(), { ...defaults, ...given }),
     planBaseline: (to, { proof = false, ...folder } = {}) =>
@@ -185,11 +191,14 @@ export function createMigrationService(options: {
       const applying: ApplyOptions = safetyBackup
         ? { ...given, beforeApply: async (due) => void (await beforeApply?.(due), await backup(collaborators)) }
         : given;
-      return audit.run(
+      const applied = audit.run(
         plan.direction === "down" ? "migration.down" : "migration.apply",
         () => applyMigrations(db(), plan, { metrics, ...applying }),
         (report) => ({ migrations: plan.migrations.map(({ id }) => id), durationMs: report.durationMs }),
       );
+      // What is pending now is asked for only where somebody keeps it; the outcome is that of the migrations alone.
+      if (metrics === noMetrics) return applied;
+      return applied.finally(() => status().catch(() => undefined));
     },
     create: (name, { directory: other = directory, dryRun = false } = {}) =>
       createMigrationFile({ directory: other, name, dryRun }),

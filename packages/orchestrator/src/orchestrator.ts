@@ -25,6 +25,7 @@ import { createIndexService, type IndexService } from "./index-service.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
 import { createLifecycle, type ServiceNode } from "./lifecycle.ts";
 import { createMigrationService, type MigrationService } from "./migration-service.ts";
+import { createMigrationWatch } from "./migration-watch.ts";
 import { createMonitoring, type Monitoring } from "./monitoring.ts";
 import { poolOptionsOf } from "./pool-options.ts";
 import { createReportService, type ReportService } from "./report-service.ts";
@@ -34,7 +35,7 @@ import { createValidationService, type ValidationService } from "./validation-se
 import { createWalService, type WalService } from "./wal-service.ts";
 
 /** What can be started; everything else works when it is called. */
-export type ServiceName = "pool" | "monitoring" | "health" | "jobs";
+export type ServiceName = "pool" | "migrations" | "monitoring" | "health" | "jobs";
 
 /** Durations are milliseconds. */
 export interface OrchestratorOptions {
@@ -44,7 +45,7 @@ export interface OrchestratorOptions {
   readonly readOnly?: boolean;
   /** File of the audit trail. Default none: kept in memory. */
   readonly auditFile?: string | undefined;
-  /** Keeps hourly values of the monitor in the table `db_monitor.history` of the database. Default `false`. */
+  /** Keeps hourly values of the monitor in the table `db_monitor.history`. Default `monitor.history` of the configuration. */
   readonly keepHistory?: boolean;
   /** Folder of the daily and weekly reports. Default none: then none are made on a schedule. */
   readonly reportsDirectory?: string | undefined;
@@ -275,6 +276,7 @@ class Wiring implements Orchestrator {
   }
 
   get #monitoring(): Monitoring {
+    const { keepHistory = this.config.monitor.history } = this.#options;
     return this.#once("monitoring", () =>
       createMonitoring({
         config: this.config,
@@ -282,7 +284,7 @@ class Wiring implements Orchestrator {
         events: this.events,
         clock: this.#clock,
         metrics: this.#metrics,
-        ...(this.#options.keepHistory === true && { history: createTableHistory({ db: this.pool }) }),
+        ...(keepHistory && { history: createTableHistory({ db: this.pool }) }),
         logger: this.#logger.child({ service: "monitoring" }),
       }),
     );
@@ -296,7 +298,10 @@ class Wiring implements Orchestrator {
     });
     return [
       node("pool", [], () => this.pool),
-      node("monitoring", ["pool"], () => this.monitor),
+      node("migrations", ["pool"], () =>
+        createMigrationWatch(() => this.migrations.status(), this.#logger.child({ service: "migrations" })),
+      ),
+      node("monitoring", ["pool", "migrations"], () => this.monitor),
       node("health", ["pool"], () =>
         createHealthWatch(this.pool, () => this.health(), this.config.pool.healthCheckIntervalMs),
       ),

@@ -62,6 +62,14 @@ export const careSettings: readonly Setting[] = [
     doc: "Time between two collections.",
     example: "30s",
   },
+  {
+    key: "monitor.history",
+    kind: boolean,
+    variables: [{ name: "DB_MONITORING_HISTORY" }],
+    default: false,
+    doc: "A server that stays up keeps hourly values in the table db_monitor.history of the database.",
+    example: "true",
+  },
   ...threshold("queryMs", "DB_THRESHOLD_QUERY", duration(), [1_000, 5_000], "1s", "Run time of one query."),
   ...threshold(
     "connectionPercent",

@@ -1,7 +1,8 @@
 import type { Clock, Logger } from "@db/core";
 import type { Sample, ServerSnapshot, Snapshot } from "../snapshot.ts";
 import { adviceFor } from "./advice.ts";
-import { type Alert, type AlertEvent, type AlertListener, type Blackout, isBlackedOut } from "./event.ts";
+import { type Blackout, isBlackedOut } from "./blackout.ts";
+import type { Alert, AlertEvent, AlertListener } from "./event.ts";
 import { evaluate } from "./evaluate.ts";
 import { windowsOf } from "./expression.ts";
 import type { AlertLevel, AlertRule, AlertSeverity, RuleOverride } from "./rule.ts";

@@ -40,38 +40,3 @@ export interface AlertEvent {
 
 /** Hears of alerts. What it throws is logged; it does not hold up the next collection. */
 export type AlertListener = (event: AlertEvent) => void | Promise<void>;
-
-/** A span in which alerts are kept but not told. */
-export interface Blackout {
-  /** ISO 8601 instants, or every day between two times of day in UTC, `02:00` to `04:30`, over midnight too. */
-  readonly from: string;
-  readonly to: string;
-  /** Rules it holds for; all when absent. */
-  readonly rules?: readonly string[];
-  /** Servers it holds for; all when absent. */
-  readonly servers?: readonly string[];
-}
-
-/** True when a blackout covers that rule and server at that moment. */
-export function isBlackedOut(
-  blackouts: readonly Blackout[],
-  { rule, server }: { readonly rule: string; readonly server: string },
-  now: number,
-): boolean {
-  return blackouts.some(
-    (blackout) =>
-      (blackout.rules?.includes(rule) ?? true) && (blackout.servers?.includes(server) ?? true) && covers(blackout, now),
-  );
-}
-
-function covers({ from, to }: Blackout, now: number): boolean {
-  const [start, end] = [minuteOfDay(from), minuteOfDay(to)];
-  if (start === undefined || end === undefined) return Date.parse(from) <= now && now < Date.parse(to);
-  const minute = Math.floor(now / 60_000) % 1440;
-  return start <= end ? start <= minute && minute < end : minute >= start || minute < end;
-}
-
-function minuteOfDay(text: string): number | undefined {
-  const match = /^(\d\d):(\d\d)$/.exec(text);
-  return match ? Number(match[1]) * 60 + Number(match[2]) : undefined;
-}
