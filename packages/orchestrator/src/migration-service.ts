@@ -191,14 +191,16 @@ export function createMigrationService(options: {
       const applying: ApplyOptions = safetyBackup
         ? { ...given, beforeApply: async (due) => void (await beforeApply?.(due), await backup(collaborators)) }
         : given;
-      const applied = audit.run(
-        plan.direction === "down" ? "migration.down" : "migration.apply",
-        () => applyMigrations(db(), plan, { metrics, ...applying }),
-        (report) => ({ migrations: plan.migrations.map(({ id }) => id), durationMs: report.durationMs }),
-      );
-      // What is pending now is asked for only where somebody keeps it; the outcome is that of the migrations alone.
-      if (metrics === noMetrics) return applied;
-      return applied.finally(() => status().catch(() => undefined));
+      try {
+        return await audit.run(
+          plan.direction === "down" ? "migration.down" : "migration.apply",
+          () => applyMigrations(db(), plan, { metrics, ...applying }),
+          (report) => ({ migrations: plan.migrations.map(({ id }) => id), durationMs: report.durationMs }),
+        );
+      } finally {
+        // Asked only where somebody keeps what is pending; the outcome is that of the migrations alone.
+        if (metrics !== noMetrics) await status().catch(() => undefined);
+      }
     },
     create: (name, { directory: other = directory, dryRun = false } = {}) =>
       createMigrationFile({ directory: other, name, dryRun }),
