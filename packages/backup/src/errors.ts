@@ -132,6 +132,12 @@ export class StorageError extends DbError {
   override readonly code = "BACKUP_STORAGE";
 }
 
+/** A thread that compresses and encrypts, or opens again, ended before its work was done. */
+export class ThreadsEndedError extends DbError {
+  override readonly code = "BACKUP_THREADS_ENDED";
+  override readonly retryable = true;
+}
+
 /** An object that must not be overwritten is already there. */
 export class ObjectExistsError extends DbError {
   override readonly code = "BACKUP_OBJECT_EXISTS";

@@ -10,7 +10,7 @@ export {
   type RepositoryOptions,
 } from "./repository/repository.ts";
 export { localStorage } from "./repository/local-storage.ts";
-export type { ObjectWriter, Storage, StoredObject, WriteOptions } from "./repository/storage.ts";
+export type { ObjectWriter, ReadOptions, Storage, StoredObject, WriteOptions } from "./repository/storage.ts";
 export type { Compression } from "./repository/sealed-object.ts";
 
 export { rotateKey, type RotateKeyOptions, type RotateKeyReport } from "./rotate-key.ts";
@@ -138,6 +138,7 @@ export {
   SpoolError,
   StorageError,
   TargetUnreachableError,
+  ThreadsEndedError,
   UnsafePathError,
   UnsupportedLocationError,
   UnsupportedServerError,

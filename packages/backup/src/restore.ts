@@ -38,6 +38,8 @@ export interface RestoreOptions extends JobOptions {
   readonly confirm?: string | undefined;
   /** False skips waiting for the disk, for copies nobody will miss. Default true. */
   readonly durable?: boolean | undefined;
+  /** Threads that decrypt and decompress, 0 to 16. Default: the number of processors, at most 4; none below 64 MB. */
+  readonly workers?: number | undefined;
 }
 
 /** What a restore did. */
@@ -57,6 +59,7 @@ export interface RestoreReport {
 const controlFile = "global/pg_control";
 const controlFileUntilDone = "global/pg_control.unfinished";
 const mostSyncing = 2;
+const mostWorkers = 16;
 
 /**
  * Executes a restore plan: every file is checked as it is written, `pg_control` gets its name last, so that no server
@@ -75,6 +78,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
       hint: "Plan again with the repository given here.",
     });
   }
+  checkWorkers(options.workers);
   checkSegments(plan);
   checkConfirmation(plan, options.confirm);
   const began = job.clock.now();
@@ -111,6 +115,13 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
     }
     throw explainWriteError(error, plan.directory);
   }
+}
+
+function checkWorkers(workers: number | undefined): void {
+  if (workers === undefined || (Number.isInteger(workers) && workers >= 0 && workers <= mostWorkers)) return;
+  throw new InvalidBackupOptionsError(`workers is ${workers}`, {
+    hint: `Give a whole number from 0 to ${mostWorkers}.`,
+  });
 }
 
 /** A plan may come from a file: its names become paths. */
@@ -152,6 +163,7 @@ class Restore {
   readonly #job: ResolvedJobOptions;
   readonly #owner: { readonly uid: number; readonly gid: number } | undefined;
   readonly #durable: boolean;
+  readonly #workers: number | undefined;
   /** The directories of the tablespaces, by the oid that names them below pg_tblspc. */
   readonly #tablespaces: ReadonlyMap<string, string>;
   readonly #background = new Background(mostSyncing);
@@ -167,6 +179,7 @@ class Restore {
     this.#job = job;
     this.#owner = options.owner;
     this.#durable = options.durable ?? true;
+    this.#workers = options.workers;
     this.#tablespaces = new Map(options.plan.tablespaces.map(({ oid, to }) => [oid, to]));
   }
 
@@ -191,6 +204,7 @@ class Restore {
     await readStoredFiles(this.#repository, this.#backup, missing, (entry) => this.#openFile(entry), {
       onBytes: (bytes) => this.#progress(bytes),
       signal,
+      workers: this.#workers,
     });
     for (const planned of this.#plan.wal) await this.#writeSegment(planned);
     for (const timeline of this.#plan.histories) await this.#writeHistory(timeline);

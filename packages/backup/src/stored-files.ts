@@ -81,11 +81,14 @@ export async function readStoredFiles(
   options: {
     readonly onBytes?: (bytes: number) => void;
     readonly signal?: AbortSignal | undefined;
+    /** Threads that open frames. Default: as many as are worth it. */
+    readonly workers?: number | undefined;
   } = {},
 ): Promise<void> {
   const { manifest, prefix } = backup;
   const files = entries.filter(({ type }) => type === "file");
-  await using threads = manifest.bytes >= leastForThreads ? new FrameThreads(defaultThreads) : undefined;
+  const workers = options.workers ?? (manifest.bytes >= leastForThreads ? defaultThreads : 0);
+  await using threads = workers > 0 ? new FrameThreads(workers) : undefined;
   const reading = { dataKey: backup.dataKey?.bytes, signal: options.signal, opener: threads };
   const distribution = new Distribution(files, open, `${prefix}data`);
   const wanted = (from: number, to: number): boolean => distribution.wants(from, to);

@@ -99,27 +99,34 @@ for (const key of [encryptionKey, undefined]) {
     expect(await seesDamage(key)).toBe(false);
   });
 
-  test(`a restore from the ${kind} repository stops at every fault and leaves nothing to start`, async () => {
-    const objects = (await objectsOf(place(key))).filter(
-      (name) => !/README|rescue|verified|server-manifest/.test(name),
-    );
-    const random = randomFrom(7);
-    const directory = join(scratch.path, `restored-${kind}`);
-    for (let round = 0; round < 20; round++) {
-      await withDamage(objects, random, async (what) => {
-        const restore = async (): Promise<void> => {
-          const repository = await openRepository(place(key), { encryptionKey: key });
-          await restoreBackup({ repository, plan: await planRestore({ repository, directory }), durable: false });
-        };
-        const code = await restore().then(
-          () => "restored",
-          (error: { code?: string }) => error.code ?? "another error",
-        );
-        expect([what, code]).toEqual([what, expect.stringMatching(/^BACKUP_(CORRUPT|NOT_FOUND|OBJECT_NOT_FOUND)$/)]);
-        await expect(readdir(directory).catch(() => [])).resolves.toEqual([]);
-      });
-    }
-  });
+  test.each([
+    ["on the main thread", 0],
+    ["by threads", 2],
+  ])(
+    `a restore from the ${kind} repository, %s, stops at every fault and leaves nothing to start`,
+    async (_, workers) => {
+      const objects = (await objectsOf(place(key))).filter(
+        (name) => !/README|rescue|verified|server-manifest/.test(name),
+      );
+      const random = randomFrom(7);
+      const directory = join(scratch.path, `restored-${kind}-${workers}`);
+      for (let round = 0; round < 20; round++) {
+        await withDamage(objects, random, async (what) => {
+          const restore = async (): Promise<void> => {
+            const repository = await openRepository(place(key), { encryptionKey: key });
+            const plan = await planRestore({ repository, directory });
+            await restoreBackup({ repository, plan, durable: false, workers });
+          };
+          const code = await restore().then(
+            () => "restored",
+            (error: { code?: string }) => error.code ?? "another error",
+          );
+          expect([what, code]).toEqual([what, expect.stringMatching(/^BACKUP_(CORRUPT|NOT_FOUND|OBJECT_NOT_FOUND)$/)]);
+          await expect(readdir(directory).catch(() => [])).resolves.toEqual([]);
+        });
+      }
+    },
+  );
 }
 
 test("a record rewritten by somebody without the key is refused", async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,6 +63,27 @@ describe.each(drivers)("the $name storage", (driver) => {
       ["a/b/2.txt", 3],
     ]);
     expect((await Array.fromAsync(storage.list("a/b/1"))).map(({ key }) => key)).toEqual(["a/b/1.txt"]);
+  });
+
+  test("gives every byte to a reader that is done with a chunk when it asks for the next", async () => {
+    const content = randomBytes(1_700_001);
+    const writer = await storage.create("large/object");
+    await writer.write(content);
+    await writer.commit();
+    const parts: Buffer[] = [];
+    for await (const part of storage.read("large/object", { reuse: true })) {
+      const before = Buffer.from(part);
+      // What is read ahead meanwhile must not reach into it.
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(before.equals(part)).toBe(true);
+      parts.push(before);
+    }
+    expect(Buffer.concat(parts).equals(content)).toBe(true);
+    // A reader that stops early leaves nothing open.
+    for await (const _ of storage.read("large/object", { reuse: true })) break;
+    const missing = storage.read("large/absent", { reuse: true })[Symbol.asyncIterator]();
+    await expect(missing.next()).rejects.toMatchObject({ code: "BACKUP_OBJECT_NOT_FOUND" });
+    await storage.remove("large/object");
   });
 
   test("never replaces an object that must be new, and replaces one that may be old", async () => {

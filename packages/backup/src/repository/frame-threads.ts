@@ -1,6 +1,8 @@
 import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
+import { messageOf } from "@db/core";
+import { ThreadsEndedError } from "../errors.ts";
 import type { Compression } from "./compression-options.ts";
 import { type FrameKey, type FramePlace, slotBytes } from "./frame.ts";
 import { type FrameSealer, Room, type SealedFrame, type Slot } from "./frame-sealer.ts";
@@ -110,7 +112,7 @@ export class FrameThreads implements FrameSealer, FrameOpener, AsyncDisposable {
   /** Ends the threads; what is under way fails. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#fail(new Error("the threads were ended"));
+    this.#fail(new ThreadsEndedError("the threads that pack and unpack were ended"));
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
   }
 
@@ -128,9 +130,11 @@ export class FrameThreads implements FrameSealer, FrameOpener, AsyncDisposable {
       if (answer.failure === undefined) pending?.resolve(answer);
       else pending?.reject(explain(answer.failure));
     });
-    worker.on("error", (error) => this.#fail(error));
+    worker.on("error", (error) =>
+      this.#fail(new ThreadsEndedError(`a thread failed: ${messageOf(error)}`, { cause: error })),
+    );
     worker.on("exit", (code) => {
-      if (!this.#closed) this.#fail(new Error(`a thread ended by itself with ${code}`));
+      if (!this.#closed) this.#fail(new ThreadsEndedError(`a thread ended by itself with ${code}`));
     });
     worker.unref();
     return thread;

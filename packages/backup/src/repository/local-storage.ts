@@ -5,7 +5,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { AbortedError, messageOf } from "@db/core";
 import { ObjectExistsError, ObjectNotFoundError, StorageError } from "../errors.ts";
 import { safeRelativePath } from "../safe-path.ts";
-import type { ObjectWriter, Storage, StoredObject, WriteOptions } from "./storage.ts";
+import { releaseMemory } from "./frame.ts";
+import type { ObjectWriter, ReadOptions, Storage, StoredObject, WriteOptions } from "./storage.ts";
 
 const unfinishedMark = ".unfinished-";
 
@@ -19,7 +20,7 @@ export function localStorage(directory: string): Storage {
   return {
     location: root,
     list: (prefix, options) => listUnder(root, prefix, options?.signal),
-    read: (key, options) => readFileOf(pathOf(key), key, options?.signal),
+    read: (key, options) => readFileOf(pathOf(key), key, options ?? {}),
     create: (key, options) => createFile(pathOf(key), key, options ?? {}),
     remove: async (key) => {
       const path = pathOf(key);
@@ -72,14 +73,46 @@ async function* walk(directory: string): AsyncIterable<string> {
   }
 }
 
-async function* readFileOf(path: string, key: string, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
-  const stream = createReadStream(path, { highWaterMark: 256 * 1024, ...(signal ? { signal } : {}) });
-  try {
-    yield* stream as AsyncIterable<Buffer>;
-  } catch (error) {
+async function* readFileOf(path: string, key: string, { signal, reuse }: ReadOptions): AsyncIterable<Uint8Array> {
+  const stop = (): void => {
     if (signal?.aborted) throw new AbortedError("reading was aborted", { cause: signal.reason });
+  };
+  try {
+    if (reuse === true) yield* readAhead(path, stop);
+    else yield* createReadStream(path, { highWaterMark: 256 * 1024, ...(signal ? { signal } : {}) });
+  } catch (error) {
+    stop();
     if (codeOf(error) === "ENOENT") throw new ObjectNotFoundError(`${key} is not in the repository`);
     throw storageError("read", key, error);
+  }
+}
+
+const readAheadBytes = 512 * 1024;
+
+/** A file by two buffers: one is the reader's while the other is filled. Fresh memory for each read would pile up. */
+async function* readAhead(path: string, stop: () => void): AsyncGenerator<Buffer> {
+  stop();
+  const file = await open(path, "r");
+  const buffers = [Buffer.allocUnsafeSlow(readAheadBytes), Buffer.allocUnsafeSlow(readAheadBytes)] as const;
+  const fill = (buffer: Buffer): Promise<{ readonly bytesRead: number }> => {
+    const filled = file.read(buffer, 0, buffer.length);
+    // Taken when the reader asks for it; until then a failure must not count as unhandled.
+    filled.catch(() => undefined);
+    return filled;
+  };
+  let filling = fill(buffers[0]);
+  try {
+    for (let turn = 0; ; turn++) {
+      const { bytesRead } = await filling;
+      stop();
+      if (bytesRead === 0) return;
+      filling = fill(buffers[(turn + 1) % 2]!);
+      yield buffers[turn % 2]!.subarray(0, bytesRead);
+    }
+  } finally {
+    await filling.catch(() => undefined);
+    await file.close();
+    for (const buffer of buffers) releaseMemory(buffer);
   }
 }
 

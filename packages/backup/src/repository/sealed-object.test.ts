@@ -81,7 +81,7 @@ test("an object whose threads end fails, and leaves nothing", async () => {
   const writer = await SealedWriter.create(storage, key, { dataKey: undefined, compression, sealer: threads });
   await writer.write(randomBytes(frameBytes));
   await threads.close();
-  await expect(writer.finish()).rejects.toThrow("the threads were ended");
+  await expect(writer.finish()).rejects.toMatchObject({ code: "BACKUP_THREADS_ENDED", retryable: true });
   await writer.abort();
   expect(await Array.fromAsync(storage.list(key))).toEqual([]);
   expect((await readdir(directory)).filter((name) => name.includes("unfinished"))).toEqual([]);

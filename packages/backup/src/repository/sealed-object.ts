@@ -179,7 +179,7 @@ export async function* readSealed(
 ): AsyncGenerator<Buffer> {
   // Where every frame authenticates, the digest need not be computed again: it is compared with the manifest's.
   const hashing = options.dataKey === undefined || options.expectedSha256 === undefined;
-  const input = new ExactReader(storage.read(key, { signal: options.signal }), key, hashing);
+  const input = new ExactReader(storage.read(key, { signal: options.signal, reuse: true }), key, hashing);
   const ahead: Promise<OpenedFrame>[] = [];
   let opener = options.opener ?? localOpener;
   const given: OpenedFrame[] = [];
@@ -190,7 +190,7 @@ export async function* readSealed(
     }
   };
   try {
-    const header = await input.take(headerBytes);
+    const header = Buffer.from(await input.take(headerBytes));
     const { compression, encrypted, frameSize } = parseHeader(header, key);
     if (encrypted && !options.dataKey) throw new CorruptObjectError(key, "is encrypted, its backup is not");
     if (!encrypted && options.dataKey) throw new CorruptObjectError(key, "is not encrypted, its backup is");
@@ -294,6 +294,7 @@ class ExactReader {
     this.#hash = hashing ? createHash("sha256") : undefined;
   }
 
+  /** @returns bytes that are good until more are asked for */
   async take(length: number): Promise<Buffer> {
     const bytes = await this.#read(length);
     this.#hash?.update(bytes);
@@ -332,6 +333,8 @@ class ExactReader {
   }
 
   async #more(): Promise<void> {
+    // What is left of the chunks before is copied: their memory is filled again.
+    if (this.#available > 0) this.#chunks = [Buffer.concat(this.#chunks)];
     const { value, done } = await this.#iterator.next();
     if (done) throw new CorruptObjectError(this.#key, "is cut short");
     if (value.length === 0) return this.#more();

@@ -7,6 +7,13 @@ export interface StoredObject {
   readonly modifiedAt: number;
 }
 
+/** How an object is read. */
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** True: the reader is done with a chunk when it asks for the next, so that its memory may be filled again. */
+  readonly reuse?: boolean | undefined;
+}
+
 /** How an object is written. */
 export interface WriteOptions {
   /** Fail with `ObjectExistsError` instead of replacing. Default true: objects of a repository do not change. */
@@ -36,7 +43,7 @@ export interface Storage {
   /** Objects whose key begins with `prefix`, in the order of their keys. Unfinished writes are not listed. */
   list(prefix: string, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<StoredObject>;
   /** @throws {ObjectNotFoundError} before the first chunk */
-  read(key: string, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<Uint8Array>;
+  read(key: string, options?: ReadOptions): AsyncIterable<Uint8Array>;
   create(key: string, options?: WriteOptions): Promise<ObjectWriter>;
   /** Removes one object; one that is not there counts as removed. */
   remove(key: string): Promise<void>;
