@@ -130,8 +130,9 @@ export function reachesLimit(peak: number, limit: number): boolean {
 }
 
 function clock(at: string, { from, to }: ChartView): string {
-  const days = Date.parse(to) - Date.parse(from) > 86_400_000;
-  return days ? formatInstant(at).slice(5, 16) : formatInstant(at).slice(11, 16);
+  const span = Date.parse(to) - Date.parse(from);
+  if (span > 86_400_000) return formatInstant(at).slice(5, 16);
+  return formatInstant(at).slice(11, span < 600_000 ? 19 : 16);
 }
 
 function ChartTable({ chart }: { readonly chart: ChartView }): JSX.Element {
@@ -223,10 +224,24 @@ export function niceCeiling(value: number, kind: CellKind = "count"): number {
   if (value <= 0) return kind === "bytes" ? 1_024 : 1;
   if (kind === "ratio" && value > 0.75) return 1;
   if (kind === "bytes") {
-    const unit = 1_024 ** Math.floor(Math.log(value) / Math.log(1_024));
-    return niceCeiling(value / unit) * unit;
+    const step = byteStep(value);
+    return Math.ceil(value / step) * step;
   }
   const power = 10 ** Math.floor(Math.log10(value));
   for (const step of [1, 1.5, 2, 3, 5, 7.5, 10]) if (value <= step * power) return step * power;
   return 10 * power;
+}
+
+/** The round numbers at which an axis of bytes is labelled: from 0 to its ceiling, in steps of a power of two's unit. */
+export function byteTicks(ceiling: number): readonly number[] {
+  const step = byteStep(ceiling);
+  return Array.from({ length: Math.round(ceiling / step) + 1 }, (_, index) => index * step);
+}
+
+// At most four steps up to a value. A quarter of a unit is 256 of the one below.
+function byteStep(value: number): number {
+  const unit = 1_024 ** Math.max(0, Math.floor(Math.log2(value) / 10));
+  const least = value / unit / 4;
+  const factor = [0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 250].find((each) => each >= least) ?? 256;
+  return Math.max(1, factor * unit);
 }

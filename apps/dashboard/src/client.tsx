@@ -1,6 +1,12 @@
 import { render } from "preact";
-import "./page.css";
-import "./pages.css";
+import "./styles/base.css";
+import "./styles/frame.css";
+import "./styles/card.css";
+import "./styles/status.css";
+import "./styles/table.css";
+import "./styles/chart.css";
+import "./styles/dialog.css";
+import "./styles/print.css";
 import { plotWith } from "./chart.tsx";
 import { confirmAction } from "./confirm.ts";
 import { Page } from "./page.tsx";

@@ -59,7 +59,7 @@ export function formatValue(value: string | number | boolean | null, kind: CellK
 
 /** A number on the axis of a chart: as short as it can be and still be right. */
 export function formatAxis(value: number, kind: CellKind): string {
-  if (kind === "bytes") return value === 0 ? "0" : formatBytes(Math.round(value));
+  if (kind === "bytes") return value === 0 ? "0" : formatBytes(Math.round(value)).replace(".0 ", " ");
   if (kind === "ratio" || kind === "share") return `${Math.round(value * 100)} %`;
   if (kind === "seconds") return value === 0 ? "0" : formatDuration(value * 1_000);
   if (kind === "milliseconds") return value === 0 ? "0" : formatDuration(value);

@@ -1,6 +1,6 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { niceCeiling, type Plotter, reachesLimit } from "./chart.tsx";
+import { byteTicks, niceCeiling, type Plotter, reachesLimit } from "./chart.tsx";
 import { formatAxis, formatValue } from "./format.ts";
 import { stackedPoints } from "./stack.ts";
 import type { Chart } from "./view.ts";
@@ -124,8 +124,7 @@ function optionsOf(into: HTMLElement, entry: { chart: Chart }, width: number): u
         size: 62,
         space: 36,
         values: (_plot, values) => values.map((value) => formatAxis(value, kind)),
-        // Bytes come in powers of two; quarters of a round number of them are round.
-        ...(kind === "bytes" && { splits: (_plot, _axis, _min, max) => [0, max / 4, max / 2, (max * 3) / 4, max] }),
+        ...(kind === "bytes" && { splits: (_plot, _axis, _min, max) => [...byteTicks(max)] }),
       },
     ],
     hooks: {
@@ -136,11 +135,15 @@ function optionsOf(into: HTMLElement, entry: { chart: Chart }, width: number): u
   };
 }
 
-const steps = [1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1_440].map((minutes) => minutes * 60);
+const minute = 60;
+const steps = [
+  ...[1, 2, 5, 10, 15, 30],
+  ...[1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1_440].map((minutes) => minutes * minute),
+];
 
 function clockText(at: number, step: number): string {
   const text = new Date(at * 1_000).toISOString();
-  return step >= 12 * 3_600 ? text.slice(5, 10) : text.slice(11, 16);
+  return step >= 12 * 3_600 ? text.slice(5, 10) : text.slice(11, step < minute ? 19 : 16);
 }
 
 function drawMarks(plot: uPlot, { limit, markers = [] }: Chart): void {
@@ -163,18 +166,26 @@ function drawMarks(plot: uPlot, { limit, markers = [] }: Chart): void {
   ctx.lineWidth = ratio;
   ctx.font = `bold ${11 * ratio}px system-ui, sans-serif`;
   ctx.textAlign = "center";
-  let told = -Infinity;
-  for (const [index, { at }] of markers.entries()) {
-    const x = Math.round(plot.valToPos(Date.parse(at) / 1_000, "x", true));
+  for (const { x, from, to } of flags(plot, markers)) {
     ctx.beginPath();
     ctx.moveTo(x, bbox.top + 14 * ratio);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    // Two that were deployed together share a place; the list below tells both.
-    if (x - told > 16 * ratio) ctx.fillText(String(index + 1), x, bbox.top + 10 * ratio);
-    told = x;
+    ctx.fillText(from === to ? String(from) : `${from}–${to}`, x, bbox.top + 10 * ratio);
   }
   ctx.restore();
+}
+
+// What was deployed together shares a flag that names the first and the last; the list below tells each.
+function flags(plot: uPlot, markers: NonNullable<Chart["markers"]>): { x: number; from: number; to: number }[] {
+  const told: { x: number; from: number; to: number }[] = [];
+  for (const [index, { at }] of markers.entries()) {
+    const x = Math.round(plot.valToPos(Date.parse(at) / 1_000, "x", true));
+    const last = told.at(-1);
+    if (last && x - last.x < 34 * devicePixelRatio) last.to = index + 1;
+    else told.push({ x, from: index + 1, to: index + 1 });
+  }
+  return told;
 }
 
 function readoutText(plot: uPlot, chart: Chart): string {

@@ -24,15 +24,18 @@ export function DataTable({
 }): JSX.Element {
   const chosen = useContext(Sortings)[id] ?? table.sortedBy;
   const rows = chosen ? sorted(table.rows, chosen) : table.rows;
+  const stacks = table.columns.some(({ kind }) => kind === "code");
   const acting = table.rows.some(({ actions }) => actions !== undefined);
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={`${table.caption}, scrollable`}>
-      <table class={table.columns.length > 4 ? "many" : ""}>
+      {/* Roles are named: a narrow screen stacks the cells of a row, which alone would take them away. */}
+      <table role="table" class={`${table.columns.length > 4 ? "many " : ""}${stacks ? "stacks" : ""}`.trim()}>
         <caption class="hidden">{table.caption}</caption>
-        <thead>
-          <tr>
+        <thead role="rowgroup">
+          <tr role="row">
             {table.columns.map(({ key, label, kind }) => (
               <th
+                role="columnheader"
                 scope="col"
                 key={key}
                 class={leftKinds.has(kind) ? "" : "number"}
@@ -48,32 +51,32 @@ export function DataTable({
               </th>
             ))}
             {acting && (
-              <th scope="col" class="acting">
+              <th role="columnheader" scope="col" class="acting">
                 Do
               </th>
             )}
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {rows.map((row) => (
-            <tr key={row.key}>
-              {table.columns.map(({ key, kind }, column) => {
+            <tr role="row" key={row.key}>
+              {table.columns.map(({ key, label, kind }, column) => {
                 const name = `kind-${kind.replace(" ", "-")}${leftKinds.has(kind) ? "" : " number"}`;
                 const value = <Cell value={row.cells[key] ?? null} kind={kind} asOf={asOf} />;
                 const shown =
                   row.href !== undefined && kind === "code" ? <Opened href={row.href}>{value}</Opened> : value;
                 return column === 0 ? (
-                  <th scope="row" class={name} key={key}>
+                  <th role="rowheader" scope="row" class={name} data-label={label} key={key}>
                     {shown}
                   </th>
                 ) : (
-                  <td class={name} key={key}>
+                  <td role="cell" class={name} data-label={label} key={key}>
                     {shown}
                   </td>
                 );
               })}
               {acting && (
-                <td class="acting">
+                <td role="cell" class="acting">
                   <Actions actions={row.actions ?? []} />
                 </td>
               )}

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { niceCeiling } from "../src/chart.tsx";
+import { byteTicks, niceCeiling } from "../src/chart.tsx";
 import { formatAxis, formatShare, formatValue } from "../src/format.ts";
 import { assetsDirectory, type PageView, pages, renderPage, renderSignIn } from "../src/index.ts";
 import { sampleHead, samplePage, samplePartsPage } from "../src/sample-page.ts";
@@ -130,7 +130,20 @@ describe("numbers", () => {
 
   test("axes of bytes and ratios end where people expect it", () => {
     expect(niceCeiling(900 * 1_024, "bytes")).toBe(1_000 * 1_024);
-    expect(formatAxis(niceCeiling(3 * 1_024 ** 2, "bytes"), "bytes")).toBe("3.0 MB");
+    expect(formatAxis(niceCeiling(3 * 1_024 ** 2, "bytes"), "bytes")).toBe("3 MB");
+    expect(byteTicks(niceCeiling(1_000_000, "bytes")).map((tick) => formatAxis(tick, "bytes"))).toEqual([
+      "0",
+      "250 kB",
+      "500 kB",
+      "750 kB",
+      "1000 kB",
+    ]);
+    expect(byteTicks(niceCeiling(1.4 * 1_024 ** 2, "bytes")).map((tick) => formatAxis(tick, "bytes"))).toEqual([
+      "0",
+      "512 kB",
+      "1 MB",
+      "1.5 MB",
+    ]);
     expect(niceCeiling(0.93, "ratio")).toBe(1);
     expect(formatAxis(1_500_000, "count")).toBe("1.5M");
   });

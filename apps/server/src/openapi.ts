@@ -70,7 +70,11 @@ function operation({ method, url, doc, schema }: Told): object {
     }),
     ...((parameters.length > 0 || schema.body) && { 400: problemAnswer("The request cannot be read") }),
     429: problemAnswer("Too many requests"),
-    503: doc.answers[503] ?? problemAnswer("The answer could not be made right now"),
+    503:
+      doc.answers[503] ??
+      problemAnswer(
+        "Not right now: `SERVER_OVERLOADED`, `SERVER_DATABASE_AWAY` or `SERVER_DATABASE_BUSY`; ask again after `Retry-After`",
+      ),
   };
   return {
     operationId: `${method}${url.replaceAll(/[^A-Za-z0-9]+(\w?)/g, (_all, letter: string) => letter.toUpperCase())}`,

@@ -16,17 +16,10 @@ import {
 } from "@db/orchestrator";
 import { actionsOf } from "./admin/orchestrator-actions.ts";
 import { createLatencyMemory, sumOf } from "./latency.ts";
-import {
-  connectionsPage,
-  loadPage,
-  locksPage,
-  queriesPage,
-  queryPage,
-  throughputPage,
-  withTexts,
-} from "./pages/activity.ts";
+import { connectionsPage, locksPage, queriesPage, queryPage, throughputPage, withTexts } from "./pages/activity.ts";
 import { backupsPage, migrationsPage, qualityPage } from "./pages/care.ts";
 import type { KnownState, PageContext } from "./pages/known.ts";
+import { loadPage } from "./pages/load.ts";
 import { indexesPage, tablesPage } from "./pages/relations.ts";
 import { replicationPage } from "./pages/replication.ts";
 import { storagePage } from "./pages/storage.ts";
@@ -135,12 +128,12 @@ export function sourceFromOrchestrator(orchestrator: Orchestrator, options: Orch
     plan: (queryId) => orchestrator.sessions.explain(queryId),
     series: (request) => seriesOf(orchestrator, request, migrations),
     async metricsText(format, signal, collectors) {
-      const current = await monitor.collect({ signal, maxAgeMs: 1_000 });
+      const current = await inTime(monitor, signal);
       const only = collectors === undefined ? {} : { collectors };
       return format === "openmetrics" ? renderOpenMetrics(current, only) : renderPrometheus(current, only);
     },
     async metricsJson(detailed, signal) {
-      const current = await monitor.collect({ signal, maxAgeMs: 1_000 });
+      const current = await inTime(monitor, signal);
       const summary = summaryOf(orchestrator, current);
       if (!detailed) return { version: 1, ...summary };
       return {
@@ -155,6 +148,16 @@ export function sourceFromOrchestrator(orchestrator: Orchestrator, options: Orch
       };
     },
   };
+}
+
+// Who asks has a time to wait. After it the last collection is told, each part with its age.
+async function inTime(monitor: Orchestrator["monitor"], signal: AbortSignal): Promise<Snapshot> {
+  try {
+    return await monitor.collect({ signal, maxAgeMs: 1_000 });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return monitor.snapshot();
+  }
 }
 
 function findingsOf({ orchestrator, mainJob }: KnownState): readonly Finding[] {

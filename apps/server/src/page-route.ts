@@ -131,7 +131,10 @@ export async function registerPages(
       },
     },
     async (request, reply) => {
-      if (live.size >= mostLivePages) return problem(reply.header("retry-after", "30"), 503, "too many pages are live");
+      if (live.size >= mostLivePages)
+        return problem(reply.header("retry-after", "30"), 503, "too many pages are live", {
+          code: "SERVER_OVERLOADED",
+        });
       reply.hijack();
       const stream = reply.raw;
       stream.writeHead(200, {

@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import rateLimit from "@fastify/rate-limit";
-import { isConnectionError, isDbError, messageOf, redactUrls, systemClock } from "@db/core";
+import { isConnectionError, isDbError, messageOf, redactUrls, sqlStateOf, systemClock } from "@db/core";
 import { renderSignIn } from "@db/dashboard";
 import fastify, { type FastifyError, type FastifyInstance } from "fastify";
 import { type Access, createAccess } from "./access.ts";
@@ -36,6 +36,9 @@ const healthPaths: ReadonlySet<string> = new Set([
 ]);
 /** Behind by more than this, the process answers health endpoints alone. */
 const mostDelayMs = 1_000;
+
+/** A lock or an answer that did not come in the time it was given. */
+const tooLate: ReadonlySet<string> = new Set(["55P03", "57014"]);
 
 /**
  * Serves health, metrics, the dashboard and, where they are turned on, actions.
@@ -109,7 +112,7 @@ function guard(app: FastifyInstance, options: ResolvedServerOptions, access: Acc
     if (!access.knowsHost(request)) return problem(reply, 421, "this server does not answer to that host name");
     // Health comes first: what else is asked can be asked again.
     if (overloaded() && !healthPaths.has(pathOf(request.url))) {
-      return problem(reply.header("retry-after", "5"), 503, "the server is overloaded");
+      return problem(reply.header("retry-after", "5"), 503, "the server is overloaded", { code: "SERVER_OVERLOADED" });
     }
     const { doc } = request.routeOptions.config;
     if (!doc || doc.scope === "public" || access.may(request, doc.scope)) {
@@ -146,11 +149,19 @@ function guard(app: FastifyInstance, options: ResolvedServerOptions, access: Acc
       error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500 ? error.statusCode : 503;
     if (status === 503) {
       options.logger.error({ err: redactUrls(messageOf(error)), route: request.routeOptions.url }, "request failed");
-      const code = isDbError(error) ? error.code : isConnectionError(error) ? "SERVER_DATABASE_AWAY" : undefined;
-      return problem(reply, status, "the answer could not be made right now", code === undefined ? {} : { code });
+      const code = reasonOf(error);
+      const later = reply.header("retry-after", "5");
+      return problem(later, status, "the answer could not be made right now", code === undefined ? {} : { code });
     }
     return problem(reply, status, status === 429 ? "too many requests" : "the request cannot be read");
   });
+}
+
+// Why it could not be made, for programs: only what has a name of its own.
+function reasonOf(error: FastifyError): string | undefined {
+  if (isDbError(error)) return error.code;
+  if (isConnectionError(error)) return "SERVER_DATABASE_AWAY";
+  return tooLate.has(sqlStateOf(error) ?? "") ? "SERVER_DATABASE_BUSY" : undefined;
 }
 
 function pathOf(url: string): string {

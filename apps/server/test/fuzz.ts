@@ -8,6 +8,16 @@ export interface Answer {
   readonly line: string;
   readonly status: number;
   readonly body: string;
+  /** As the header says it; absent where there is none. */
+  readonly retryAfter?: string | undefined;
+}
+
+/**
+ * An answer that says "not now" as documented: the server sheds load, or a table is locked while a request needs it.
+ * Any other 5xx is a fault.
+ */
+export function isLater({ status, body, retryAfter }: Answer): boolean {
+  return status === 503 && retryAfter !== undefined && /"code":"SERVER_(?:OVERLOADED|DATABASE_BUSY)"/.test(body);
 }
 
 /** What no answer may hold: stacks, files, connection strings, secrets and the literals of statements. */
@@ -191,7 +201,11 @@ export function send(port: number, { method, path, headers, body }: StrangeReque
         headers: { ...headers, ...(body !== "" && { "content-length": Buffer.byteLength(body) }) },
       },
       (response) => {
-        readAll(response).then((text) => resolve({ line, status: response.statusCode ?? 0, body: text }), reject);
+        const { statusCode: status = 0, headers: told } = response;
+        readAll(response).then(
+          (text) => resolve({ line, status, body: text, retryAfter: told["retry-after"] }),
+          reject,
+        );
       },
     );
     sent.on("error", (error: NodeJS.ErrnoException) => {

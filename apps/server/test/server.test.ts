@@ -49,7 +49,7 @@ describe("health endpoints", () => {
   });
 
   test("say not ready, but alive, while draining", async () => {
-    const { server, get } = await serve({}, { drainMs: 400 });
+    const { server, get } = await serve({}, { drainMs: 3_000 });
     const closed = server.close();
     expect((await get("/readyz?verbose")).status).toBe(503);
     expect((await get("/livez")).status).toBe(200);

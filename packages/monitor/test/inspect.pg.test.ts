@@ -108,5 +108,7 @@ describe("explainStatement", () => {
   test("knows no statement but those recorded", async () => {
     expect(await explainStatement(pool, "1")).toBeUndefined();
     expect(await explainStatement(pool, "1; drop table parts")).toBeUndefined();
+    // Twenty digits that are no int8.
+    expect(await explainStatement(pool, "99999999999999999999")).toBeUndefined();
   });
 });

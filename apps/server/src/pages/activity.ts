@@ -1,7 +1,7 @@
 import type { LockNode, Part } from "@db/dashboard";
 import { connections, type InspectReport, type StatementPlan, type TopQuery, valueOf } from "@db/orchestrator";
 import type { Window } from "../statement-memory.ts";
-import { chartOf, grid, onGrid, seriesChart } from "./charts.ts";
+import { chartOf, grid, onGrid, seriesChart, weekBefore } from "./charts.ts";
 import { type PageContext, sessionActions } from "./known.ts";
 import { inspectPart } from "./tables.ts";
 
@@ -179,42 +179,6 @@ export function queryPage(context: PageContext, id: string, plan: StatementPlan 
         empty: { text: "Two readings of its counters are needed; they are a minute apart." },
       }),
     },
-  ];
-}
-
-/** Active sessions by what they wait for. */
-export async function loadPage(context: PageContext): Promise<readonly Part[]> {
-  const { snapshot } = context;
-  const cpus = snapshot.host?.cpus;
-  const charts = seriesChart(context, {
-    title: "Active sessions",
-    unit: "sessions, by what they wait for",
-    kind: "count",
-    stacked: true,
-    lines: [{ name: "load", label: ({ wait_event_type: wait }) => wait || "CPU" }],
-    limit: cpus === undefined ? undefined : { label: "processors", value: cpus },
-  });
-  return [
-    {
-      id: "load",
-      title: "Load",
-      note: "above the line of processors, sessions queue for them",
-      wide: true,
-      charts,
-      ...(charts.length === 0 && {
-        empty: { text: "No session was active yet in this range; the chart begins with the next collection." },
-      }),
-      ...(cpus === undefined && {
-        facts: [{ label: "processors", value: "unknown: the server is another machine", kind: "text" }],
-      }),
-    },
-    inspectPart("waits", await context.inspect("waits"), {}, { wide: false, title: "Waits now" }),
-    inspectPart(
-      "running",
-      await context.inspect("long"),
-      { columns: ["pid", "querySeconds", "user", "application", "wait", "query"] },
-      { title: "Running statements", note: "longest first" },
-    ),
   ];
 }
 
@@ -408,6 +372,7 @@ export function throughputPage(context: PageContext): readonly Part[] {
         lines: [
           { name: "commits", label: () => "committed" },
           { name: "rollbacks", label: () => "rolled back" },
+          weekBefore({ name: "commits", label: () => "committed, a week before" }),
         ],
       }),
       facts: [

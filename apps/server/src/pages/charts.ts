@@ -10,6 +10,8 @@ export interface Line {
   /** Name of the key series. */
   readonly name: string;
   readonly label: (labels: Labels) => string;
+  /** Shows what was so long before. */
+  readonly agoMs?: number;
 }
 
 export interface ChartWish {
@@ -25,6 +27,12 @@ export interface ChartWish {
   readonly most?: number;
 }
 
+/** A line on the page's grid. */
+export interface ChartLine {
+  readonly label: string;
+  readonly points: readonly (number | null)[];
+}
+
 const points = 120;
 
 /** What a chart needs to know. */
@@ -33,29 +41,44 @@ export interface ChartContext extends Pick<KnownState, "snapshot" | "migrations"
   readonly head: Pick<HeadView, "range">;
 }
 
+/** The same line a week before; what the monitor does not remember draws nothing. */
+export function weekBefore(line: Line): Line {
+  return { ...line, agoMs: 7 * 86_400_000 };
+}
+
 /** Lines of the primary over the page's range on one grid, with what was deployed meanwhile. Empty without a value. */
 export function seriesChart(context: ChartContext, wish: ChartWish): readonly Chart[] {
-  const { orchestrator, snapshot } = context;
-  const server = snapshot.servers[0]?.name;
-  const { from, to, stepMs } = grid(context);
-  const lines = wish.lines.flatMap(({ name, label }) =>
-    orchestrator.monitor
-      .series(name, { from, to: to + 1, stepMs })
-      .filter(({ labels }) => wish.everyServer || labels["server"] === undefined || labels["server"] === server)
-      .map((series) => {
-        const values: (number | null)[] = Array.from({ length: points + 1 }, () => null);
-        for (const [at, value] of series.points) values[Math.round((at - from) / stepMs)] = value;
-        return { label: label(series.labels), points: values };
-      }),
+  return chartOf(
+    context,
+    wish,
+    wish.lines.flatMap((line) => seriesLines(context, line, wish.everyServer)),
   );
-  return chartOf(context, wish, lines);
+}
+
+/** A key series of the primary, a line for each set of labels. A single point of long ago is no line. */
+export function seriesLines(
+  context: ChartContext,
+  { name, label, agoMs = 0 }: Line,
+  everyServer = false,
+): readonly ChartLine[] {
+  const server = context.snapshot.servers[0]?.name;
+  const { from, to, stepMs } = grid(context);
+  return context.orchestrator.monitor
+    .series(name, { from, to: to + 1, stepMs, agoMs })
+    .filter(({ labels }) => everyServer || labels["server"] === undefined || labels["server"] === server)
+    .filter((series) => agoMs === 0 || series.points.filter(([, value]) => value !== null).length > 1)
+    .map((series) => {
+      const values: (number | null)[] = Array.from({ length: points + 1 }, () => null);
+      for (const [at, value] of series.points) values[Math.round((at - from) / stepMs)] = value;
+      return { label: label(series.labels), points: values };
+    });
 }
 
 /** A chart of values that are not among the key series. */
 export function chartOf(
   context: ChartContext,
   wish: Omit<ChartWish, "lines">,
-  given: readonly { readonly label: string; readonly points: readonly (number | null)[] }[],
+  given: readonly ChartLine[],
 ): readonly Chart[] {
   const { from, to, stepMs } = grid(context);
   const most = (line: { points: readonly (number | null)[] }): number =>

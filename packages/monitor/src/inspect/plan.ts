@@ -62,7 +62,7 @@ export async function explainStatement(db: DatabaseLike, queryId: string): Promi
     withLimits(tx, monitorDefaults, async () => {
       await tx.query("set transaction read only");
       const statements = await findStatements(tx);
-      if (statements === "" || !/^-?\d{1,20}$/.test(queryId)) return undefined;
+      if (statements === "" || !isQueryId(queryId)) return undefined;
       const { rows } = await tx.query<{ query: string }>(
         `select query from ${statements} s
           where s.queryid = $1::int8 and s.dbid = (select oid from pg_catalog.pg_database where datname = current_database())
@@ -76,6 +76,11 @@ export async function explainStatement(db: DatabaseLike, queryId: string): Promi
       return { queryId, query, ...(await planOf(tx, text)) };
     }),
   );
+}
+
+// A number that is no int8 is nobody's id: asking for it would be an error of the server.
+function isQueryId(text: string): boolean {
+  return /^-?\d{1,20}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
 }
 
 // A prepared statement, forced to its generic plan, works on every version; its NULLs are never looked at.
