@@ -89,7 +89,7 @@ function optionsOf(into: HTMLElement, entry: { chart: Chart }, width: number): u
   return {
     width,
     height,
-    padding: [10, 18, 0, 0],
+    padding: [10, 32, 0, 0],
     tzDate: (at) => uPlot.tzDate(new Date(at * 1_000), "Etc/UTC"),
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     legend: { show: false },

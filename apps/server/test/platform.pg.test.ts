@@ -135,6 +135,23 @@ describe("actions on a real platform", () => {
   });
 });
 
+describe("metrics", () => {
+  test("give the last collection to whoever cannot wait for a new one", async () => {
+    // A half second is left for the way back: this scraper waits for a millisecond.
+    const headers = { ...bearer(tokens.metrics), "x-prometheus-scrape-timeout-seconds": "0.501" };
+    // Over some collections, so that some requests come while one is under way.
+    const until = Date.parse(platform.orchestrator.monitor.snapshot().asOf) + 4_000;
+    while (Date.parse(platform.orchestrator.monitor.snapshot().asOf) < until) {
+      const answer = await fetch(`${platform.server.url}/metrics`, { headers });
+      const text = await answer.text();
+      expect([answer.status, text.includes("pg_scrape_collector_age_seconds")], text.slice(0, 200)).toEqual([
+        200,
+        true,
+      ]);
+    }
+  });
+});
+
 describe("strange requests", () => {
   test("get no 5xx and no secret", async () => {
     for (const each of strangeRequests(7, 600)) {

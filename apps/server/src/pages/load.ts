@@ -52,7 +52,7 @@ export async function loadPage(context: PageContext): Promise<readonly Part[]> {
         facts: [{ label: "processors", value: "unknown: the server is another machine", kind: "text" }],
       }),
     },
-    inspectPart("waits", await context.inspect("waits"), {}, { wide: false, title: "Waits now" }),
+    inspectPart("waits", await context.inspect("waits"), {}, { title: "Waits now" }),
     inspectPart(
       "running",
       await context.inspect("long"),
