@@ -29,7 +29,7 @@ export function Cell({
 }): JSX.Element {
   if (Array.isArray(value)) return <Spark points={value as readonly (number | null)[]} />;
   const plain = value as string | number | boolean | null;
-  if (plain === null) return <span class="muted">–</span>;
+  if (plain === null || plain === "") return <span class="muted">–</span>;
   switch (kind) {
     case "code":
       return <Code text={String(plain)} />;
