@@ -136,10 +136,8 @@ function optionsOf(into: HTMLElement, entry: { chart: Chart }, width: number): u
 }
 
 const minute = 60;
-const steps = [
-  ...[1, 2, 5, 10, 15, 30],
-  ...[1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1_440].map((minutes) => minutes * minute),
-];
+const minutes = [1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1_440];
+const steps = [1, 2, 5, 10, 15, 30, ...minutes.map((each) => each * minute)];
 
 function clockText(at: number, step: number): string {
   const text = new Date(at * 1_000).toISOString();
