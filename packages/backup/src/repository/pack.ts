@@ -1,7 +1,7 @@
 import { CorruptObjectError } from "../errors.ts";
 import type { BackupManifest, ManifestObject } from "../manifest.ts";
 import { decompressStream } from "./decompressor.ts";
-import type { FrameOpener } from "./frame-opener.ts";
+import type { FrameOpener, OpenedFrame } from "./frame-opener.ts";
 import { packName } from "./layout.ts";
 import { readSealed, type SealedSummary, SealedWriter, type SealingOptions } from "./sealed-object.ts";
 import type { Storage } from "./storage.ts";
@@ -135,9 +135,10 @@ export async function* readPacks(
   options: ReadingOptions,
 ): AsyncGenerator<PackPiece> {
   const { packs, archives, compression } = manifest;
+  const lent: OpenedFrame[] = [];
   const read = async function* (some: readonly ManifestObject[]): AsyncGenerator<Buffer> {
     for (const { name, sha256 } of some) {
-      yield* readSealed(storage, prefix + name, { ...options, expectedSha256: sha256 });
+      yield* readSealed(storage, prefix + name, { ...options, expectedSha256: sha256, lent });
     }
   };
   const key = `${prefix}data`;

@@ -175,6 +175,11 @@ export async function* readSealed(
      * but one is asked for.
      */
     readonly opener?: FrameOpener | undefined;
+    /**
+     * Where frames lent to the reader are kept. Give the same to the next object of a run: the last frame of one is
+     * still in the reader's hands when the next one's first is asked for. The end of the run gives back what is left.
+     */
+    readonly lent?: OpenedFrame[] | undefined;
   },
 ): AsyncGenerator<Buffer> {
   // Where every frame authenticates, the digest need not be computed again: it is compared with the manifest's.
@@ -182,7 +187,7 @@ export async function* readSealed(
   const input = new ExactReader(storage.read(key, { signal: options.signal, reuse: true }), key, hashing);
   const ahead: Promise<OpenedFrame>[] = [];
   let opener = options.opener ?? localOpener;
-  const given: OpenedFrame[] = [];
+  const given = options.lent ?? [];
   const giveBack = (most: number): void => {
     while (given.length > most) {
       const { slot } = given.shift()!;
@@ -237,7 +242,7 @@ export async function* readSealed(
     }
   } finally {
     for (const result of await Promise.allSettled(ahead)) if (result.status === "fulfilled") given.push(result.value);
-    giveBack(0);
+    giveBack(options.lent ? 1 : 0);
     await input.close();
   }
 }
