@@ -31,6 +31,7 @@ export const lintSchema = `
   create table part_2025 partition of part for values from ('2025-01-01') to ('2026-01-01');
   create table part_2026 (id int, at date not null);
   create table part_2027 (id int, at date not null, constraint fits check (at >= '2027-01-01' and at < '2028-01-01'));
+  create materialized view bare as select 1 as one;
   create materialized view mv as select 1 as one;
   create unique index mv_one on mv (one);
   analyze;

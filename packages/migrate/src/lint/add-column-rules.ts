@@ -2,6 +2,7 @@ import type { AlterTableStmt, ColumnDef, Constraint } from "libpg-query";
 import { alterCommands } from "../effects.ts";
 import { columnConstraints, isSerial, sqlTypeOf } from "../sql-type.ts";
 import { volatileFunctionIn } from "../volatility.ts";
+import { chosenName, cutBefore, ended, inMigrations, later, notNullSteps, overIndex } from "./rewrite.ts";
 import { existingTable, type LintRule, type LintSubject, type RuleHit, sqlName } from "./rule.ts";
 
 interface AddedColumn {
@@ -9,13 +10,16 @@ interface AddedColumn {
   readonly rows: number | null | undefined;
   readonly column: ColumnDef;
   readonly name: string;
+  /** True when the statement adds nothing else, and the column has one constraint: its text can be cut in two. */
+  readonly sole: boolean;
   readonly has: (type: Constraint["contype"]) => Constraint | undefined;
 }
 
 function* addedColumns(subject: LintSubject, statement: AlterTableStmt): Generator<AddedColumn> {
   const table = existingTable(subject, statement.relation);
   if (!table) return;
-  for (const { subtype, def } of alterCommands(statement)) {
+  const commands = alterCommands(statement);
+  for (const { subtype, def } of commands) {
     if (subtype !== "AT_AddColumn" || !def || !("ColumnDef" in def)) continue;
     const column = def.ColumnDef;
     const constraints = columnConstraints(column);
@@ -24,6 +28,7 @@ function* addedColumns(subject: LintSubject, statement: AlterTableStmt): Generat
       rows: table.known?.rows,
       column,
       name: column.colname ?? "",
+      sole: commands.length === 1 && constraints.length === 1,
       has: (type) => constraints.find((one) => one.contype === type),
     };
   }
@@ -46,6 +51,26 @@ function addColumnRule(
   };
 }
 
+const notNullWords = /\s+not\s+null\b/i;
+
+/** The column first, then its constraint NOT VALID, then the proof. */
+function apart(
+  [column, constraint]: readonly [string, string],
+  table: string,
+  name: string | null,
+  key: string,
+): Pick<RuleHit, "safer"> {
+  if (name === null) return {};
+  const target = `alter table ${sqlName(...table.split("."))}`;
+  const rest = constraint.replace(/^constraint\s+\S+\s+/i, "");
+  return {
+    safer: inMigrations(
+      `${column};\n${target} add constraint ${sqlName(name)} ${key}${rest} not valid`,
+      `${target} validate constraint ${sqlName(name)}`,
+    ),
+  };
+}
+
 /** Rules on ALTER TABLE … ADD COLUMN. */
 export const addColumnRules: readonly LintRule[] = [
   addColumnRule(
@@ -55,11 +80,15 @@ export const addColumnRules: readonly LintRule[] = [
       grows: true,
       hint: "Add the column without the default, set the default after, and fill old rows in batches.",
     },
-    ({ table, name, has }, { catalog }) => {
+    ({ table, name, sole, has }, { catalog, statement }) => {
       const called = volatileFunctionIn(has("CONSTR_DEFAULT")?.raw_expr, catalog);
-      return called === null
-        ? null
-        : { title: `adding ${name} with default ${called}() rewrites ${table} under an exclusive lock` };
+      if (called === null) return null;
+      const cut = sole ? cutBefore(statement.sql, /\sdefault\b/i) : null;
+      const set = `alter table ${sqlName(...table.split("."))} alter column ${sqlName(name)} set`;
+      return {
+        title: `adding ${name} with default ${called}() rewrites ${table} under an exclusive lock`,
+        ...(cut ? { safer: `${cut[0]};\n${set} ${cut[1]};\n-- then fill old rows in batches` } : {}),
+      };
     },
   ),
   addColumnRule(
@@ -109,10 +138,15 @@ export const addColumnRules: readonly LintRule[] = [
       grows: true,
       hint: "Add the column first, then the CHECK as NOT VALID, then VALIDATE CONSTRAINT in a later migration.",
     },
-    ({ table, name, has }) =>
-      has("CONSTR_CHECK")
-        ? { title: `adding ${name} with an inline CHECK reads all of ${table} under an exclusive lock` }
-        : null,
+    ({ table, name, sole, has }, { statement }) => {
+      const check = has("CONSTR_CHECK");
+      if (!check) return null;
+      const cut = sole ? cutBefore(statement.sql, /\s(?:constraint\s+\S+\s+)?check\s*\(/i) : null;
+      return {
+        title: `adding ${name} with an inline CHECK reads all of ${table} under an exclusive lock`,
+        ...(cut ? apart(cut, table, check.conname ?? chosenName(table, [name], "check"), "") : {}),
+      };
+    },
   ),
   addColumnRule(
     {
@@ -121,11 +155,16 @@ export const addColumnRules: readonly LintRule[] = [
       grows: true,
       hint: "Add the column first, then the foreign key as NOT VALID, then VALIDATE CONSTRAINT.",
     },
-    ({ table, name, has }, { catalog, effects }) => {
-      const parent = has("CONSTR_FOREIGN")?.pktable;
+    ({ table, name, sole, has }, { catalog, effects, statement }) => {
+      const foreign = has("CONSTR_FOREIGN");
+      const parent = foreign?.pktable;
       if (!parent || (catalog.table(parent)?.fresh && !effects.scans.includes(table))) return null;
       const reads = effects.scans.includes(table) ? " while every row is looked up" : "";
+      const cut = sole ? cutBefore(statement.sql, /\s(?:constraint\s+\S+\s+)?references\s/i) : null;
+      const key = `foreign key (${sqlName(name)}) `;
+      const safer = cut ? apart(cut, table, foreign?.conname ?? chosenName(table, [name], "fkey"), key) : {};
       return {
+        ...safer,
         title: `adding ${name} with an inline foreign key locks ${table} and stops writes to ${catalog.qualify(parent)}${reads}`,
       };
     },
@@ -137,10 +176,17 @@ export const addColumnRules: readonly LintRule[] = [
       grows: true,
       hint: "Add the column, build the index with CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX.",
     },
-    ({ table, name, has }) =>
-      has("CONSTR_UNIQUE") || has("CONSTR_PRIMARY")
-        ? { title: `adding ${name} with an inline UNIQUE or PRIMARY KEY builds an index while ${table} is locked` }
-        : null,
+    ({ table, name, sole, has }, { statement, catalog }) => {
+      const unique = has("CONSTR_UNIQUE");
+      if (!unique && !has("CONSTR_PRIMARY")) return null;
+      const isPartitioned = catalog.tables.get(table)?.kind === "partitioned";
+      const cut = sole && !isPartitioned ? cutBefore(statement.sql, /\s(?:constraint\s+\S+\s+)?unique\b/i) : null;
+      const steps = unique && cut ? overIndex(table, unique, "unique", [name]) : null;
+      return {
+        title: `adding ${name} with an inline UNIQUE or PRIMARY KEY builds an index while ${table} is locked`,
+        ...(cut && steps ? { safer: inMigrations(cut[0], ...steps) } : {}),
+      };
+    },
   ),
   addColumnRule(
     {
@@ -149,12 +195,17 @@ export const addColumnRules: readonly LintRule[] = [
       grows: false,
       hint: "Give it a constant default, or add it nullable, fill it and set NOT NULL later.",
     },
-    ({ table, rows, name, column, has }) => {
+    ({ table, rows, name, column, sole, has }, subject) => {
+      const notNull = notNullWords.test(subject.statement.sql);
       const filled = has("CONSTR_DEFAULT") ?? has("CONSTR_IDENTITY") ?? has("CONSTR_GENERATED");
       if (!has("CONSTR_NOTNULL") || filled || isSerial(column.typeName) || rows === 0) return null;
       return {
         title: `adding ${name} as NOT NULL without a default fails when ${table} has rows`,
-        safer: `alter table ${sqlName(...table.split("."))} add column ${sqlName(name)} … not null default …;`,
+        ...(sole && notNull
+          ? {
+              safer: `${ended(subject.statement.sql.replace(notNullWords, ""))}\n-- then fill every row, in batches${later}${inMigrations(...notNullSteps(table, name))}`,
+            }
+          : {}),
       };
     },
   ),

@@ -1,7 +1,7 @@
-import type { LintRule, LintSubject } from "./rule.ts";
-import { existingTable } from "./rule.ts";
+import { followedBy, inMigrations } from "./rewrite.ts";
+import { existingTable, type LintRule, type LintSubject, sqlName } from "./rule.ts";
 import { commandRule } from "./constraint-rules.ts";
-import { relationOf } from "../working-catalog.ts";
+import { relationOf, stringsOf } from "../working-catalog.ts";
 import { viewColumns } from "../view-columns.ts";
 
 const rewriting: Readonly<Record<string, string>> = {
@@ -150,10 +150,14 @@ export const compatibilityRules: readonly LintRule[] = [
     severity: "critical",
     grows: true,
     hint: "Add it as NOT VALID, then ALTER DOMAIN … VALIDATE CONSTRAINT in a later migration.",
-    *check({ statement: { node }, effects }) {
+    *check({ statement: { node, sql }, effects }) {
       if (!("AlterDomainStmt" in node) || node.AlterDomainStmt.subtype === "V") return;
+      const { def, typeName } = node.AlterDomainStmt;
+      const name = def && "Constraint" in def && def.Constraint.contype === "CONSTR_CHECK" && def.Constraint.conname;
+      const validate = `alter domain ${sqlName(...stringsOf(typeName))} validate constraint ${sqlName(name || "")}`;
+      const safer = name ? { safer: inMigrations(followedBy(sql, "not valid"), validate) } : {};
       for (const table of effects.scans)
-        yield { table, title: `a constraint of the domain stops writes to ${table} while it is read` };
+        yield { table, title: `a constraint of the domain stops writes to ${table} while it is read`, ...safer };
     },
   },
   {

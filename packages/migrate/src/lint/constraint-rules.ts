@@ -3,6 +3,7 @@ import { alterCommands } from "../effects.ts";
 import { coversNotNull } from "../not-null-proof.ts";
 import { sqlTypeOf } from "../sql-type.ts";
 import { stringsOf, type WorkingTable } from "../working-catalog.ts";
+import { chosenName, followedBy, inMigrations, notNullSteps, overIndex } from "./rewrite.ts";
 import { existingTable, type LintRule, type LintSubject, type RuleHit, sqlName } from "./rule.ts";
 
 interface Command {
@@ -56,12 +57,20 @@ function constraintRule(
 
 function notValidThenValidate(
   constraint: Constraint,
-  { table, alone }: Command,
+  { table, known, alone }: Command,
   subject: LintSubject,
 ): Pick<RuleHit, "safer"> {
-  if (!alone || !constraint.conname) return {};
-  const validate = `alter table ${sqlName(...table.split("."))} validate constraint ${sqlName(constraint.conname)};`;
-  return { safer: `${subject.statement.sql} not valid;\n-- in a later migration:\n${validate}` };
+  if (!alone) return {};
+  const isForeign = constraint.contype === "CONSTR_FOREIGN";
+  // A partitioned table takes such a foreign key from PostgreSQL 18 on.
+  if (isForeign && known?.kind === "partitioned" && subject.catalog.serverVersion < 180_000) return {};
+  const chosen = isForeign ? chosenName(table, stringsOf(constraint.fk_attrs), "fkey") : null;
+  const name = constraint.conname ?? chosen;
+  if (name === null) return {};
+  const { sql } = subject.statement;
+  const named = constraint.conname ? sql : sql.replace(/\badd\s+(?=foreign\b)/i, `add constraint ${sqlName(name)} `);
+  const validate = `alter table ${sqlName(...table.split("."))} validate constraint ${sqlName(name)}`;
+  return { safer: inMigrations(followedBy(named, "not valid"), validate) };
 }
 
 /** Rules on constraints, NOT NULL and column types. */
@@ -75,17 +84,9 @@ export const constraintRules: readonly LintRule[] = [
     },
     ({ table, known, command }) => {
       if (command.subtype !== "AT_SetNotNull" || coversNotNull(known, command.name ?? "")) return null;
-      const target = `alter table ${sqlName(...table.split("."))}`;
-      const check = sqlName(`${command.name}_not_null`);
       return {
         title: `setting ${command.name} NOT NULL reads all of ${table} under an exclusive lock`,
-        safer: [
-          `${target} add constraint ${check} check (${sqlName(command.name ?? "")} is not null) not valid;`,
-          "-- in a later migration:",
-          `${target} validate constraint ${check};`,
-          `${target} alter column ${sqlName(command.name ?? "")} set not null;`,
-          `${target} drop constraint ${check};`,
-        ].join("\n"),
+        safer: inMigrations(...notNullSteps(table, command.name ?? "")),
       };
     },
   ),
@@ -220,18 +221,13 @@ export const constraintRules: readonly LintRule[] = [
       grows: true,
       hint: "Build the index with CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … UNIQUE USING INDEX.",
     },
-    (constraint, { table }) => {
+    (constraint, { table, known }) => {
       if (constraint.contype !== "CONSTR_UNIQUE" || constraint.indexname) return null;
-      const name = constraint.conname ?? `${table.split(".").at(-1)}_${stringsOf(constraint.keys).join("_")}_key`;
-      const keys = stringsOf(constraint.keys)
-        .map((key) => sqlName(key))
-        .join(", ");
-      const target = sqlName(...table.split("."));
+      const steps =
+        known?.kind === "partitioned" ? null : overIndex(table, constraint, "unique", stringsOf(constraint.keys));
       return {
         title: `adding a UNIQUE constraint builds its index while ${table} is locked`,
-        safer:
-          `create unique index concurrently ${sqlName(name)} on ${target} (${keys});\n-- in a later migration:\n` +
-          `alter table ${target} add constraint ${sqlName(name)} unique using index ${sqlName(name)};`,
+        ...(steps ? { safer: inMigrations(...steps) } : {}),
       };
     },
   ),
@@ -242,10 +238,20 @@ export const constraintRules: readonly LintRule[] = [
       grows: true,
       hint: "Make the columns NOT NULL and build a unique index concurrently first, then ADD PRIMARY KEY USING INDEX.",
     },
-    (constraint, { table }, { effects }) => {
+    (constraint, { table, known, alone }, { effects }) => {
       if (constraint.contype !== "CONSTR_PRIMARY") return null;
       if (constraint.indexname === undefined) {
-        return { title: `adding a primary key builds its index while ${table} is locked` };
+        const keys = stringsOf(constraint.keys);
+        const steps = overIndex(table, constraint, "primary key", keys);
+        const nullable = keys.filter((key) => !known?.columns.some(({ name, notNull }) => name === key && notNull));
+        const proofs = nullable.map((key) => notNullSteps(table, key));
+        const checks = proofs.length > 0 ? [proofs.map(([check]) => check).join(";\n")] : [];
+        // Each read in a transaction of its own: setting one NOT NULL locks the table exclusively.
+        const before = [...checks, ...proofs.map(([, set]) => set)];
+        return {
+          title: `adding a primary key builds its index while ${table} is locked`,
+          ...(steps && alone && known?.kind !== "partitioned" ? { safer: inMigrations(...before, ...steps) } : {}),
+        };
       }
       return effects.scans.includes(table)
         ? { title: `adding the primary key reads all of ${table}: its columns are not yet NOT NULL` }

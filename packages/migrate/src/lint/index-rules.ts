@@ -1,7 +1,14 @@
 import { hasOption } from "../statement.ts";
 import { alterCommands } from "../effects.ts";
 import { relationOf, type RelationName, stringsOf } from "../working-catalog.ts";
+import { concurrentIndex, ended } from "./rewrite.ts";
 import { existingTable, type LintRule, sqlName } from "./rule.ts";
+
+/** The object of a DROP as SQL names it. */
+function named(object: Parameters<typeof relationOf>[0]): string {
+  const { schemaname, relname = "" } = relationOf(object);
+  return schemaname === undefined ? sqlName(relname) : sqlName(schemaname, relname);
+}
 
 /** Rules on indexes and on commands that rewrite or lock a whole table. */
 export const indexRules: readonly LintRule[] = [
@@ -17,9 +24,9 @@ export const indexRules: readonly LintRule[] = [
       if (!table) return;
       const title = `creating an index stops writes to ${table.qualified} until it is built`;
       // A partitioned table takes no CONCURRENTLY: its partitions are indexed one by one and attached.
-      const safer =
-        table.known?.kind === "partitioned" ? {} : { safer: `${sql.replace(/\bindex\b/i, "index concurrently")};` };
-      yield { table: table.qualified, title, ...safer };
+      const isPartitioned = table.known?.kind === "partitioned";
+      const safer = isPartitioned ? null : concurrentIndex(sql, node.IndexStmt, subject.catalog);
+      yield { table: table.qualified, title, ...(safer === null ? {} : { safer: ended(safer) }) };
     },
   },
   {
@@ -28,16 +35,20 @@ export const indexRules: readonly LintRule[] = [
     grows: true,
     hint: "Use DROP INDEX CONCURRENTLY.",
     *check(subject) {
-      const { node, sql } = subject.statement;
+      const { node } = subject.statement;
       if (!("DropStmt" in node) || node.DropStmt.removeType !== "OBJECT_INDEX" || node.DropStmt.concurrent) return;
-      for (const object of node.DropStmt.objects ?? []) {
-        const owner = subject.catalog.indexOwner(relationOf(object))?.table;
+      const { objects = [], behavior, missing_ok: isLenient } = node.DropStmt;
+      const owners = objects.map((object) => subject.catalog.indexOwner(relationOf(object))?.table);
+      // One index at a time, and nothing that hangs on it.
+      const isPossible = behavior !== "DROP_CASCADE" && owners.every((owner) => owner?.kind !== "partitioned");
+      const drops = objects.map((one) => `drop index concurrently ${isLenient ? "if exists " : ""}${named(one)};`);
+      for (const owner of owners) {
         if (owner?.fresh) continue;
         const table = owner ? `${owner.schema}.${owner.name}` : "its table";
         yield {
           ...(owner ? { table } : {}),
           title: `dropping an index waits for and blocks everything on ${table}`,
-          safer: `${sql.replace(/\bindex\b/i, "index concurrently")};`,
+          ...(isPossible ? { safer: drops.join("\n") } : {}),
         };
       }
     },
@@ -47,9 +58,13 @@ export const indexRules: readonly LintRule[] = [
     severity: "critical",
     grows: false,
     hint: "Name the index: a build cut short is then found, dropped and built again.",
-    *check({ statement: { node } }) {
+    *check({ statement: { node, sql }, catalog }) {
       if ("IndexStmt" in node && node.IndexStmt.concurrent && !node.IndexStmt.idxname) {
-        yield { title: "an index built concurrently without a name cannot be recognised after a crash" };
+        const safer = concurrentIndex(sql, node.IndexStmt, catalog);
+        yield {
+          title: "an index built concurrently without a name cannot be recognised after a crash",
+          ...(safer === null ? {} : { safer: ended(safer) }),
+        };
       }
     },
   },
@@ -150,9 +165,11 @@ export const indexRules: readonly LintRule[] = [
       if (!("ReindexStmt" in node) || hasOption(node.ReindexStmt.params ?? [], "concurrently")) return;
       const [table] = subject.effects.locks;
       if (!table && node.ReindexStmt.relation && !existingTable(subject, node.ReindexStmt.relation)) return;
-      const safer = `${sql.replace(/^(reindex\s+(?:\([^)]*\)\s*)?\w+)/i, "$1 concurrently")};`;
+      const concurrent = sql.replace(/^(reindex\s+(?:\([^)]*\)\s*)?\w+)/i, "$1 concurrently");
+      // The system's own tables take no CONCURRENTLY.
+      const safer = node.ReindexStmt.kind === "REINDEX_OBJECT_SYSTEM" ? {} : { safer: ended(concurrent) };
       const title = `reindexing stops writes to ${table?.relation ?? "its tables"} and reads through the index`;
-      yield { ...(table ? { table: table.relation } : {}), title, safer };
+      yield { ...(table ? { table: table.relation } : {}), title, ...safer };
     },
   },
   {
@@ -175,7 +192,16 @@ export const indexRules: readonly LintRule[] = [
       const { node } = subject.statement;
       if (!("RefreshMatViewStmt" in node) || node.RefreshMatViewStmt.concurrent) return;
       const view = existingTable(subject, node.RefreshMatViewStmt.relation);
-      if (view) yield { table: view.qualified, title: `refreshing ${view.qualified} blocks everyone who reads it` };
+      if (!view) return;
+      const isKeyed = view.known?.indexes.some(
+        (one) => one.unique && one.valid && !one.partial && !one.columns.includes(null),
+      );
+      const safer = `refresh materialized view concurrently ${sqlName(...view.qualified.split("."))};`;
+      yield {
+        table: view.qualified,
+        title: `refreshing ${view.qualified} blocks everyone who reads it`,
+        ...(isKeyed && !node.RefreshMatViewStmt.skipData ? { safer } : {}),
+      };
     },
   },
 ];

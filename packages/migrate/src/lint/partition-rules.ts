@@ -1,4 +1,5 @@
 import { commandRule } from "./constraint-rules.ts";
+import { followedBy, inMigrations } from "./rewrite.ts";
 import type { LintRule } from "./rule.ts";
 
 /** Rules on attaching and detaching partitions. */
@@ -10,10 +11,13 @@ export const partitionRules: readonly LintRule[] = [
       grows: false,
       hint: "Use DETACH PARTITION … CONCURRENTLY, from PostgreSQL 14; not with a default partition.",
     },
-    ({ table, command: { subtype, def } }, { catalog, statement }) => {
+    ({ table, alone, command: { subtype, def } }, { catalog, statement }) => {
       if (subtype !== "AT_DetachPartition" || !def || !("PartitionCmd" in def) || def.PartitionCmd.concurrent)
         return null;
-      const safer = catalog.serverVersion >= 140_000 ? { safer: `${statement.sql} concurrently;` } : {};
+      const safer =
+        alone && catalog.serverVersion >= 140_000
+          ? { safer: inMigrations(followedBy(statement.sql, "concurrently")) }
+          : {};
       return { title: `detaching a partition stops reads and writes of all of ${table}`, ...safer };
     },
   ),
