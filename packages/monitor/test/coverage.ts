@@ -13,8 +13,8 @@ export function missingMetrics(snapshot: Snapshot): readonly string[] {
   });
 }
 
-// What is not read from the server, or only after days.
-const elsewhere: ReadonlySet<string> = new Set([
+/** Collectors of what is not read from the server, or only after days. */
+export const elsewhere: ReadonlySet<string> = new Set([
   "pool",
   "host",
   "process",
