@@ -21,7 +21,8 @@ const since = <T>(version: number, first: number, given: readonly T[]): readonly
 /** Metrics of the server that no second query can tell: they move both ways between two, or nothing causes them here. */
 export const unchecked: ReadonlySet<string> = new Set([
   ...["write", "flush", "replay"].map((what) => `pg_stat_replication_${what}_lag_seconds`),
-  ...["pg_replication_last_msg_age_seconds", "pg_stat_subscription_last_msg_age_seconds"],
+  "pg_replication_last_msg_age_seconds",
+  "pg_stat_subscription_last_msg_age_seconds",
   "pg_stat_archiver_last_failed_seconds",
   "pg_settings_fingerprint",
   "pg_stat_user_tables_last_autovacuum",
