@@ -25,7 +25,7 @@ export function Chart({ chart }: { readonly chart: ChartView }): JSX.Element {
   useEffect(() => {
     if (live.current) plotter?.(live.current, chart);
   });
-  const { kind = "count", limit, markers = [] } = chart;
+  const { kind = "count", limit } = chart;
   return (
     <figure class="chart" aria-label={summary(chart)}>
       <figcaption>
@@ -61,16 +61,7 @@ export function Chart({ chart }: { readonly chart: ChartView }): JSX.Element {
         <Still chart={chart} />
         <div class="plot-live" ref={live} />
       </div>
-      {markers.length > 0 && (
-        <ol class="markers" aria-label={`Deployed meanwhile, ${chart.title}`}>
-          {markers.map((marker, index) => (
-            <li key={`${marker.at}:${marker.label}`}>
-              <b class="flag">{index + 1}</b> <time dateTime={marker.at}>{formatInstant(marker.at).slice(11, 16)}</time>{" "}
-              {marker.label}
-            </li>
-          ))}
-        </ol>
-      )}
+      <Markers chart={chart} />
       <details class="as-table">
         <summary>
           Show as table<span class="hidden">: {chart.title}</span>
@@ -80,6 +71,30 @@ export function Chart({ chart }: { readonly chart: ChartView }): JSX.Element {
         </div>
       </details>
     </figure>
+  );
+}
+
+/** What was deployed meanwhile; more than fits in a line or two opens. */
+function Markers({ chart: { title, markers = [] } }: { readonly chart: ChartView }): JSX.Element | null {
+  if (markers.length === 0) return null;
+  const list = (
+    <ol class="markers" aria-label={`Deployed meanwhile, ${title}`}>
+      {markers.map((marker, index) => (
+        <li key={`${marker.at}:${marker.label}`}>
+          <b class="flag">{index + 1}</b> <time dateTime={marker.at}>{formatInstant(marker.at).slice(11, 16)}</time>{" "}
+          {marker.label}
+        </li>
+      ))}
+    </ol>
+  );
+  if (markers.length <= 3) return list;
+  return (
+    <details class="as-table">
+      <summary>
+        {markers.length} deployed meanwhile<span class="hidden">: {title}</span>
+      </summary>
+      {list}
+    </details>
   );
 }
 

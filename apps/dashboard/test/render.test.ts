@@ -110,6 +110,21 @@ describe("any page", () => {
   });
 });
 
+describe("what was deployed meanwhile", () => {
+  const at = (count: number): string => {
+    const markers = Array.from({ length: count }, (_, i) => ({ at: sampleHead.asOf, label: `migration ${i}` }));
+    const chart = { title: "T", unit: "u", from: sampleHead.asOf, to: sampleHead.asOf, series: [], markers };
+    return bodyOf(renderPage({ head: sampleHead, parts: [{ id: "p", title: "P", charts: [chart] }] }));
+  };
+
+  test("stands under a chart, and opens where it is much", () => {
+    expect(at(3)).toContain("migration 2");
+    expect(at(3)).not.toContain("deployed meanwhile");
+    expect(at(4)).toContain("4 deployed meanwhile");
+    expect(at(4)).toContain("migration 3");
+  });
+});
+
 describe("what a browser loads", () => {
   test("stays under 80 kB compressed, the largest page included", () => {
     const files = readdirSync(assetsDirectory).filter((name) => /\.(js|css)$/.test(name));
