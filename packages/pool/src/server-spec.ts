@@ -1,6 +1,7 @@
 import { Client, type ClientConfig } from "pg";
 import { address, readAddresses, type ServerAddress } from "./address.ts";
 import { isConninfo, readConninfo } from "./conninfo.ts";
+import { NamedSocket } from "./known-names.ts";
 import type { PoolConfig, PoolOptions } from "./options.ts";
 import { refusesWay, sslModes, type TlsWays, tlsWays } from "./tls-mode.ts";
 import type { TopologyMember } from "./topology-provider.ts";
@@ -173,6 +174,7 @@ function clientBase(config: PoolConfig, keepAliveMs: number | false): ClientConf
       !/(Ms|Bytes|Threshold|Fallback|Concurrency|Jitter|Waiting)$/.test(key),
   );
   const base = Object.fromEntries(entries) as ClientConfig;
+  base.stream ??= () => new NamedSocket();
   if (config.applicationName !== undefined) base.application_name = config.applicationName;
   if (keepAliveMs !== false) Object.assign(base, { keepAlive: true, keepAliveInitialDelayMillis: keepAliveMs });
   // Passwords of a config may have been made non-enumerable, as pg does itself.

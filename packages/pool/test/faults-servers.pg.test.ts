@@ -125,6 +125,44 @@ describe("a name server that does not answer", () => {
   });
 });
 
+describe("a name server that fails", () => {
+  const fails = (code: string) => (_name: string, _options: object, answer: (error: Error) => void) =>
+    queueMicrotask(() => answer(Object.assign(new Error(`getaddrinfo ${code} db.example`), { code })));
+  const silent = (): void => undefined;
+
+  test.each([
+    { fault: "says to try again", how: fails("EAI_AGAIN"), found: true },
+    { fault: "keeps silent", how: silent, found: true },
+    { fault: "says that the name is gone", how: fails("ENOTFOUND"), found: false },
+  ])("and $fault leaves a name with its last address: $found", async ({ how, found }) => {
+    const url = new URL((await cluster.createDatabase()).url);
+    url.hostname = "db.example";
+    const real = dns.lookup;
+    let away = false;
+    const lookup = vi.spyOn(dns, "lookup").mockImplementation(((name: string, options: object, answer: never) => {
+      if (name !== "db.example") return real(name, options, answer);
+      return away ? how(name, options, answer) : real("127.0.0.1", options, answer);
+    }) as never);
+    try {
+      await using pool = createPool({
+        primaryUrl: url.href,
+        probeIntervalMs: false,
+        retry: false,
+        acquireTimeoutMs: found ? 60_000 : 300,
+      });
+      // The one connection there is is taken, so another has to be made.
+      const held = await pool.connect();
+      away = true;
+      const made = pool.connect();
+      if (found) (await made).release();
+      else await expect(made).rejects.toBeInstanceOf(Error);
+      held.release();
+    } finally {
+      lookup.mockRestore();
+    }
+  });
+});
+
 describe("an old primary that became read-only", () => {
   test("costs a write nothing: it refused, so the write goes to the new primary", async () => {
     await using own = await startCluster({ version: 18, replicas: 1 });
