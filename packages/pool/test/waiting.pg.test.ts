@@ -58,7 +58,7 @@ describe("callers who wait", () => {
 
 describe("a pause", () => {
   test("lets what runs finish, holds back what comes, and goes on in order", async () => {
-    await using pool = await freshPool({ max: 2 });
+    await using pool = await freshPool({ max: 1 });
     const client = await pool.connect();
     const paused = pool.pause();
     const order: number[] = [];
