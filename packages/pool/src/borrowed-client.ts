@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { type ClientHome, homeKey } from "./checkout-registry.ts";
 import { DoubleReleaseError, SessionEndedError } from "./errors.ts";
 
 type Callback = (error: Error) => void;
@@ -10,19 +11,22 @@ type AnyFunction = (...args: unknown[]) => unknown;
  */
 export class BorrowedClient implements ProxyHandler<pg.PoolClient> {
   readonly #release: (error?: Error | boolean) => void;
+  readonly #home: ClientHome;
   #released = false;
   /** Methods handed out, and those the borrower put in their place. */
   #own: Map<PropertyKey, unknown> | undefined;
 
-  private constructor(release: (error?: Error | boolean) => void) {
+  private constructor(home: ClientHome, release: (error?: Error | boolean) => void) {
+    this.#home = home;
     this.#release = release;
   }
 
-  static lend(client: pg.PoolClient, release: (error?: Error | boolean) => void): pg.PoolClient & Disposable {
-    return new Proxy(client, new BorrowedClient(release)) as pg.PoolClient & Disposable;
+  static lend(home: ClientHome, release: (error?: Error | boolean) => void): pg.PoolClient & Disposable {
+    return new Proxy(home.connection.client, new BorrowedClient(home, release)) as pg.PoolClient & Disposable;
   }
 
   get(client: pg.PoolClient, key: PropertyKey, borrowed: unknown): unknown {
+    if (key === homeKey) return this.#home;
     const own = this.#own?.get(key);
     if (own !== undefined) return own;
     const method = this.#method(client, key, borrowed);

@@ -15,6 +15,9 @@ export function registerClient(client: pg.PoolClient, home: ClientHome): void {
   if (!homes.has(client)) homes.set(client, home);
 }
 
+/** A handle of one borrower tells its home by this: one entry for each of them here would cost more than the handle. */
+export const homeKey: unique symbol = Symbol("home");
+
 export function homeOf(client: pg.PoolClient): ClientHome | undefined {
-  return homes.get(client);
+  return homes.get(client) ?? (client as { readonly [homeKey]?: ClientHome })[homeKey];
 }

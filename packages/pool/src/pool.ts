@@ -357,9 +357,8 @@ export class Pool extends PgPool implements Database, Service {
   ): Promise<pg.PoolClient & Disposable> {
     const { connection, server } = await this.#engine.borrow({ target, signal, timeoutMs, priority }, stack);
     if (this.#engine.options.sessionState === "refuse") {
-      const client = BorrowedClient.lend(connection.client, giverBack(connection, server, this.#engine.whole?.hold()));
-      registerClient(client, { connection, server });
-      return client;
+      const release = giverBack(connection, server, this.#engine.whole?.hold());
+      return BorrowedClient.lend({ connection, server }, release);
     }
     const release = releaseOnce(connection, server, this.#engine.whole?.hold());
     connection.client.release = this.#lendsPipelined ? lendPipelined(connection, release) : release;
