@@ -32,6 +32,14 @@ describe.each([12, 13, 14, 15, 16, 17, 18])("PostgreSQL %i", (version) => {
     const { url } = cluster.primary;
     const asking = { primary: await connect(url), "replica-1": await connect(cluster.replicas[0].url) };
     await prepareScenario(cluster, asking.primary);
+    // Up to 14, what the checkpointer counts arrives some time after it.
+    const counted =
+      version >= 17
+        ? "select num_requested > 0 as it from pg_stat_checkpointer"
+        : "select checkpoints_req > 0 as it from pg_stat_bgwriter";
+    const watching = await connect(url);
+    await watching.query("checkpoint");
+    await expect.poll(async () => (await watching.query<{ it: boolean }>(counted)).rows[0]?.it).toBe(true);
     await holdStill(asking, await connect(url), await connect(url));
     const monitor = createMonitor({
       db: await connect(url, "db-monitor"),
