@@ -184,4 +184,51 @@ describe("db migrate", () => {
     expect((await db("reset --force --migrate")).code).toBe(0);
     expect(await states()).toEqual(["applied"]);
   });
+
+  test("resets to a migrated and seeded database, and keeps everything where that could not be", async () => {
+    await file("0001_orders.sql", "create table orders (id int);");
+    const application = (seed: string): string => `export default {
+      name: "shop", title: "Shop", validationRules: [], demonstrationQueries: [],
+      indexPack: { name: "shop", indexes: [] }, migrationsDirectory: ${JSON.stringify(join(folder.path, "migrations"))},
+      ${seed}
+    };`;
+    const loader = `import { createRequire } from "node:module";
+      const { Client } = createRequire(${JSON.stringify(import.meta.filename)})("pg");\n`;
+    await writeFile(
+      join(folder.path, "shop.mjs"),
+      loader +
+        application(`async seed({ url, scale = 1 }) {
+        const client = new Client({ connectionString: url });
+        await client.connect();
+        await client.query("insert into orders select generate_series(1, $1::int)", [100 * scale]);
+        await client.end();
+        return { rows: { orders: 100 * scale }, durationMs: 1, skipped: false };
+      },`),
+    );
+    await writeFile(join(folder.path, "bare.mjs"), application(""));
+    const client = await cluster.connect(name);
+    try {
+      await client.query("create schema kept; create table kept.precious ()");
+      const kept = async (): Promise<boolean> =>
+        (await client.query<{ there: boolean }>("select to_regclass('kept.precious') is not null as there")).rows[0]!
+          .there;
+      expect((await db("reset --force --seed")).error?.code).toBe("CLI_USAGE");
+      expect((await db("reset --force --seed --app bare.mjs")).error?.code).toBe("CLI_USAGE");
+      expect((await db("reset --force --seed --app shop.mjs --scale big")).error?.code).toBe("CLI_USAGE");
+      await file("0002_wrong.sql", "create tabel wrong ();");
+      expect((await db("reset --force --migrate")).error?.code).toBe("MIGRATE_FILES");
+      await rm(join(folder.path, "migrations/0002_wrong.sql"));
+      expect((await db("reset --seed --app shop.mjs")).error?.code).toBe("CLI_NOT_CONFIRMED");
+      expect(await kept()).toBe(true);
+      const done = await db("reset --force --seed --scale 0.5 --app shop.mjs");
+      expect(done.data).toMatchObject({
+        migrated: { applied: [{ id: "0001_orders" }] },
+        seeded: { rows: { orders: 50 } },
+      });
+      expect(await kept()).toBe(false);
+      expect((await client.query("select count(*)::int as n from orders")).rows).toEqual([{ n: 50 }]);
+    } finally {
+      await client.end();
+    }
+  });
 });

@@ -3,6 +3,7 @@ import { type BackfillSettings, batchMark } from "./backfill-settings.ts";
 import { BackfillError, BackfillPausedError } from "./errors.ts";
 import type { History } from "./history.ts";
 import type { PlannedMigration, PlannedStatement } from "./plan.ts";
+import { ReplicaLag } from "./replica-lag.ts";
 import type { StatementReport } from "./report.ts";
 import { withLockRetries } from "./retry.ts";
 import { journalRecord, type RunContext } from "./run-context.ts";
@@ -12,7 +13,7 @@ import { round, rowsOf, serverMessage, StatementError } from "./statement-run.ts
 const fewestRows = 10;
 const mostRows = 100_000;
 const lagPauseMs = 500;
-// Asking a standby's lag is cheap, and lag does not change faster.
+// Asking a standby's lag is cheap; a bound of less than a second is looked at more often.
 const lagEveryMs = 1_000;
 
 /** Where a backfill stands, as its own table keeps it. */
@@ -52,13 +53,10 @@ export async function runBackfill(
   const start = await readCheckpoint(session, table, migration.id, index);
   let { cursor, rows } = start;
   let batchRows = settings.batchRows;
-  let lagAsked = 0;
+  const throttle = replicaThrottle(context, migration, { settings, table, index, walk });
   for (;;) {
     if (options.signal.aborted) throw new AbortedError("the backfill was aborted", { cause: options.signal.reason });
-    if (settings.maxReplicaLagMs !== null && performance.now() - lagAsked > lagEveryMs) {
-      await waitForReplicas(context, migration, settings.maxReplicaLagMs);
-      lagAsked = performance.now();
-    }
+    await throttle(rows);
     const last = await nextKey(session, walk, cursor, batchRows);
     if (last === null) break;
     const batchBegan = performance.now();
@@ -75,11 +73,7 @@ export async function runBackfill(
       unit: "rows",
       message: settings.table,
     });
-    if (done.paused) {
-      throw new BackfillPausedError(`the backfill of ${settings.table} was paused after ${rows} rows`, {
-        hint: "Run backfill again: it goes on where it stopped.",
-      });
-    }
+    if (done.paused) throw pausedError(settings, rows);
     batchRows = nextBatchRows(batchRows, batchMs, settings.batchMs);
     if (settings.pauseMs > 0) await options.clock.sleep(settings.pauseMs, options.signal);
   }
@@ -261,18 +255,59 @@ async function runBatch(
   });
 }
 
-const lagSql = /* sql */ `
-  select (extract(epoch from max(replay_lag)) * 1000)::float8 as "lagMs" from pg_catalog.pg_stat_replication`;
+/** What waits before a batch while a standby is further behind than the backfill allows; null of `settings` waits never. */
+function replicaThrottle(
+  { session, options }: RunContext,
+  migration: PlannedMigration,
+  about: {
+    readonly settings: BackfillSettings;
+    readonly table: string;
+    readonly index: number;
+    readonly walk: Walk;
+  },
+): (rows: number) => Promise<void> {
+  const { settings, table, index, walk } = about;
+  const { maxReplicaLagMs: bound } = settings;
+  if (bound === null) return () => Promise.resolve();
+  const lag = new ReplicaLag(() => performance.now());
+  const everyMs = Math.min(lagEveryMs, bound / 2);
+  let asked = -Infinity;
+  return async (rows) => {
+    if (performance.now() - asked < everyMs) return;
+    for (let told = false; ; told = true) {
+      const worst = await lag.ask(session);
+      asked = performance.now();
+      if (worst === null || worst.lagMs <= bound) return;
+      const { standby } = worst;
+      const replicaLagMs = Math.round(worst.lagMs);
+      options.onEvent({ type: "backfill-waiting", migration: migration.id, standby, replicaLagMs });
+      options.onProgress({
+        phase: "backfill",
+        current: rows,
+        ...(walk.estimatedRows === null ? {} : { total: Math.max(rows, walk.estimatedRows) }),
+        unit: "rows",
+        message: `${settings.table}, waiting for standby ${standby}, ${Math.ceil(replicaLagMs / 1_000)} s behind`,
+      });
+      if (!told)
+        options.logger.warn({ migration: migration.id, standby, replicaLagMs }, "the backfill waits for a standby");
+      if (await isPaused(session, table, migration.id, index)) throw pausedError(settings, rows);
+      await options.clock.sleep(lagPauseMs, options.signal);
+    }
+  };
+}
 
-async function waitForReplicas(context: RunContext, migration: PlannedMigration, maxLagMs: number): Promise<void> {
-  const { session, options } = context;
-  for (;;) {
-    const { rows } = await session.query<{ lagMs: number | null }>(lagSql);
-    const lagMs = rows[0]?.lagMs ?? 0;
-    if (lagMs <= maxLagMs) return;
-    options.onEvent({ type: "backfill-waiting", migration: migration.id, replicaLagMs: Math.round(lagMs) });
-    await options.clock.sleep(lagPauseMs, options.signal);
-  }
+async function isPaused(session: Queryable, table: string, migration: string, index: number): Promise<boolean> {
+  const { rows } = await session.query<{ paused: boolean }>(
+    `select paused from ${table} where migration_id = $1 and position = $2`,
+    [migration, index],
+  );
+  return rows[0]?.paused === true;
+}
+
+function pausedError(settings: BackfillSettings, rows: number): BackfillPausedError {
+  return new BackfillPausedError(`the backfill of ${settings.table} was paused after ${rows} rows`, {
+    hint: "Run backfill again: it goes on where it stopped.",
+  });
 }
 
 function literals(values: readonly string[], types: readonly string[]): string {

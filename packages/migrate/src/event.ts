@@ -17,7 +17,7 @@ export type MigrationEvent =
       readonly statement: number;
       /** As the server calls it: `building index: scanning table`. */
       readonly phase: string;
-      /** Blocks or rows. */
+      readonly unit: "blocks" | "rows";
       readonly done: number | null;
       readonly total: number | null;
     }
@@ -40,6 +40,13 @@ export type MigrationEvent =
       readonly batchRows: number;
       readonly batchMs: number;
     }
-  | { readonly type: "backfill-waiting"; readonly migration: string; readonly replicaLagMs: number }
+  | {
+      /** About twice a second while a standby is further behind than `max_lag`. */
+      readonly type: "backfill-waiting";
+      readonly migration: string;
+      /** The one furthest behind, by its application_name. */
+      readonly standby: string;
+      readonly replicaLagMs: number;
+    }
   | { readonly type: "migration-finished"; readonly migration: string; readonly durationMs: number }
   | { readonly type: "migration-failed"; readonly migration: string; readonly message: string };

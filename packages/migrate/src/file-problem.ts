@@ -40,6 +40,29 @@ export function placeOf(text: string, index: number): TextPlace {
   return { line, column: Array.from(before.slice(lineStart)).length + 1 };
 }
 
+/** The same for many indexes of one text, in ascending order: each character is looked at once. */
+export class TextPlaces {
+  readonly #text: string;
+  #index = 0;
+  #line = 1;
+  #column = 1;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  at(index: number): TextPlace {
+    if (index < this.#index) [this.#index, this.#line, this.#column] = [0, 1, 1];
+    for (; this.#index < index; this.#index++) {
+      const unit = this.#text.charCodeAt(this.#index);
+      if (unit === 10) [this.#line, this.#column] = [this.#line + 1, 1];
+      // The second half of a character.
+      else if (unit < 0xdc00 || unit > 0xdfff) this.#column++;
+    }
+    return { line: this.#line, column: this.#column };
+  }
+}
+
 /** The line of `place` with a caret under its column, long lines cut around it. */
 export function excerptOf(text: string, place: TextPlace): string {
   const line = Array.from((text.split("\n")[place.line - 1] ?? "").replaceAll("\t", " ").replace(/\r$/, ""));

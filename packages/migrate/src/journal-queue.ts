@@ -2,6 +2,7 @@ import type { Queryable } from "@db/core";
 import type { History, JournalRecord } from "./history.ts";
 
 const longest = 500;
+const most = 10_000;
 
 /**
  * Journal rows of migrations that were one transaction: nobody resumes from them, so they are written many at a time
@@ -18,13 +19,16 @@ export class JournalQueue {
   }
 
   async add(records: readonly JournalRecord[]): Promise<void> {
-    this.#waiting.push(...records);
+    // A migration may have more statements than a call takes arguments.
+    for (const record of records) this.#waiting.push(record);
     if (this.#waiting.length >= longest) await this.flush();
   }
 
   async flush(): Promise<void> {
     const due = this.#waiting;
     this.#waiting = [];
-    await this.#history.writeJournal(this.#session, due);
+    for (let at = 0; at < due.length; at += most) {
+      await this.#history.writeJournal(this.#session, due.slice(at, at + most));
+    }
   }
 }

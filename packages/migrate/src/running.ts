@@ -39,7 +39,8 @@ export async function runPlan(
 ): Promise<MigrationReport> {
   if (resolved.checkFiles && plan.direction !== "down") await refuseChangedFiles(plan);
   return toDatabase(db).withSession(async (given) => {
-    requireWritable(await readServer(given));
+    const server = await readServer(given);
+    requireWritable(server);
     const history = new History(plan.history);
     const { clock, signal, onEvent, advisoryLockTimeoutMs: timeoutMs } = resolved;
     return withMigrationLock(given, history, { timeoutMs, clock, signal, onEvent }, async (lock) => {
@@ -58,7 +59,10 @@ export async function runPlan(
         fence: lock.fence,
         leased: lock.leased,
         scripts: lock.scripts,
-        watcher: pid === null || !hasMoreSessions(db) ? noWatcher : watchProcess(toDatabase(db), pid, onEvent),
+        watcher:
+          pid === null || !hasMoreSessions(db)
+            ? noWatcher
+            : watchProcess(toDatabase(db), { pid, version: server.version }, resolved),
         journal: new JournalQueue(session, history),
         prepared: { name: null },
         sequence: { next: Math.max(0, ...now.map((entry) => entry.sequence)) + due.adopt.length + 1 },

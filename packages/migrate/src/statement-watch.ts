@@ -1,5 +1,5 @@
 import type { Database, DatabaseLike, Queryable } from "@db/core";
-import type { MigrationEvent } from "./event.ts";
+import type { ResolvedApplyOptions } from "./options.ts";
 
 const pollMs = 250;
 
@@ -8,22 +8,36 @@ interface Sight {
   readonly waiting: boolean;
   readonly blockedBy: readonly number[];
   readonly phase: string | null;
+  readonly unit: "blocks" | "rows";
   readonly done: number | null;
   readonly total: number | null;
+  readonly blockBytes: number;
 }
 
-const sightSql = /* sql */ `
+// The view of ANALYZE came with PostgreSQL 13.
+const sightSql = (version: number): string => /* sql */ `
   select coalesce(a.wait_event_type = 'Lock', false) as waiting, pg_blocking_pids(a.pid) as "blockedBy",
-         p.phase, p.done::float8 as done, p.total::float8 as total
+         p.phase, p.unit, p.done::float8 as done, p.total::float8 as total,
+         current_setting('block_size')::int as "blockBytes"
     from pg_catalog.pg_stat_activity a
     left join lateral (
-      select phase, case when blocks_total > 0 then blocks_done else tuples_done end as done,
+      select phase, case when blocks_total > 0 then 'blocks' else 'rows' end as unit,
+             case when blocks_total > 0 then blocks_done else tuples_done end as done,
              case when blocks_total > 0 then blocks_total else tuples_total end as total
         from pg_catalog.pg_stat_progress_create_index where pid = a.pid
       union all
-      select phase, heap_blks_scanned, heap_blks_total from pg_catalog.pg_stat_progress_vacuum where pid = a.pid
+      select phase, 'blocks', heap_blks_scanned, heap_blks_total
+        from pg_catalog.pg_stat_progress_vacuum where pid = a.pid
       union all
-      select phase, heap_blks_scanned, heap_blks_total from pg_catalog.pg_stat_progress_cluster where pid = a.pid) p on true
+      select phase, 'blocks', heap_blks_scanned, heap_blks_total
+        from pg_catalog.pg_stat_progress_cluster where pid = a.pid${
+          version < 130_000
+            ? ""
+            : `
+      union all
+      select phase, 'blocks', sample_blks_scanned, sample_blks_total
+        from pg_catalog.pg_stat_progress_analyze where pid = a.pid`
+        }) p on true
    where a.pid = $1`;
 
 /** Looks at a statement from a second session while it runs. */
@@ -36,20 +50,41 @@ export interface StatementWatcher {
 export const noWatcher: StatementWatcher = { watch: () => () => null };
 
 /** Watches a server process through other sessions of a pool. */
-export function watchProcess(db: Queryable, pid: number, onEvent: (event: MigrationEvent) => void): StatementWatcher {
+export function watchProcess(
+  db: Queryable,
+  { pid, version }: { readonly pid: number; readonly version: number },
+  { onEvent, onProgress }: Pick<ResolvedApplyOptions, "onEvent" | "onProgress">,
+): StatementWatcher {
+  const sql = sightSql(version);
   return {
     watch(file, statement) {
       let waitedMs = 0;
       let busy = false;
       const look = async (): Promise<void> => {
-        const { rows } = await db.query<Sight>(sightSql, [pid]);
+        const { rows } = await db.query<Sight>(sql, [pid]);
         const [sight] = rows;
         if (sight?.waiting) {
           waitedMs += pollMs;
-          onEvent({ type: "statement-waiting", file, statement, waitedMs, blockedBy: sight.blockedBy });
+          const { blockedBy } = sight;
+          onEvent({ type: "statement-waiting", file, statement, waitedMs, blockedBy });
+          const whose = blockedBy.length === 0 ? "a lock" : `server process ${blockedBy.join(", ")}`;
+          onProgress({
+            phase: "statement",
+            current: statement,
+            unit: "steps",
+            message: `${file}, waiting for ${whose}`,
+          });
         } else if (sight && sight.phase !== null) {
-          const { phase, done, total } = sight;
-          onEvent({ type: "statement-progress", file, statement, phase, done, total });
+          const { phase, unit, done, total, blockBytes } = sight;
+          onEvent({ type: "statement-progress", file, statement, phase, unit, done, total });
+          const size = unit === "blocks" ? blockBytes : 1;
+          onProgress({
+            phase: `statement: ${phase}`,
+            current: (done ?? 0) * size,
+            ...(total === null || total === 0 ? {} : { total: total * size }),
+            unit: unit === "blocks" ? "bytes" : "rows",
+            message: `${file}, ${phase}`,
+          });
         }
       };
       const timer = setInterval(() => {

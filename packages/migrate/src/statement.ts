@@ -1,6 +1,6 @@
 import { type BackfillSettings, batchMark, withoutBatchMarks } from "./backfill-settings.ts";
 import { sha256 } from "./checksum.ts";
-import { excerptOf, type FileProblem, placeOf } from "./file-problem.ts";
+import { excerptOf, type FileProblem, TextPlaces } from "./file-problem.ts";
 import type { MigrationSection, OnlinePhase } from "./migration-file.ts";
 import { type Node, type ParsedStatement, type SqlParser, SqlSyntaxError, syntaxProblem } from "./parser.ts";
 
@@ -27,6 +27,7 @@ export function parseSection(
   problems: FileProblem[],
 ): MigrationStatement[] {
   const statements: MigrationStatement[] = [];
+  const places = new TextPlaces(section.text);
   for (const piece of section.pieces) {
     let parsed: ParsedStatement[];
     try {
@@ -38,7 +39,7 @@ export function parseSection(
     }
     for (const statement of parsed) {
       const index = piece.offset + statement.start;
-      const place = placeOf(section.text, index);
+      const place = places.at(index);
       const refused = refusalOf(statement.node) ?? (piece.backfill ? backfillRefusalOf(statement) : null);
       if (refused) {
         const excerpt = excerptOf(section.text, place);

@@ -1,4 +1,4 @@
-import type { Database, Queryable } from "@db/core";
+import type { Database, Progress, Queryable } from "@db/core";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { Client, Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -95,6 +95,42 @@ describe("a statement that takes its time", () => {
     blocker.release();
     expect(blockers).toContain(rows[0]?.pid);
     expect(report.applied[0]?.statements[0]?.waitedMs).toBeGreaterThan(0);
+  });
+
+  test("tells how far the server is with CREATE INDEX while it is building", async () => {
+    await using files = await makeWorkspace({ "0001_i.sql": "create index concurrently t_slow on t (slow(id));" });
+    await using pool = await freshPool();
+    // The build stands at one row until the test lets it go on, and the test does once it was told of it.
+    await pool.query(`create table t (id int);
+      insert into t select generate_series(1, 20000);
+      create function slow(id int) returns int language plpgsql immutable as $$ begin
+        while id = 15000 and not pg_try_advisory_lock_shared(42) loop perform pg_sleep(0.01); end loop;
+        return id; end $$`);
+    const plan = await planMigrations(pool, { directory: files.directory });
+    const gate = await pool.connect();
+    await gate.query("select pg_advisory_lock(42)");
+    const progress: Progress[] = [];
+    let opened: Promise<unknown> | undefined;
+    await applyMigrations(pool, plan, {
+      onProgress: (each) => progress.push(each),
+      onEvent: (event) => {
+        if (event.type !== "statement-progress" || event.phase !== "building index: scanning table") return;
+        const { unit, done, total } = event;
+        if (unit === "blocks" && total !== null && (done ?? 0) > 0 && (done ?? 0) < total) {
+          opened ??= gate.query("select pg_advisory_unlock(42)");
+        }
+      },
+    });
+    expect(opened, "the build went on because its progress was told").toBeDefined();
+    await opened;
+    gate.release();
+    expect(progress).toContainEqual({
+      phase: "statement: building index: scanning table",
+      current: expect.any(Number) as number,
+      total: expect.any(Number) as number,
+      unit: "bytes",
+      message: "0001_i.sql, building index: scanning table",
+    });
   });
 });
 

@@ -2,6 +2,8 @@
 export interface RewriteCase {
   readonly rule: string;
   readonly original: string;
+  /** First version that takes the original, or offers the rewrite. Default 12. */
+  readonly since?: number;
   /** Run before either, so that the original can be run at all. */
   readonly first?: string;
   /** What the rewrite leaves to its reader: the rows filled between its first migration and the next. */
@@ -27,6 +29,7 @@ export const rewriteCases: readonly RewriteCase[] = [
   {
     rule: "add-unique-constraint",
     original: "alter table t add constraint c unique nulls not distinct (id, n) include (v) deferrable",
+    since: 15,
   },
   { rule: "add-primary-key", original: "alter table seen add primary key (id, i)" },
   { rule: "index-not-concurrent", original: "create index on t (n)" },
@@ -51,6 +54,7 @@ export const rewriteCases: readonly RewriteCase[] = [
   {
     rule: "detach-not-concurrent",
     original: "alter table part detach partition part_2025",
+    since: 14,
     leaves:
       "+ constraint part_2025_at_check on public.part_2025  CHECK (((at IS NOT NULL) AND (at >= '2025-01-01'::date) AND (at < '2026-01-01'::date)))",
   },

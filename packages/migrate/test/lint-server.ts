@@ -46,16 +46,21 @@ export interface LintServer extends AsyncDisposable {
   readonly catalog: Catalog;
 }
 
-export async function startLintServer(): Promise<LintServer> {
+export async function startLintServer(version: number = 18): Promise<LintServer> {
   await using stack = new AsyncDisposableStack();
-  const cluster = await startCluster({ version: 18 });
+  const cluster = await startCluster({ version });
   stack.defer(() => cluster.stop());
   const client = await cluster.connect();
   stack.defer(() => client.end());
-  await client.query(lintSchema);
+  await client.query(`${builtIn(version)}${lintSchema}`);
   const catalog = await readCatalog(client);
   const kept = stack.move();
   return { cluster, client, catalog, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** What later versions have of their own. */
+export function builtIn(version: number): string {
+  return version < 13 ? "create extension pgcrypto;" : "";
 }
 
 export function readCatalog(client: Client): Promise<Catalog> {

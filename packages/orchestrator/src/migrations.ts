@@ -16,6 +16,7 @@ export {
   formatLintSarif,
   formatMigrationPlan,
   type LintReport,
+  MigrationFilesError,
   planImport,
   writeImport,
   writeSquash,

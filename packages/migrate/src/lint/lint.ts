@@ -4,6 +4,7 @@ import type { StatementEffects } from "../effect-collector.ts";
 import { predictEffects } from "../effects.ts";
 import type { MigrationFinding } from "../finding.ts";
 import type { PlacedAllowance } from "../migration-file.ts";
+import type { Node } from "../parser.ts";
 import { replay } from "../replay.ts";
 import type { MigrationStatement } from "../statement.ts";
 import { WorkingCatalog } from "../working-catalog.ts";
@@ -75,9 +76,16 @@ export function lint(migrations: readonly LintMigration[], catalog: Catalog, set
   for (const migration of migrations) {
     if (settings.exempt === "migration") working.settle();
     const before: { statement: MigrationStatement; effects: StatementEffects }[] = [];
+    // Rows written tell nothing of what comes before or after them, and a file may have very many.
+    const shaping = migration.statements.filter(({ node }) => !isData(node));
+    let passed = 0;
+    const predictions: StatementEffects[] = [];
     const allowances = new AllowanceBook(migration);
     const found: MigrationFinding[] = [];
-    for (const [position, statement] of migration.statements.entries()) {
+    for (const statement of migration.statements) {
+      const isShaping = shaping[passed] === statement;
+      if (isShaping) passed++;
+      const first = passed;
       const predicted = predictEffects(statement.node, working);
       const subject: LintSubject = {
         statement,
@@ -86,7 +94,9 @@ export function lint(migrations: readonly LintMigration[], catalog: Catalog, set
         outcome,
         transactional: migration.transactional,
         before,
-        after: migration.statements.slice(position + 1),
+        get after() {
+          return shaping.slice(first);
+        },
       };
       for (const rule of asked) {
         let told: Set<string> | undefined;
@@ -99,16 +109,18 @@ export function lint(migrations: readonly LintMigration[], catalog: Catalog, set
           found.push(findingOf(rule, hit, severity, migration.id, statement, settings));
         }
       }
-      before.push({ statement, effects: predicted });
+      predictions.push(predicted);
+      if (isShaping) before.push({ statement, effects: predicted });
       replay(statement.node, working);
     }
     findings.push(...joined(found), ...allowances.unused(settings.advice === true));
-    effects.set(
-      migration.id,
-      before.map((one) => one.effects),
-    );
+    effects.set(migration.id, predictions);
   }
   return { findings, effects };
+}
+
+function isData(node: Node): boolean {
+  return "InsertStmt" in node || "UpdateStmt" in node || "DeleteStmt" in node || "MergeStmt" in node;
 }
 
 function severityOf(rule: LintRule, hit: RuleHit, catalog: WorkingCatalog, settings: LintSettings): Severity {

@@ -13,9 +13,9 @@ export interface LintSubject {
   readonly outcome: WorkingCatalog;
   /** Whether the migration runs in one transaction. */
   readonly transactional: boolean;
-  /** What ran before in the same migration. */
+  /** What ran before in the same migration, but for rows written. */
   readonly before: readonly { readonly statement: MigrationStatement; readonly effects: StatementEffects }[];
-  /** What runs after it in the same migration. */
+  /** What runs after it in the same migration, but for rows written. */
   readonly after: readonly MigrationStatement[];
 }
 
