@@ -1,4 +1,4 @@
-import { formatDuration } from "@db/core";
+import { formatDuration, messageOf, parseDurationMs } from "@db/core";
 import type { MigrationPlan, MigrationReport, MigrationService, Orchestrator } from "@db/orchestrator";
 import { type Change, type CommandResult, type Input, text, toggle } from "./command.ts";
 import type { Context } from "./context.ts";
@@ -32,6 +32,7 @@ export async function apply(
     onProgress: context.onProgress,
     signal: context.signal,
     safetyBackup: toggle(input, "backup") === true,
+    ...planAge(input),
   });
   const told = withWarnings(reportText(report), planned, context);
   return { data: report, text: told, changes, findings: planned.findings, next: ["db migrate status"] };
@@ -56,7 +57,13 @@ export function reportText(report: MigrationReport): string {
     formatDuration(durationMs),
   ]);
   const adopted = report.adopted.length === 0 ? "" : `${report.adopted.length} recorded without running\n`;
-  const verb = report.execute === "rollback" ? "rehearsed and rolled back" : verbs[report.direction];
+  const phase = report.applied[0]?.phase ?? null;
+  const verb =
+    report.execute === "rollback"
+      ? "rehearsed and rolled back"
+      : phase !== null && report.direction === "up"
+        ? `through ${phase}`
+        : verbs[report.direction];
   return `${rows.length === 0 ? "" : `${textTable(["migration", "statements", "took"], rows)}\n`}${adopted}${report.applied.length} ${verb} in ${formatDuration(report.durationMs)}`;
 }
 
@@ -69,15 +76,23 @@ export function changesOf(planned: MigrationPlan): readonly Change[] {
   }));
 }
 
+/** @throws {UsageError} when there is no such file, and as `readPlanFile` */
 export async function readPlan(file: string, context: Context): Promise<MigrationPlan> {
-  const hint = "Make one with: db migrate plan --out plan.json";
+  const { readPlanFile } = await import("@db/orchestrator/migrations");
+  let content: string;
   try {
-    const value = JSON.parse(await readFileArgument(file, context)) as Partial<MigrationPlan>;
-    if (value.format === 1 && Array.isArray(value.migrations)) return value as MigrationPlan;
+    content = await readFileArgument(file, context);
   } catch (cause) {
-    throw new UsageError(`the plan ${file} cannot be read`, { cause, hint });
+    const hint = "Make one with: db migrate plan -o plan.json";
+    throw new UsageError(`the plan ${file} cannot be read: ${messageOf(cause)}`, { cause, hint });
   }
-  throw new UsageError(`${file} holds no migration plan`, { hint });
+  return readPlanFile(content);
+}
+
+/** `--max-age` of a stored plan. */
+function planAge(input: Input): { readonly maxPlanAgeMs?: number } {
+  const age = text(input, "max-age");
+  return age === undefined ? {} : { maxPlanAgeMs: parseDurationMs(age) };
 }
 
 /** `--dir` and `--set`, as the services take them. */

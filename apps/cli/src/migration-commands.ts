@@ -4,6 +4,7 @@ const target: FlagSpec = { type: "string", value: "<version>", summary: "the ver
 const safety = {
   backup: { type: "boolean", summary: "take a full backup first, under the migration lock" },
 } as const satisfies Readonly<Record<string, FlagSpec>>;
+const maxAge: FlagSpec = { type: "string", value: "<duration>", summary: "refuse a plan made longer ago: 24h" };
 const online: ArgumentSpec = { name: "migration", summary: "id or version; default the oldest that is not finished" };
 
 /** The commands of `db migrate`, and `db reset`. */
@@ -50,6 +51,7 @@ export function migrationCommands({ app, dir }: Readonly<Record<"app" | "dir", F
         ...folder,
         ...safety,
         plan: { type: "string", value: "<file>", summary: "apply this plan, refuse when anything moved since" },
+        "max-age": maxAge,
         to: target,
       },
       load: async () => (await import("./commands/migrate.ts")).up,
@@ -60,7 +62,7 @@ export function migrationCommands({ app, dir }: Readonly<Record<"app" | "dir", F
       effect: "changes",
       examples: [["db migrate apply plan.json", "made by db migrate plan -o plan.json"]],
       arguments: [{ name: "plan", summary: "file of the plan", required: true }],
-      flags: safety,
+      flags: { ...safety, "max-age": maxAge },
       load: async () => (await import("./commands/migrate.ts")).up,
     },
     {

@@ -31,10 +31,12 @@ async function file(path: string, text: string): Promise<void> {
   await writeFile(join(folder.path, "migrations", path), text);
 }
 
-async function db(line: string): Promise<{ code: number | null; data: never; error: { code: string } | null }> {
+async function db(
+  line: string,
+): Promise<{ code: number | null; data: never; error: { code: string; message: string } | null }> {
   const { code, stdout, stderr } = await runDb([...line.split(" "), "--json"], { cwd: folder.path, env });
   expect(stdout, stderr).not.toBe("");
-  const { data, error } = JSON.parse(stdout) as { data: never; error: { code: string } | null };
+  const { data, error } = JSON.parse(stdout) as { data: never; error: { code: string; message: string } | null };
   return { code, data, error };
 }
 
@@ -230,5 +232,50 @@ describe("db migrate", () => {
     } finally {
       await client.end();
     }
+  });
+
+  test("applies a stored plan only as it was made, where it was made, and in time", async () => {
+    await file("0001_a.sql", "create table a (id int);");
+    expect((await db("migrate plan -o plan.json")).code).toBe(0);
+    const path = join(folder.path, "plan.json");
+    const made = await readFile(path, "utf8");
+    await writeFile(path, made.replace("create table a (id int)", "create table a (id int, spy text)"));
+    const edited = await db("migrate apply plan.json");
+    expect(edited.error).toMatchObject({
+      code: "MIGRATE_STALE_PLAN",
+      message: "the plan is stale: the plan file was edited after it was made",
+    });
+    await writeFile(path, made.replace('"blocked": false', '"blocked": true'));
+    expect((await db("migrate apply plan.json")).error?.code).toBe("MIGRATE_STALE_PLAN");
+    await writeFile(path, made.slice(0, -40));
+    expect((await db("migrate apply plan.json")).error?.code).toBe("MIGRATE_OPTIONS");
+    expect((await db("migrate apply nothing.json")).error?.code).toBe("CLI_USAGE");
+    await writeFile(path, made);
+    expect((await db("migrate apply plan.json --max-age 1ms")).error?.message).toMatch(/it was made .* ago, and 1 ?ms/);
+
+    // A database whose schema is another one.
+    const other = await cluster.createDatabase();
+    const client = await cluster.connect(other.name);
+    await client.query("create table someone_elses ()");
+    await client.end();
+    const mine = env;
+    env = { DATABASE_URL: other.url };
+    expect((await db("migrate apply plan.json")).error?.code).toBe("MIGRATE_STALE_PLAN");
+    env = mine;
+    expect((await db("migrate apply plan.json --max-age 1h")).code).toBe(0);
+    expect((await db("migrate apply plan.json")).data).toMatchObject({ skipped: ["0001_a"], applied: [] });
+    expect(await states()).toEqual(["applied"]);
+  });
+
+  test("undoes what only the history still knows, and does over what is there", async () => {
+    await file("0001_a.sql", "-- migrate:up\ncreate table a (id int);\n-- migrate:down\ndrop table a;\n");
+    await file("0002_b.sql", "-- migrate:up\ncreate table b (id int);\n-- migrate:down\ndrop table b;\n");
+    expect((await db("migrate up")).code).toBe(0);
+    // Another branch, on which the second file never was.
+    await rm(join(folder.path, "migrations/0002_b.sql"));
+    expect((await db(`migrate down --confirm ${name}`)).data).toMatchObject({ applied: [{ id: "0002_b" }] });
+    expect(await states()).toEqual(["applied"]);
+    expect((await db(`migrate redo --confirm ${name}`)).data).toMatchObject({ done: { applied: [{ id: "0001_a" }] } });
+    expect((await db("migrate to 0001")).code).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
-import type { DatabaseLike } from "@db/core";
-import { MigrationOptionsError, MigrationsRefusedError } from "./errors.ts";
+import { type DatabaseLike, formatDuration } from "@db/core";
+import { MigrationOptionsError, MigrationsRefusedError, StalePlanError } from "./errors.ts";
 import { type ApplyOptions, resolveApplyOptions } from "./options.ts";
 import type { MigrationPlan } from "./plan.ts";
 import type { MigrationReport } from "./report.ts";
@@ -25,6 +25,11 @@ export async function applyMigrations(
   }
   if (plan.blocked && !resolved.allowBlocked) {
     throw new MigrationsRefusedError(plan.findings.filter((finding) => finding.blocks));
+  }
+  const ageMs = resolved.clock.now() - Date.parse(plan.createdAt);
+  if (ageMs > resolved.maxPlanAgeMs) {
+    const allowed = formatDuration(resolved.maxPlanAgeMs);
+    throw new StalePlanError([`it was made ${formatDuration(ageMs)} ago, and ${allowed} are allowed`]);
   }
   const report = new ReportBuilder(plan, resolved);
   if (plan.migrations.length === 0 && plan.adopt.length === 0) return report.finish();

@@ -39,6 +39,7 @@ update ${target} set ${column} = ${value} where :batch and ${column} is null;
 
 -- migrate:contract ${briefLocks}
 ${change.notNull === true ? notNullSql(target, column, `${table.name}_${change.column}_set`) : ""}drop trigger ${trigger} on ${target};
+-- migrate:allow drop-object reason="the trigger function of this migration"
 drop function ${triggerFunction}();
 
 -- migrate:cancel ${briefLocks}

@@ -31,12 +31,42 @@ export interface DirectiveLine {
 
 /** Recognises `-- migrate:word rest`; null for other lines. @throws {Error} naming the nearest word when unknown */
 export function readDirectiveLine(line: string): DirectiveLine | null {
-  const match = /^[ \t]*--[ \t]*migrate:[ \t]*([^\s]*)[ \t]*(.*?)[ \t\r]*$/.exec(line);
-  if (!match) return null;
-  const word = match[1] ?? "";
+  const match = /^[ \t]*--+[ \t]*(migrate[ \t]*:)[ \t]*([^\s]*)[ \t]*(.*?)[ \t\r]*$/is.exec(line);
+  if (!match) return refuseNearly(line);
+  const [, prefix, word = "", rest = ""] = match;
+  if (prefix !== "migrate:") {
+    // Prose, unless it could pass for a directive.
+    if (!words.some((candidate) => candidate === word.toLowerCase())) return null;
+    throw new Error(`a directive begins with "migrate:", not "${prefix}"`);
+  }
   const known = words.find((candidate) => candidate === word);
   if (!known) throw new Error(`unknown directive "migrate:${word}"${didYouMean(word, words)}`);
-  return { word: known, rest: match[2] ?? "" };
+  return { word: known, rest };
+}
+
+/** @throws {Error} for a line that is a directive but for its colon */
+function refuseNearly(line: string): null {
+  const match = /^[ \t]*--+[ \t]*migrate[ \t]+([a-z]+)[ \t\r]*$/i.exec(line);
+  const word = words.find((candidate) => candidate === match?.[1]?.toLowerCase());
+  if (word === undefined) return null;
+  throw new Error(`a directive has a colon: "migrate:${word}"`);
+}
+
+/** Tools whose mark of a section to undo is a comment to PostgreSQL: what follows it would run. */
+const foreignDowns: readonly (readonly [tool: string, mark: RegExp])[] = [
+  ["goose", /^[ \t]*--[ \t]*\+goose[ \t]+down\b/im],
+  ["sql-migrate", /^[ \t]*--[ \t]*\+migrate[ \t]+down\b/im],
+  ["node-pg-migrate", /^[ \t]*--[ \t]*down migration\b/im],
+  ["MyBatis Migrations", /^[ \t]*--[ \t]*\/\/[ \t]*@undo\b/im],
+];
+
+/** Where another tool's section to undo begins; null where there is none. */
+export function findForeignDown(text: string): { readonly tool: string; readonly index: number } | null {
+  for (const [tool, mark] of foreignDowns) {
+    const index = text.search(mark);
+    if (index !== -1) return { tool, index };
+  }
+  return null;
 }
 
 /** Reads `transaction=false lock_timeout=3s …`. @throws {Error} with one sentence */

@@ -85,9 +85,14 @@ export class MigrationsRefusedError extends DbError {
   constructor(findings: readonly MigrationFinding[]) {
     const [first] = findings;
     const more = findings.length > 1 ? `, and ${findings.length - 1} more` : "";
+    const place = first?.file && first.line !== null ? `${first.file}:${first.line}: ` : "";
+    const pass =
+      first?.rule && first.line !== null
+        ? ` Or let it pass: "-- migrate:allow ${first.rule} reason=\"…\"" above the statement.`
+        : "";
     super(
-      `the plan is blocked: ${first?.title ?? "no reason recorded"}${more}`,
-      first?.hint ? { hint: first.hint } : {},
+      `the plan is blocked: ${place}${first?.title ?? "no reason recorded"}${more}`,
+      first?.hint ? { hint: `${first.hint}${pass}` } : {},
     );
     this.findings = findings;
   }

@@ -7,7 +7,7 @@ import { readOrigin } from "./adopt/origin.ts";
 import { sha256 } from "./checksum.ts";
 import { type DrizzleJournalEntry, readDrizzleJournal } from "./drizzle-journal.ts";
 import { MigrationFilesError, MigrationFolderError } from "./errors.ts";
-import type { FileProblem } from "./file-problem.ts";
+import { excerptOf, type FileProblem, placeOf } from "./file-problem.ts";
 import { fillPlaceholders, type Placeholders } from "./placeholder.ts";
 import { readProgram } from "./program.ts";
 import { readSquashed } from "./squash-header.ts";
@@ -37,7 +37,7 @@ export async function readMigrationFolder(directory: string, placeholders?: Plac
   } catch (error) {
     throw new MigrationFolderError(`cannot read the migrations folder ${directory}: ${messageOf(error)}`, {
       cause: error,
-      hint: "Give the folder that holds the .sql files, or make it with createMigrationFile (db migrate new).",
+      hint: "Give the folder that holds the .sql files, or begin one: db migrate new <name>, createMigrationFile in code.",
     });
   }
   const problems: FileProblem[] = [];
@@ -75,6 +75,7 @@ class FileReader {
   async readNames(names: readonly string[]): Promise<MigrationFile[]> {
     const stems = names.filter((name) => this.#isMigration(name));
     const migrations = await this.#readAll(stems, (name) => this.#readFile(name, null));
+    this.#refuseReplaced(migrations);
     this.#refuseDuplicates(migrations);
     return migrations.sort(compareMigrations);
   }
@@ -177,22 +178,54 @@ class FileReader {
   }
 
   #decode(name: string, bytes: Uint8Array): string | null {
+    let text: string;
     try {
-      return utf8.decode(bytes);
+      text = utf8.decode(bytes);
     } catch {
       const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
-      this.#report("MIGRATE-ENCODING", name, `the file is ${isUtf16 ? "UTF-16" : "not valid UTF-8"}`, {
-        hint: "Save it as UTF-8.",
-      });
+      if (isUtf16) {
+        this.#report("MIGRATE-ENCODING", name, "the file is UTF-16", { hint: "Save it as UTF-8." });
+      } else {
+        const lenient = new TextDecoder().decode(bytes);
+        this.#reportAt(name, lenient, lenient.indexOf("\uFFFD"), "the file is not valid UTF-8", "Save it as UTF-8.");
+      }
       return null;
+    }
+    const zero = text.indexOf("\0");
+    if (zero === -1) return text;
+    // To the parser, and to the server, the text would end here.
+    const hint = "Remove it: PostgreSQL takes no zero byte in a text.";
+    this.#reportAt(name, text, zero, "the file holds a zero byte", hint);
+    return null;
+  }
+
+  #reportAt(file: string, text: string, index: number, message: string, hint: string): void {
+    const place = placeOf(text, index);
+    const excerpt = excerptOf(text.replaceAll("\0", "\uFFFD"), place);
+    this.#problems.push({ code: "MIGRATE-ENCODING", file, ...place, message, excerpt, hint });
+  }
+
+  /** Files that a squashed one stands for: it was cut short, or they came back with a merge. */
+  #refuseReplaced(migrations: readonly MigrationFile[]): void {
+    const replacing = new Map(
+      migrations.flatMap(({ id, file, squashes }) => squashes.map((old) => [old, { id, file }])),
+    );
+    for (const { id, file } of migrations) {
+      const by = replacing.get(id);
+      if (!by || by.id === id) continue;
+      this.#report("MIGRATE-DUPLICATE", file, `${by.file} stands for it`, {
+        hint: "Remove the old file: version control has it, and databases that ran it know the new one.",
+      });
     }
   }
 
   #refuseDuplicates(migrations: readonly MigrationFile[]): void {
     const seen = new Map<string, string>();
+    const replaced = new Set(migrations.flatMap(({ id, squashes }) => squashes.filter((old) => old !== id)));
     for (const migration of migrations) {
       const key = migration.kind === "repeatable" ? migration.id : migration.version.replace(/^0+(?=\d)/, "");
       const first = seen.get(key);
+      if (replaced.has(migration.id)) continue;
       if (first === undefined) seen.set(key, migration.file);
       else {
         this.#report("MIGRATE-DUPLICATE", migration.file, `version ${migration.version} is also that of ${first}`, {

@@ -342,8 +342,8 @@ const valueCount = 20;
 const statePlace = 4;
 const durationPlace = 13;
 const startPlace = 11;
-// One text is one statement to the server's clock, however many it holds: each row leaves its time to the next one.
-const beganSql = `greatest(statement_timestamp(), nullif(current_setting('db_migrate.at', true), '')::timestamptz)`;
+// To the server's clock all transactions of one text begin with it: each row leaves its time to the next one.
+const beganSql = `greatest(transaction_timestamp(), nullif(current_setting('db_migrate.at', true), '')::timestamptz)`;
 const elapsedSql = `extract(epoch from clock_timestamp() - ${beganSql})::float8 * 1000`;
 
 function literalOf(value: Value): string {

@@ -69,6 +69,7 @@ export {
   type RollbackOptions,
 } from "./options.ts";
 export type { AdoptedMigration, KnownMigration, MigrationPlan, PlannedMigration, PlannedStatement } from "./plan.ts";
+export { formatPlanFile, readPlanFile } from "./plan-file.ts";
 export { formatMigrationPlan } from "./plan-text.ts";
 export { planBaseline, planMigrations } from "./planning.ts";
 export { applyRepair, planRepair, type RepairAction, type RepairPlan, type RepairReport } from "./repair.ts";

@@ -34,8 +34,14 @@ export function formatLintReport(report: LintReport, directory: string): string 
   }
   const { findings, problems, files, statements } = report;
   const total = findings.length + problems.length;
-  lines.push(`${total === 0 ? "nothing" : total} to say about ${statements} statements in ${files} files`);
+  lines.push(
+    `${total === 0 ? "nothing" : total} to say about ${counted(statements, "statement")} in ${counted(files, "file")}`,
+  );
   return `${lines.join("\n")}\n`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /**

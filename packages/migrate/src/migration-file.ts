@@ -3,6 +3,7 @@ import { checksumOf } from "./checksum.ts";
 import type { MigrationOrigin } from "./adopt/origin.ts";
 import {
   type Allowance,
+  findForeignDown,
   readAllowance,
   readDirectiveLine,
   readSectionSettings,
@@ -97,9 +98,11 @@ export function readSections(file: string, text: string): FileSections {
   const problems: FileProblem[] = [];
   const allowances: PlacedAllowance[] = [];
   const markers: Marker[] = [];
-  if (text.includes("migrate:")) {
+  if (/--[ \t]*migrate/i.test(text)) {
+    const lone = text.search(/\r(?!\n)/);
+    if (lone !== -1) problems.push(loneReturnProblem(file, text, lone));
     for (const { line, start, end } of linesOf(text)) {
-      if (!line.includes("migrate:")) continue;
+      if (!/--[ \t]*migrate/i.test(line)) continue;
       try {
         const directive = readDirectiveLine(line);
         if (directive?.word === "allow") {
@@ -119,6 +122,8 @@ export function readSections(file: string, text: string): FileSections {
       }
     }
   }
+  const foreign = markers.length === 0 ? findForeignDown(text) : null;
+  if (foreign) problems.push(foreignProblem(file, text, foreign));
   const phases = markers.filter(({ word }) => isPhase(word));
   const misplaced = problems.length === 0 ? misplacedSection(markers, phases) : null;
   if (misplaced) problems.push(directiveProblem(file, text, markers[0]?.lineStart ?? 0, misplaced));
@@ -196,6 +201,33 @@ function directiveProblem(file: string, text: string, index: number, message: st
     message,
     excerpt: excerptOf(text, place),
     hint: 'Write "-- migrate:up", "-- migrate:down", "-- migrate:verify" or "-- migrate:allow rule reason=…".',
+  };
+}
+
+function loneReturnProblem(file: string, text: string, index: number): FileProblem {
+  return {
+    code: "MIGRATE-ENCODING",
+    file,
+    ...placeOf(text, index),
+    message: "a line ends with a carriage return alone, which hides the directives after it",
+    excerpt: null,
+    hint: "Save the file with LF or CRLF line ends.",
+  };
+}
+
+function foreignProblem(
+  file: string,
+  text: string,
+  { tool, index }: { readonly tool: string; readonly index: number },
+): FileProblem {
+  const place = placeOf(text, index);
+  return {
+    code: "MIGRATE-DIRECTIVE",
+    file,
+    ...place,
+    message: `this marks a section to undo for ${tool}; here it is a comment, and what follows it would run`,
+    excerpt: excerptOf(text, place),
+    hint: 'Import the folder with "db migrate import", or write "-- migrate:up" and "-- migrate:down".',
   };
 }
 

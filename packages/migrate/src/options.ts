@@ -81,6 +81,8 @@ export interface ApplyOptions {
   readonly checkFiles?: boolean;
   /** Refuse when the catalog is not what the plan saw. Default true. */
   readonly checkCatalog?: boolean;
+  /** Refuse a plan made longer ago: what was small when it was judged may have grown. Default `Infinity`. */
+  readonly maxPlanAgeMs?: number;
   /** Apply a plan its policy blocks. Default false. */
   readonly allowBlocked?: boolean;
   /** Longest wait for another runner. Default 600 000; `Infinity` waits for ever. */
@@ -127,10 +129,13 @@ export function resolveApplyOptions(options: ApplyOptions): ResolvedApplyOptions
   if (!(advisoryLockTimeoutMs >= 0)) {
     throw new MigrationOptionsError(`advisoryLockTimeoutMs must not be negative, got ${advisoryLockTimeoutMs}`);
   }
+  const maxPlanAgeMs = options.maxPlanAgeMs ?? Number.POSITIVE_INFINITY;
+  if (!(maxPlanAgeMs > 0)) throw new MigrationOptionsError(`maxPlanAgeMs must be over 0, got ${maxPlanAgeMs}`);
   return {
     execute: options.execute ?? "commit",
     checkFiles: options.checkFiles ?? true,
     checkCatalog: options.checkCatalog ?? true,
+    maxPlanAgeMs,
     allowBlocked: options.allowBlocked ?? false,
     advisoryLockTimeoutMs,
     uncertain: options.uncertain ?? "ask",

@@ -10,9 +10,8 @@ export function formatMigrationPlan(plan: MigrationPlan): string {
   if (plan.adopt.length > 0) {
     const [{ source: from } = { source: "baseline" }] = plan.adopt;
     const source = from === "baseline" ? "recorded without running" : `taken over from ${from}'s history`;
-    lines.push(
-      `  ${plural(plan.adopt.length, "migration")} ${source}: ${plan.adopt[0]?.id} … ${plan.adopt.at(-1)?.id}`,
-    );
+    const last = plan.adopt.length === 1 ? "" : ` … ${plan.adopt.at(-1)?.id}`;
+    lines.push(`  ${plural(plan.adopt.length, "migration")} ${source}: ${plan.adopt[0]?.id}${last}`);
   }
   for (const migration of plan.migrations) lines.push("", ...migrationLines(migration));
   if (plan.findings.length > 0) lines.push("");

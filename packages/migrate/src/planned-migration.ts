@@ -1,7 +1,7 @@
 import type { StatementEffects } from "./effect-collector.ts";
 import { sha256 } from "./checksum.ts";
 import type { SectionSettings } from "./directive.ts";
-import type { FileProblem } from "./file-problem.ts";
+import { excerptOf, type FileProblem } from "./file-problem.ts";
 import type { HistoryState } from "./history.ts";
 import type { MigrationFile, MigrationSection } from "./migration-file.ts";
 import type { MigrationLimits } from "./options.ts";
@@ -9,7 +9,7 @@ import type { SqlParser } from "./parser.ts";
 import type { PlannedMigration, PlannedStatement } from "./plan.ts";
 import { type MigrationStatement, parseSection, transactionNeed } from "./statement.ts";
 import { sqlName } from "./lint/rule.ts";
-import { settingsChangedBy } from "./session-settings.ts";
+import { programSettings, settingsChangedBy } from "./session-settings.ts";
 import { stringsOf } from "./working-catalog.ts";
 
 /** A migration's section parsed, and whether it runs in one transaction. */
@@ -37,6 +37,7 @@ export function parseMigration(
   const { transaction } = section.settings;
   const transactional = transaction === "always" || (transaction === "auto" && !outside);
   const online = section.pieces.some(({ phase }) => phase !== undefined);
+  if (!transactional) problems.push(...roleProblems(section, statements));
   const reason = online
     ? "expand, backfill and contract are separate steps"
     : transaction === "never"
@@ -48,6 +49,24 @@ export function parseMigration(
     transactional,
     transactionReason: transactional ? null : reason,
   };
+}
+
+/** A journal row is written after each step, by the role that keeps the history. */
+function roleProblems({ file, text }: MigrationSection, statements: readonly MigrationStatement[]): FileProblem[] {
+  return statements.flatMap(({ node, line, column }) => {
+    const changed = settingsChangedBy([node]).session;
+    const [name] = changed.filter((setting) => setting === "role" || setting === "session_authorization");
+    if (name === undefined || ("VariableSetStmt" in node && node.VariableSetStmt.kind === "VAR_RESET")) return [];
+    return {
+      code: "MIGRATE-STATEMENT",
+      file,
+      line,
+      column,
+      message: `a migration that runs step by step must not change its ${name.replace("_", " ")}`,
+      excerpt: excerptOf(text, { line, column }),
+      hint: "Set it in a migration that is one transaction, or give the object to the role with OWNER TO.",
+    };
+  });
 }
 
 function programOf({ program = "up", settings, file, text }: MigrationSection): ParsedMigration {
@@ -73,6 +92,7 @@ export function plannedMigration(
   },
 ): PlannedMigration {
   const { settings, limits, serverVersion, chain, previousState, previousDone, downSql } = context;
+  const changed = parsed.program ? programSettings : settingsChangedBy(parsed.statements.map((one) => one.node));
   const none: StatementEffects = { locks: [], rewrites: [], scans: [], indexBuilds: [], opaque: false };
   return {
     id: file.id,
@@ -91,7 +111,8 @@ export function plannedMigration(
       settings.statementTimeoutMs === undefined ? limits.statementTimeoutMs : settings.statementTimeoutMs,
     lockRetries: settings.retries ?? limits.lockRetries,
     tags: settings.tags,
-    settings: settingsChangedBy(parsed.statements.map((one) => one.node)),
+    settings: changed.session,
+    localSettings: changed.local,
     statements: parsed.program
       ? [plannedProgram(parsed.program, none, parsed.transactional)]
       : parsed.statements.map((one, index) => plannedStatement(one, effects[index] ?? none, serverVersion)),

@@ -2,7 +2,7 @@ import type { Queryable } from "@db/core";
 import type { PlannedMigration } from "./plan.ts";
 import type { MigrationRun, StatementReport } from "./report.ts";
 import type { RunContext } from "./run-context.ts";
-import { timeoutSettings, writeSettings } from "./session-settings.ts";
+import { readSettings, timeoutSettings, writeSettings } from "./session-settings.ts";
 import { round, runStatement, runVerify } from "./statement-run.ts";
 import { type LockMode, lockModes, type TableLock } from "./table-lock.ts";
 
@@ -39,17 +39,21 @@ export async function rehearse(context: RunContext, migrations: readonly Planned
   await session.query("begin");
   try {
     for (const migration of runnable) {
-      const { lockTimeoutMs, statementTimeoutMs } = migration;
+      const { lockTimeoutMs, statementTimeoutMs, settings, localSettings = [] } = migration;
+      const before = await readSettings(session, [...settings, ...localSettings]);
       await writeSettings(session, timeoutSettings(lockTimeoutMs, statementTimeoutMs), "transaction");
       const began = performance.now();
       const statements: StatementReport[] = [];
       for (const [index, statement] of migration.statements.entries()) {
+        // It has to be the first of its transaction, and takes no locks.
+        if (/^set\s+transaction\b/i.test(statement.sql)) continue;
         const report = await runStatement(context, statement, index);
         const now = await readLocks(session, newest);
         statements.push({ ...report, locks: strengthened(held, now) });
         held = now;
       }
       await runVerify(session, migration.verify);
+      await writeSettings(session, before, "transaction");
       const durationMs = round(performance.now() - began);
       runs.push({
         id: migration.id,

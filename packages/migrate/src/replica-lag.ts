@@ -24,6 +24,9 @@ interface StandbyRow {
   readonly saidMs: number | null;
 }
 
+// What is on disk ends with a whole page, and so in the midst of a record, which cannot be replayed before its rest comes.
+const slackBytes = 32n * 1024n;
+
 // Only what is on disk is sent. A logical subscriber confirms when it likes to, and a base backup replays nothing: neither is a standby.
 const standbysSql = /* sql */ `
   select pg_catalog.pg_current_wal_flush_lsn()::text as written, r.pid, r.application_name as standby, r.state,
@@ -71,7 +74,7 @@ export class ReplicaLag {
       if (replayed === null) continue;
       const lsn = parseLsn(replayed);
       if (lsn < oldest) oldest = lsn;
-      const due = this.#notes.find((note) => note.lsn > lsn);
+      const due = this.#notes.find((note) => note.lsn > lsn + slackBytes);
       const noted = due === undefined ? 0 : at - due.at;
       const lagMs = lsn < this.#first ? Math.max(noted, saidMs ?? 0) : noted;
       if (worst === null || lagMs > worst.lagMs) worst = { standby: standby ?? "", lagMs };

@@ -19,7 +19,8 @@ export class CommitUnknownError extends Error {
 /** Whether a migration may run as scripts: going up, on a session that takes them, without settings to give back. */
 export function isScriptable({ scripts, plan }: RunContext, migration: PlannedMigration): boolean {
   const isSql = migration.statements.length > 0 && migration.statements.every(({ program }) => program === null);
-  return scripts && plan.direction === "up" && migration.settings.length === 0 && isSql;
+  const changes = migration.settings.length + (migration.localSettings ?? []).length;
+  return scripts && plan.direction === "up" && changes === 0 && isSql;
 }
 
 /**

@@ -6,8 +6,9 @@ export function squashHeader(ids: readonly string[]): string {
 /** The migrations a file stands for; empty for all others. */
 export function readSquashed(text: string): readonly string[] {
   const ids: string[] = [];
+  if (!text.startsWith("-- squashes ")) return ids;
   for (const line of text.split(/\r?\n/)) {
-    const id = /^-- squashes (\S+)[ \t]*$/.exec(line)?.[1];
+    const id = /^-- squashes (.+?)[ \t]*$/.exec(line)?.[1];
     if (id === undefined) break;
     ids.push(id);
   }

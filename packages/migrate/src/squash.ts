@@ -13,6 +13,7 @@ import type { ShadowDatabase } from "./reversal-proof.ts";
 import { buildCatalog } from "./shadow-catalog.ts";
 import { squashHeader } from "./squash-header.ts";
 import type { MigrationStatement } from "./statement.ts";
+import { replaceWholeFile, writeWholeFile } from "./whole-file.ts";
 
 export interface SquashOptions extends HistoryOptions {
   readonly directory: string;
@@ -101,11 +102,14 @@ export async function planSquash(options: SquashOptions): Promise<SquashPlan> {
   };
 }
 
-/** Writes the squashed file, then takes the old ones away. Version control has them. */
+/**
+ * Writes the squashed file, then takes the old ones away. Version control has them. Cut short, the folder is refused
+ * until the rest of them is gone.
+ */
 export async function writeSquash(plan: SquashPlan): Promise<void> {
-  await writeFile(join(plan.directory, plan.file), plan.content, {
-    flag: plan.replaces.includes(plan.file) ? "w" : "wx",
-  });
+  const path = join(plan.directory, plan.file);
+  if (plan.replaces.includes(plan.file)) await replaceWholeFile(path, plan.content);
+  else await writeWholeFile(path, plan.content);
   for (const file of plan.replaces) {
     if (file === plan.file) continue;
     await rm(join(plan.directory, file));

@@ -2,6 +2,7 @@ import { type BackfillSettings, batchMark, withoutBatchMarks } from "./backfill-
 import { sha256 } from "./checksum.ts";
 import { excerptOf, type FileProblem, TextPlaces } from "./file-problem.ts";
 import type { MigrationSection, OnlinePhase } from "./migration-file.ts";
+import { walk } from "./volatility.ts";
 import { type Node, type ParsedStatement, type SqlParser, SqlSyntaxError, syntaxProblem } from "./parser.ts";
 
 /** A statement of a migration file. */
@@ -79,6 +80,30 @@ function refusalOf(node: Node): { message: string; hint: string } | null {
       hint: "Remove it: each file runs in one transaction, unless its section says transaction=false.",
     };
   }
+  if ("DiscardStmt" in node && node.DiscardStmt.target === "DISCARD_ALL") {
+    return {
+      message: "DISCARD ALL lets go of the migration lock",
+      hint: "Write what is meant of it: DISCARD PLANS, DISCARD TEMP, DEALLOCATE ALL or RESET of a setting.",
+    };
+  }
+  if ("VariableSetStmt" in node && node.VariableSetStmt.kind === "VAR_RESET_ALL") {
+    return {
+      message: "RESET ALL takes away the time-outs of the migration",
+      hint: "Reset settings by their names; those that the migration sets are given back without it.",
+    };
+  }
+  if (makesReadOnly(node)) {
+    return {
+      message: "a read-only transaction cannot keep its row of the history",
+      hint: "Remove it, or put the queries into a verify section.",
+    };
+  }
+  if ("SelectStmt" in node && callsFunction(node, "pg_advisory_unlock_all")) {
+    return {
+      message: "pg_advisory_unlock_all() lets go of the migration lock",
+      hint: "Unlock by key, or take locks that end with the transaction: pg_advisory_xact_lock().",
+    };
+  }
   if ("CopyStmt" in node && node.CopyStmt.filename === undefined) {
     return {
       message: "COPY from or to the client cannot run in a migration",
@@ -86,6 +111,28 @@ function refusalOf(node: Node): { message: string; hint: string } | null {
     };
   }
   return null;
+}
+
+function makesReadOnly(node: Node): boolean {
+  if (!("VariableSetStmt" in node)) return false;
+  const { name = "", args = [] } = node.VariableSetStmt;
+  const options = args.flatMap((arg) => ("DefElem" in arg ? [arg.DefElem] : []));
+  if (name.toLowerCase() === "transaction_read_only")
+    return !/"(off|false|no|0)"|"ival":\{\}/.test(JSON.stringify(args));
+  return (
+    name === "TRANSACTION" &&
+    options.some(({ defname, arg }) => defname === "transaction_read_only" && /"ival":1/.test(JSON.stringify(arg)))
+  );
+}
+
+function callsFunction(node: Node, name: string): boolean {
+  let calls = false;
+  walk(node, (kind, fields) => {
+    if (kind !== "FuncCall") return;
+    const { funcname } = fields as { readonly funcname?: { readonly String?: { readonly sval?: string } }[] };
+    calls ||= funcname?.at(-1)?.String?.sval === name;
+  });
+  return calls;
 }
 
 function kindOf({ node, sql }: ParsedStatement): string {

@@ -33,7 +33,6 @@ export async function runTransactional(context: RunContext, migration: PlannedMi
     try {
       if (scripted) statements = await runScripted(context, migration, startedAt);
       else {
-        await context.session.query("begin");
         statements = await runInside(context, migration);
         await record(context, migration, statements, startedAt, round(performance.now() - began));
       }
@@ -49,11 +48,14 @@ export async function runTransactional(context: RunContext, migration: PlannedMi
   });
 }
 
-/** The statements and verify queries, inside a transaction the caller has begun. */
+/** Begins, and runs the statements and verify queries. No query comes before them: SET TRANSACTION has to be the first. */
 async function runInside(context: RunContext, migration: PlannedMigration): Promise<StatementReport[]> {
   const { session } = context;
   const before = await readSettings(session, migration.settings);
-  await writeSettings(session, timeoutSettings(migration.lockTimeoutMs, migration.statementTimeoutMs), "transaction");
+  const local = await readSettings(session, migration.localSettings ?? []);
+  await session.query("begin");
+  const limits = timeoutSettings(migration.lockTimeoutMs, migration.statementTimeoutMs);
+  for (const [name, value] of Object.entries(limits)) await session.query(`set local ${name} = '${value}'`);
   const reports: StatementReport[] = [];
   for (const [index, statement] of migration.statements.entries()) {
     const report = await runStatement(context, statement, index);
@@ -61,6 +63,7 @@ async function runInside(context: RunContext, migration: PlannedMigration): Prom
     announceStatement(context, migration, report);
   }
   await runVerify(session, migration.verify);
+  await writeSettings(session, local, "transaction");
   await writeSettings(session, before, "session");
   return reports;
 }

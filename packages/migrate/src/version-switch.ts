@@ -26,7 +26,11 @@ export async function switchVersion(db: DatabaseLike, target: VersionSwitch): Pr
       role ?? null,
     ]);
     const missing = wanted.filter((name) => !found.rows.some((row) => row.name === name));
-    if (missing.length > 0) throw new MigrationOptionsError(`there is no schema ${missing.join(" and no schema ")}`);
+    if (missing.length > 0) {
+      throw new MigrationOptionsError(`there is no schema ${missing.join(" and no schema ")}`, {
+        hint: "Name the schema of views that expand made, <schema>_v<version>, or the base schema to go back.",
+      });
+    }
     const [first] = found.rows;
     const database = quoteIdentifier(first?.database ?? "");
     const subject =

@@ -231,22 +231,28 @@ describe("another tool's folder and history", () => {
     expect(report.applied.map(({ id }) => id)).toEqual(ids);
   });
 
-  test("found without a folder imported from it is a finding of its own, with the ways out", async () => {
+  test.each([
+    ...cases.map(({ tool, history }) => ({ tool, history })),
+    {
+      tool: "knex",
+      history: `create table knex_migrations (id serial primary key, name varchar(255), batch int, migration_time timestamptz);
+        create table knex_migrations_lock (index serial primary key, is_locked int);
+        insert into knex_migrations (name, batch, migration_time) values ('20240102030405_users.js', 1, now())`,
+    },
+  ])("of $tool found beside a folder not imported from it is a finding of its own, with the ways out", async (one) => {
+    const { tool, history } = one;
     await using target = await makeWorkspace({ "0001_users.sql": first, "0002_email.sql": second });
     const { directory } = target;
-    await using db = await createDatabase(`${first} ${cases[2]?.history}`);
+    await using db = await createDatabase(`${first} ${history}`);
     const plan = await planMigrations(db, { directory });
-    expect(plan).toMatchObject({
-      blocked: true,
-      findings: [
-        {
-          id: "MIGRATE-FOREIGN-HISTORY",
-          title:
-            "prisma has migrated this database (public._prisma_migrations), and this folder was not imported from it",
-          hint: expect.stringContaining("db migrate baseline") as string,
-        },
-      ],
-    });
+    expect(plan.blocked).toBe(true);
+    const found = plan.findings.filter(({ id }) => id === "MIGRATE-FOREIGN-HISTORY");
+    expect(found).toHaveLength(1);
+    expect(found[0]?.title).toMatch(
+      new RegExp(`^${tool} has migrated this database \\([a-z]+\\.\\w+\\), and this folder was not imported from it$`),
+    );
+    expect(found[0]?.hint).toContain("db migrate import");
+    expect(found[0]?.hint).toContain("db migrate baseline");
     await expect(applyMigrations(db, plan)).rejects.toMatchObject({ code: "MIGRATE_REFUSED" });
     await applyMigrations(db, await planBaseline(db, { directory, to: "0001_users" }));
     expect((await planMigrations(db, { directory })).findings).toEqual([]);
@@ -343,5 +349,21 @@ describe("planImport", () => {
     const { directory } = target;
     await applyMigrations(db, await planMigrations(db, { directory, lintBlocks: "never" }));
     expect((await db.query("select name from users")).rows).toEqual([]);
+  });
+
+  test("goes on with an import that was cut short, and never over a file that is not its own", async () => {
+    await using source = await makeWorkspace(cases[2]?.files);
+    await using target = await makeWorkspace();
+    const { directory } = target;
+    const plan = await planImport({ source: source.directory, directory });
+    const [written, missing] = plan.files;
+    // As a kill between the two files leaves it, a draft of the second beside the first.
+    await target.write({ [written?.file ?? ""]: written?.content ?? "", [`.${missing?.file}.part`]: "create tab" });
+    const again = await planImport({ source: source.directory, directory });
+    await writeImport(again);
+    expect(await readFile(join(directory, missing?.file ?? ""), "utf8")).toBe(missing?.content);
+    await target.write({ [written?.file ?? ""]: "-- edited\nselect 1;" });
+    await expect(planImport({ source: source.directory, directory })).rejects.toThrow("already holds migrations");
+    await expect(writeImport(plan)).rejects.toMatchObject({ code: "EEXIST" });
   });
 });

@@ -216,6 +216,18 @@ describe("applyMigrations", () => {
     expect(runs.map(({ applied, skipped }) => applied.length + skipped.length)).toEqual([3, 3, 3, 3, 3]);
   });
 
+  test("keeps in the history how long a migration took from its first statement to its last", async () => {
+    await using files = await makeWorkspace({
+      "0001_slow.sql": "select pg_sleep(0.06);\ncreate table a ();",
+      "0002_alone.sql": "select pg_sleep(0.04);",
+      "0003_steps.sql": "-- migrate:up transaction=false\nselect pg_sleep(0.03);\ncreate table b ();",
+    });
+    await using pool = await freshPool();
+    await applyMigrations(pool, await planMigrations(pool, { directory: files.directory }));
+    const { rows } = await pool.query<{ ms: number }>("select duration_ms as ms from db_migrate.history order by id");
+    expect(rows.map(({ ms }, index) => ms >= [60, 40, 30][index]!)).toEqual([true, true, true]);
+  });
+
   test("gives back the settings a migration changed", async () => {
     await using files = await makeWorkspace({
       "0001_dump.sql": "select pg_catalog.set_config('search_path', '', false);\ncreate table public.a ();",

@@ -96,3 +96,30 @@ test("refuses what it cannot prove, and writes nothing", async () => {
   });
   expect(await readdir(directory)).toHaveLength(2);
 });
+
+test("cut short, the folder names the old files still there, and is whole again once they are gone", async () => {
+  await using workspace = await makeWorkspace(files);
+  const { directory } = workspace;
+  const plan = await planSquash({ directory, to: "0004", createDatabase });
+  await writeSquash(plan);
+  // As a kill before the second and third removal leaves it.
+  await workspace.write({
+    "0002_b.sql": files["0002_b.sql"],
+    "0004_d.sql": files["0004_d.sql"],
+    ".0004_squashed.sql.part": "-- sq",
+  });
+  await using old = await createDatabase();
+  const refused = planMigrations(old.db, { directory });
+  await expect(refused).rejects.toMatchObject({
+    problems: [
+      { code: "MIGRATE-DUPLICATE", file: "0002_b.sql", message: "0004_squashed.sql stands for it" },
+      { code: "MIGRATE-DUPLICATE", file: "0004_d.sql", message: "0004_squashed.sql stands for it" },
+    ],
+  });
+  await workspace.remove("0002_b.sql");
+  await workspace.remove("0004_d.sql");
+  expect((await planMigrations(old.db, { directory })).migrations.map(({ id }) => id)).toEqual([
+    "0004_squashed",
+    "0005_e",
+  ]);
+});

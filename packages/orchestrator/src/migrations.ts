@@ -15,9 +15,11 @@ export {
   formatLintReport,
   formatLintSarif,
   formatMigrationPlan,
+  formatPlanFile,
   type LintReport,
   MigrationFilesError,
   planImport,
+  readPlanFile,
   writeImport,
   writeSquash,
 } from "@db/migrate";

@@ -1,5 +1,5 @@
 import { formatDuration } from "@db/core";
-import type { MigrationPlan, Orchestrator } from "@db/orchestrator";
+import type { MigrationPlan, MigrationService, MigrationStatus, Orchestrator } from "@db/orchestrator";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
@@ -27,8 +27,17 @@ export async function status(context: Context, input: Input): Promise<CommandRes
       .join("\n"),
     findings: report.findings,
     gate: true,
-    ...(report.pending > 0 ? { next: ["db migrate plan"] } : {}),
+    ...(report.pending > 0 ? { next: nextOf(report) } : {}),
   };
+}
+
+/** What is under way online goes on by its own commands. */
+function nextOf({ migrations, pending }: MigrationStatus): readonly string[] {
+  const online = migrations.filter(({ state }) => state === "online").length;
+  return [
+    ...(online > 0 ? ["db migrate backfill", "db migrate contract", "db migrate cancel"] : []),
+    ...(pending > online ? ["db migrate plan"] : []),
+  ];
 }
 
 /** `db migrate plan` */
@@ -37,16 +46,19 @@ export async function plan(context: Context, input: Input): Promise<CommandResul
   const target = text(input, "to");
   const planned = await migrations.plan({ ...folder(input), ...(target === undefined ? {} : { to: target }) });
   if (toggle(input, "rehearse") === true && planned.migrations.length > 0) return rehearse(context, planned);
-  const { formatMigrationPlan } = await import("@db/orchestrator/migrations");
+  const { formatMigrationPlan, formatPlanFile } = await import("@db/orchestrator/migrations");
   const out = text(input, "out");
-  const json = JSON.stringify(planned, null, 2);
+  const json = out === undefined ? "" : formatPlanFile(planned);
   if (out !== undefined) await writeFileArgument(out, json, context);
   return {
     data: planned,
-    text: out === "-" ? json : formatMigrationPlan(planned),
+    text: out === "-" ? json.trimEnd() : formatMigrationPlan(planned),
     findings: planned.findings,
     changes: changesOf(planned),
-    next: planned.migrations.length === 0 ? [] : [out === undefined ? "db migrate up" : `db migrate apply ${out}`],
+    next:
+      planned.migrations.length === 0 || planned.blocked
+        ? []
+        : [out === undefined ? "db migrate up" : `db migrate apply ${out}`],
   };
 }
 
@@ -113,6 +125,7 @@ export async function redo(context: Context, input: Input): Promise<CommandResul
   const { migrations } = orchestrator;
   const back = await migrations.planRollback({ ...folder(input), allowDataLoss: true });
   if (context.dryRun || back.migrations.length === 0) return apply(context, orchestrator, back, input);
+  await refuseOneWay(migrations, back, input);
   await confirmUndo(context, orchestrator, back, input);
   const undone = await migrations.apply(back, {
     signal: context.signal,
@@ -127,6 +140,18 @@ export async function redo(context: Context, input: Input): Promise<CommandResul
     changes: [...changesOf(back), ...changesOf(again)],
     next: ["db migrate status"],
   };
+}
+
+/** What could not be applied again is told before it is taken back. @throws {UsageError} */
+async function refuseOneWay(migrations: MigrationService, back: MigrationPlan, input: Input): Promise<void> {
+  const [{ id } = { id: "" }] = back.migrations;
+  const { problems } = await migrations.lint({ ...folder(input), all: true });
+  if (problems.length > 0) throw new (await import("@db/orchestrator/migrations")).MigrationFilesError(problems);
+  const standing = await migrations.status(folder(input));
+  if (standing.migrations.some((one) => one.id === id && one.state !== "missing")) return;
+  throw new UsageError(`${id} has no file of its name: once taken back it could not be applied again`, {
+    hint: "Take it back with db migrate down, or restore its file.",
+  });
 }
 
 async function confirmUndo(

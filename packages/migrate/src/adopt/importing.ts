@@ -1,9 +1,10 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { compareFindings } from "@db/core";
 import { MigrationOptionsError, MigrationsRefusedError } from "../errors.ts";
 import type { MigrationFinding } from "../finding.ts";
 import { type ForeignMigration, foreignTools, type ForeignToolName, importFinding } from "./foreign-tool.ts";
+import { writeWholeFile } from "../whole-file.ts";
 import { originLine } from "./origin.ts";
 
 export interface ImportOptions {
@@ -50,12 +51,6 @@ export async function planImport(options: ImportOptions): Promise<ImportPlan> {
   const { foreignToolsByName } = await import("./registry.ts");
   const tool = foreignToolsByName[options.tool ?? (await recognise(source))];
   const folder = await tool.readFolder(source);
-  const held = await readdir(directory).catch(() => [] as string[]);
-  if (held.some((name) => /^(\d|R__).*\.sql$/.test(name))) {
-    throw new MigrationOptionsError(`${directory} already holds migrations`, {
-      hint: "Import into an empty folder; new migrations go after those imported.",
-    });
-  }
   if (folder.migrations.length === 0 && folder.findings.length === 0) {
     throw new MigrationOptionsError(`${source} holds no migrations of ${tool.name}`, {
       hint: "Give the folder of the migrations themselves, and the tool's name if it was guessed wrong.",
@@ -70,6 +65,7 @@ export async function planImport(options: ImportOptions): Promise<ImportPlan> {
     const content = await contentOf(tool.name, migration, depends, findings);
     files.push({ id, file: `${id}.sql`, source: migration.file, key: migration.key, content });
   }
+  await refuseOthers(directory, files);
   return {
     tool: tool.name,
     source,
@@ -80,8 +76,21 @@ export async function planImport(options: ImportOptions): Promise<ImportPlan> {
   };
 }
 
+/** @throws {MigrationOptionsError} when the target holds migrations that are none of an import cut short */
+async function refuseOthers(directory: string, files: readonly ImportedFile[]): Promise<void> {
+  const contents = new Map(files.map(({ file, content }) => [file, content]));
+  for (const name of await readdir(directory).catch(() => [] as string[])) {
+    if (!/^(\d|R__).*\.(sql|ts|mts|js|mjs)$/.test(name)) continue;
+    if (contents.get(name) === (await readFile(join(directory, name), "utf8"))) continue;
+    throw new MigrationOptionsError(`${directory} already holds migrations: ${name}`, {
+      hint: "Import into an empty folder; new migrations go after those imported.",
+    });
+  }
+}
+
 /**
- * Writes the files of an import; never over one that is there.
+ * Writes the files of an import; never over one that is there. Each is there whole or not at all, and an import cut short
+ * is gone on with by another of the same source.
  * @throws {MigrationsRefusedError} when a finding blocks, unless `allowBlocked`
  */
 export async function writeImport(plan: ImportPlan, options: { readonly allowBlocked?: boolean } = {}): Promise<void> {
@@ -89,7 +98,11 @@ export async function writeImport(plan: ImportPlan, options: { readonly allowBlo
     throw new MigrationsRefusedError(plan.findings.filter(({ blocks }) => blocks));
   }
   await mkdir(plan.directory, { recursive: true });
-  for (const { file, content } of plan.files) await writeFile(join(plan.directory, file), content, { flag: "wx" });
+  for (const { file, content } of plan.files) {
+    const path = join(plan.directory, file);
+    const there = await readFile(path, "utf8").catch(() => null);
+    if (there !== content) await writeWholeFile(path, content);
+  }
 }
 
 async function recognise(source: string): Promise<ForeignToolName> {

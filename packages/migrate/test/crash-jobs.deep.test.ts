@@ -1,0 +1,21 @@
+import { startCluster, type TestCluster } from "@db/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { crashJobs, killJob } from "./crash-jobs.ts";
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await startCluster({ version: 18 });
+});
+afterAll(async () => {
+  await cluster.stop();
+});
+
+describe("killed after every single query", () => {
+  for (const job of crashJobs) {
+    test(`${job.name}: the status is true, and doing it again ends as if nothing had been`, async () => {
+      const kills = await killJob(cluster, job, 1);
+      console.log(`${job.name}: killed ${kills} times`);
+      expect(kills).toBeGreaterThan(5);
+    });
+  }
+});
