@@ -68,7 +68,7 @@ function classify(error: unknown): number | undefined {
   if (isDbError(error)) {
     if (usageCodes.test(error.code)) return exitCode.usage;
     if (error.code === "CLI_NOT_CONFIRMED") return exitCode.notConfirmed;
-    if (/PARTIAL|PARTLY/.test(error.code)) return exitCode.partlyDone;
+    if (/PARTIAL|PARTLY|_PAUSED$/.test(error.code)) return exitCode.partlyDone;
     if (unreachableCodes.test(error.code)) return exitCode.cannotConnect;
     if (lockedCodes.test(error.code)) return exitCode.timeoutOrLocked;
     return undefined;

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { formatDuration, messageOf, parseDurationMs } from "@db/core";
 import type { MigrationPlan, MigrationReport, MigrationService, Orchestrator } from "@db/orchestrator";
 import { type Change, type CommandResult, type Input, text, toggle } from "./command.ts";
@@ -76,8 +77,16 @@ export function changesOf(planned: MigrationPlan): readonly Change[] {
   }));
 }
 
-/** @throws {UsageError} when there is no such file, and as `readPlanFile` */
-export async function readPlan(file: string, context: Context): Promise<MigrationPlan> {
+/**
+ * A stored plan. Where it was made on another machine, its folder is the one here: the checksums say whether its files are
+ * the same.
+ * @throws {UsageError} when there is no such file, and as `readPlanFile`
+ */
+export async function readPlan(
+  file: string,
+  context: Context,
+  directories: { readonly given: string | undefined; readonly configured: string },
+): Promise<MigrationPlan> {
   const { readPlanFile } = await import("@db/orchestrator/migrations");
   let content: string;
   try {
@@ -86,7 +95,9 @@ export async function readPlan(file: string, context: Context): Promise<Migratio
     const hint = "Make one with: db migrate plan -o plan.json";
     throw new UsageError(`the plan ${file} cannot be read: ${messageOf(cause)}`, { cause, hint });
   }
-  return readPlanFile(content);
+  const plan = readPlanFile(content);
+  const { given, configured } = directories;
+  return { ...plan, directory: given ?? (existsSync(plan.directory) ? plan.directory : configured) };
 }
 
 /** `--max-age` of a stored plan. */

@@ -62,7 +62,7 @@ export function migrationCommands({ app, dir }: Readonly<Record<"app" | "dir", F
       effect: "changes",
       examples: [["db migrate apply plan.json", "made by db migrate plan -o plan.json"]],
       arguments: [{ name: "plan", summary: "file of the plan", required: true }],
-      flags: { ...safety, "max-age": maxAge },
+      flags: { dir, ...safety, "max-age": maxAge },
       load: async () => (await import("./commands/migrate.ts")).up,
     },
     {
@@ -152,9 +152,13 @@ export function migrationCommands({ app, dir }: Readonly<Record<"app" | "dir", F
       name: "migrate drift",
       summary: "what the schema lost or gained since the last migration",
       effect: "reads",
-      examples: [["db migrate drift", "for a nightly check: exit code 4 when it drifted"]],
+      examples: [
+        ["db migrate drift", "for a nightly check: exit code 4 when it drifted"],
+        ["db migrate drift --shadow", "compare with what the files make in an empty database beside it"],
+      ],
       flags: {
-        app,
+        ...folder,
+        shadow: { type: "boolean", summary: "compare with what the files up to the newest applied one make" },
         ignore: { type: "string", value: "<pattern>", multiple: true, summary: "what may differ: public.tmp_*" },
       },
       load: async () => (await import("./commands/migrate-care.ts")).drift,

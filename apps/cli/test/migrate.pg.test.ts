@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { emptyFolder, runDb } from "./binary.ts";
+import { emptyFolder, runDb, startDb } from "./binary.ts";
 
 let cluster: TestCluster;
 let folder: Awaited<ReturnType<typeof emptyFolder>>;
@@ -170,6 +170,18 @@ describe("db migrate", () => {
     expect((await db("migrate up --set table=a")).code).toBe(0);
     expect((await db("migrate verify --set table=a")).data).toMatchObject({ holding: 1, failing: 0 });
     expect((await db("migrate drift")).code).toBe(0);
+    expect((await db("migrate drift --shadow --set table=a")).data).toMatchObject({
+      expected: { source: "given" },
+      drifted: false,
+    });
+    const client = await cluster.connect(name);
+    await client.query("create table stranger ()");
+    for (const how of ["", " --shadow --set table=a"]) {
+      const drift = await db(`migrate drift${how}`);
+      expect(drift).toMatchObject({ code: 4, data: { differences: [{ object: "table public.stranger" }] } });
+    }
+    await client.query("drop table stranger");
+    await client.end();
     await file(
       "0001_a.sql",
       (await readFile(join(folder.path, "migrations/0001_a.sql"), "utf8")).replace("int", "bigint"),
@@ -253,6 +265,14 @@ describe("db migrate", () => {
     await writeFile(path, made);
     expect((await db("migrate apply plan.json --max-age 1ms")).error?.message).toMatch(/it was made .* ago, and 1 ?ms/);
 
+    // A plan made where the folder has another path.
+    const { directory } = JSON.parse(made) as { directory: string };
+    expect(directory).toBe(join(folder.path, "migrations"));
+    await rename(directory, join(folder.path, "elsewhere"));
+    expect((await db("migrate apply plan.json")).error?.code).toBe("MIGRATE_FOLDER");
+    expect((await db("migrate apply plan.json --dir elsewhere --dry-run")).code).toBe(0);
+    await rename(join(folder.path, "elsewhere"), directory);
+
     // A database whose schema is another one.
     const other = await cluster.createDatabase();
     const client = await cluster.connect(other.name);
@@ -277,5 +297,45 @@ describe("db migrate", () => {
     expect(await states()).toEqual(["applied"]);
     expect((await db(`migrate redo --confirm ${name}`)).data).toMatchObject({ done: { applied: [{ id: "0001_a" }] } });
     expect((await db("migrate to 0001")).code).toBe(0);
+  });
+
+  test("pauses a backfill from another process, and goes on with it", async () => {
+    const rows = 1_500;
+    await file(
+      "0001_t.sql",
+      `create table t (id int primary key, n int);\ninsert into t (id) select generate_series(1, ${rows});`,
+    );
+    await file(
+      "0002_fill.sql",
+      "-- migrate:expand\nalter table t add more int;\n" +
+        "-- migrate:backfill table=t key=id batch=50 batch_time=1ms pause=100ms max_lag=off\nupdate t set n = coalesce(n, 0) + 1 where :batch;\n",
+    );
+    expect((await db("migrate up --to 1")).code).toBe(0);
+    expect((await db("migrate expand")).code).toBe(0);
+    const client = await cluster.connect(name);
+    try {
+      const filling = startDb(["migrate", "backfill"], { cwd: folder.path, env });
+      for (const until = Date.now() + 60_000; ;) {
+        const { rows: found } = await client.query<{ there: boolean }>(
+          "select to_regclass('db_migrate.history_backfills') is not null as there",
+        );
+        const begun =
+          found[0]!.there &&
+          (await client.query("select from db_migrate.history_backfills where batches > 1")).rowCount! > 0;
+        if (begun) break;
+        if (Date.now() > until || filling.child.exitCode !== null)
+          throw new Error(`no batch was done:\n${filling.output()}`);
+      }
+      expect((await db("migrate backfill --pause")).data).toEqual({ asked: 1 });
+      const ended = await filling.ended;
+      expect(ended.stderr).toMatch(/the backfill of t was paused after \d+ rows/);
+      expect(ended.code).toBe(8);
+      expect((await db("migrate backfill")).data).toMatchObject({
+        applied: [{ phase: "backfill", statements: [{ rows }] }],
+      });
+      expect((await client.query("select count(*)::int as n from t where n = 1")).rows).toEqual([{ n: rows }]);
+    } finally {
+      await client.end();
+    }
   });
 });

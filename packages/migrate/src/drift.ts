@@ -12,7 +12,7 @@ export interface DriftOptions extends HistoryOptions {
   readonly expected?: Catalog;
   /** Compare with the snapshot of this migration instead of the newest. */
   readonly migration?: string;
-  /** Objects that may differ, by qualified name; `*` stands for anything: `audit.*`, `public.tmp_*`. */
+  /** Objects that may differ, by qualified name; `*` stands for anything: `audit.*`, `public.tmp_*`, `extension pgcrypto`. */
   readonly ignore?: readonly string[];
 }
 
@@ -87,7 +87,8 @@ function findingOf({ object, change, before, after }: CatalogDifference): Migrat
   const detail = change === "changed" ? `: ${before} → ${after}` : "";
   return {
     id: "MIGRATE-DRIFT",
-    severity: change === "added" ? "warn" : "critical",
+    // A check that passes over what was added by hand is none: what may differ is named in `ignore`.
+    severity: "critical",
     title: `${object} ${verbs[change]} outside the migrations${detail}`,
     hint: "Put the change into a migration, or undo it by hand.",
     subject: object,
@@ -101,9 +102,14 @@ function findingOf({ object, change, before, after }: CatalogDifference): Migrat
   };
 }
 
-/** The qualified names in what a difference is called: `index t_i on public.t` is about `public.t`. */
+/**
+ * The names that an ignored pattern may mean: the qualified ones in what a difference is called (`index t_i on public.t` is
+ * about `public.t`), a schema with its contents, and the whole of it (`extension pgcrypto`).
+ */
 function namesOf(object: string): string[] {
-  return object.split(/\s+/).filter((word) => word.includes("."));
+  const schema = /^schema (\S+)$/.exec(object)?.[1];
+  const qualified = object.split(/\s+/).filter((word) => word.includes("."));
+  return [object, ...qualified, ...(schema === undefined ? [] : [schema, `${schema}.`])];
 }
 
 function patternOf(pattern: string): RegExp {

@@ -4,7 +4,7 @@ import type { MigrationRun, StatementReport } from "./report.ts";
 import type { RunContext } from "./run-context.ts";
 import { readSettings, timeoutSettings, writeSettings } from "./session-settings.ts";
 import { round, runStatement, runVerify } from "./statement-run.ts";
-import { type LockMode, lockModes, type TableLock } from "./table-lock.ts";
+import { type LockMode, strongestLocks, type TableLock } from "./table-lock.ts";
 
 /** What a rolled-back run showed. */
 export interface Rehearsal {
@@ -35,7 +35,7 @@ export async function rehearse(context: RunContext, migrations: readonly Planned
     "select max(oid)::text as newest from pg_catalog.pg_class where relkind in ('r', 'p', 'm', 'v', 'f')",
   );
   const newest = rows[0]?.newest ?? "0";
-  let held = new Map<string, LockMode>();
+  let held: ReadonlyMap<string, LockMode> = new Map();
   await session.query("begin");
   try {
     for (const migration of runnable) {
@@ -71,15 +71,9 @@ export async function rehearse(context: RunContext, migrations: readonly Planned
   return { runs, remaining: migrations.slice(runnable.length).map((migration) => migration.id) };
 }
 
-async function readLocks(session: Queryable, newest: string): Promise<Map<string, LockMode>> {
+async function readLocks(session: Queryable, newest: string): Promise<ReadonlyMap<string, LockMode>> {
   const { rows } = await session.query<{ relation: string; mode: string }>(locksSql, [newest]);
-  const locks = new Map<string, LockMode>();
-  for (const { relation, mode } of rows) {
-    const found = lockModes.find((name) => `${name}Lock` === mode);
-    const held = locks.get(relation);
-    if (found && (held === undefined || lockModes.indexOf(found) > lockModes.indexOf(held))) locks.set(relation, found);
-  }
-  return locks;
+  return strongestLocks(rows);
 }
 
 function strengthened(before: ReadonlyMap<string, LockMode>, after: ReadonlyMap<string, LockMode>): TableLock[] {

@@ -13,7 +13,10 @@ export interface StatementReport {
   readonly rows: number | null;
   /** How long it was seen waiting for a lock, to a quarter of a second; null when nobody could look. */
   readonly waitedMs: number | null;
-  /** Locks really taken on tables that existed before; only from `execute: "rollback"`, else null. */
+  /**
+   * Locks really taken on tables. From `execute: "rollback"`, those that the statement added on tables that existed before.
+   * Else what its transaction was seen to hold from a second session; null for a statement of less than a quarter second.
+   */
   readonly locks: readonly TableLock[] | null;
 }
 

@@ -68,7 +68,7 @@ async function runOnce(
     }
     const { kind, file, line } = statement;
     const durationMs = round(performance.now() - began);
-    reports.push({ index, kind, file, line, durationMs, rows, waitedMs: unwatch(), locks: null });
+    reports.push({ index, kind, file, line, durationMs, rows, ...unwatch() });
     announceStatement(context, migration, reports[index] as StatementReport);
   }
   if (verify.length > 0) {

@@ -40,8 +40,7 @@ export async function runStatement(
       line: statement.line,
       durationMs: round(performance.now() - began),
       rows: rowsOf(result),
-      waitedMs: unwatch(),
-      locks: null,
+      ...unwatch(),
     };
   } catch (error) {
     unwatch();

@@ -1,5 +1,6 @@
 import type { Database, DatabaseLike, Queryable } from "@db/core";
 import type { ResolvedApplyOptions } from "./options.ts";
+import { strongestLocks, type TableLock } from "./table-lock.ts";
 
 const pollMs = 250;
 
@@ -12,13 +13,21 @@ interface Sight {
   readonly done: number | null;
   readonly total: number | null;
   readonly blockBytes: number;
+  readonly locks: readonly { readonly relation: string; readonly mode: string }[] | null;
 }
 
 // The view of ANALYZE came with PostgreSQL 13.
 const sightSql = (version: number): string => /* sql */ `
   select coalesce(a.wait_event_type = 'Lock', false) as waiting, pg_blocking_pids(a.pid) as "blockedBy",
          p.phase, p.unit, p.done::float8 as done, p.total::float8 as total,
-         current_setting('block_size')::int as "blockBytes"
+         current_setting('block_size')::int as "blockBytes",
+         (select json_agg(json_build_object('relation', n.nspname || '.' || c.relname, 'mode', l.mode))
+            from pg_catalog.pg_locks l
+            join pg_catalog.pg_class c on c.oid = l.relation
+            join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+           where l.pid = a.pid and l.granted and l.locktype = 'relation' and c.relkind in ('r', 'p', 'm', 'v', 'f')
+             and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+             and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())) as locks
     from pg_catalog.pg_stat_activity a
     left join lateral (
       select phase, case when blocks_total > 0 then 'blocks' else 'rows' end as unit,
@@ -40,14 +49,24 @@ const sightSql = (version: number): string => /* sql */ `
         }) p on true
    where a.pid = $1`;
 
-/** Looks at a statement from a second session while it runs. */
-export interface StatementWatcher {
-  /** @returns what ends the watch, and says how long the statement was seen waiting for a lock, in milliseconds */
-  watch(file: string, statement: number): () => number | null;
+/** What was seen of a statement. */
+export interface SeenStatement {
+  /** How long it was seen waiting for a lock; null when nobody could look. */
+  readonly waitedMs: number | null;
+  /** The locks on tables that its transaction held when it was last looked at; null when it was too short for that. */
+  readonly locks: readonly TableLock[] | null;
 }
 
+/** Looks at a statement from a second session while it runs. */
+export interface StatementWatcher {
+  /** @returns what ends the watch, and says what was seen */
+  watch(file: string, statement: number): () => SeenStatement;
+}
+
+const nothingSeen: SeenStatement = Object.freeze({ waitedMs: null, locks: null });
+
 /** Watches nothing: there is one session only, or the statements may come to any server process. */
-export const noWatcher: StatementWatcher = { watch: () => () => null };
+export const noWatcher: StatementWatcher = { watch: () => () => nothingSeen };
 
 /** Watches a server process through other sessions of a pool. */
 export function watchProcess(
@@ -59,10 +78,12 @@ export function watchProcess(
   return {
     watch(file, statement) {
       let waitedMs = 0;
+      let locks: readonly TableLock[] | null = null;
       let busy = false;
       const look = async (): Promise<void> => {
         const { rows } = await db.query<Sight>(sql, [pid]);
         const [sight] = rows;
+        if (sight?.locks) locks = [...strongestLocks(sight.locks)].map(([relation, mode]) => ({ relation, mode }));
         if (sight?.waiting) {
           waitedMs += pollMs;
           const { blockedBy } = sight;
@@ -98,7 +119,7 @@ export function watchProcess(
       timer.unref();
       return () => {
         clearInterval(timer);
-        return waitedMs;
+        return { waitedMs, locks };
       };
     },
   };

@@ -19,3 +19,16 @@ export interface TableLock {
   readonly relation: string;
   readonly mode: LockMode;
 }
+
+/** The strongest lock on each table, of rows of pg_locks. */
+export function strongestLocks(
+  rows: readonly { readonly relation: string; readonly mode: string }[],
+): ReadonlyMap<string, LockMode> {
+  const locks = new Map<string, LockMode>();
+  for (const { relation, mode } of rows) {
+    const found = lockModes.find((name) => `${name}Lock` === mode);
+    const held = locks.get(relation);
+    if (found && (held === undefined || lockModes.indexOf(found) > lockModes.indexOf(held))) locks.set(relation, found);
+  }
+  return locks;
+}

@@ -210,7 +210,7 @@ const plainJobs: readonly CrashJob[] = [
       const report = await migrateTenants({
         directory,
         parallel: 1,
-        tenants: ["a", "b", "c", "d", "e"].map((name) => ({
+        tenants: ["a", "b", "c"].map((name) => ({
           name,
           placeholders: { tenant: `tenant_${name}` },
           historySchema: `history_${name}`,
@@ -222,7 +222,7 @@ const plainJobs: readonly CrashJob[] = [
       ).toEqual([]);
     },
     async settled(client) {
-      for (const name of ["a", "b", "c", "d", "e"]) {
+      for (const name of ["a", "b", "c"]) {
         const { rows: marks } = await client.query(`select array_agg(n order by n) as n from tenant_${name}.t`);
         expect(marks).toEqual([{ n: [1, 2] }]);
         const { rows: index } = await client.query(

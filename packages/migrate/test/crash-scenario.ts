@@ -54,8 +54,8 @@ const jobs: Readonly<Record<string, (db: DatabaseLike) => Promise<unknown>>> = {
   tenants: () =>
     migrateTenants({
       directory,
-      parallel: 3,
-      tenants: ["a", "b", "c", "d", "e"].map((name) => ({
+      parallel: 2,
+      tenants: ["a", "b", "c"].map((name) => ({
         name,
         placeholders: { tenant: `tenant_${name}` },
         historySchema: `history_${name}`,

@@ -111,7 +111,7 @@ describe("a statement that takes its time", () => {
     await gate.query("select pg_advisory_lock(42)");
     const progress: Progress[] = [];
     let opened: Promise<unknown> | undefined;
-    await applyMigrations(pool, plan, {
+    const report = await applyMigrations(pool, plan, {
       onProgress: (each) => progress.push(each),
       onEvent: (event) => {
         if (event.type !== "statement-progress" || event.phase !== "building index: scanning table") return;
@@ -124,6 +124,7 @@ describe("a statement that takes its time", () => {
     expect(opened, "the build went on because its progress was told").toBeDefined();
     await opened;
     gate.release();
+    expect(report.applied[0]?.statements[0]?.locks).toEqual([{ relation: "public.t", mode: "ShareUpdateExclusive" }]);
     expect(progress).toContainEqual({
       phase: "statement: building index: scanning table",
       current: expect.any(Number) as number,

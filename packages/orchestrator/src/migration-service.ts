@@ -3,6 +3,7 @@ import {
   applyMigrations,
   type ApplyOptions,
   applyRepair,
+  buildCatalog,
   type ColumnChange,
   type CreatedColumnChange,
   type CreatedMigration,
@@ -11,12 +12,14 @@ import {
   detectDrift,
   type DriftOptions,
   type DriftReport,
+  emptyCatalog,
   lintMigrations,
   type LintOptions,
   type LintReport,
   type MigrationPlan,
   type MigrationReport,
   type MigrationStatus,
+  MigrationOptionsError,
   migrationStatus,
   pauseBackfill,
   planBaseline,
@@ -61,7 +64,8 @@ export interface MigrationService {
   planTo(to: string, options?: Partial<RollbackOptions>): Promise<MigrationPlan>;
   apply(plan: MigrationPlan, options?: MigrationApplyOptions): Promise<MigrationReport>;
   verify(options?: Folder): Promise<VerifyReport>;
-  drift(options?: DriftOptions): Promise<DriftReport>;
+  /** With `shadow`, held against what the files up to the newest applied one make in an empty database. */
+  drift(options?: DriftOptions & Folder & { readonly shadow?: boolean }): Promise<DriftReport>;
   /** Judges what is pending against the database as it is; with `all` the whole folder, for which none is asked. */
   lint(options?: Folder & Pick<LintOptions, "advice" | "sizes"> & { readonly all?: boolean }): Promise<LintReport>;
   /** Runs every migration up, down and up again in empty databases on the same server. */
@@ -139,7 +143,21 @@ export function createMigrationService(options: {
         : planMigrations(db(), { ...defaults, ...given, to });
     },
     verify: (folder = {}) => verifyMigrations(db(), { directory, schema, table, ...folder }),
-    drift: (given = {}) => detectDrift(db(), { schema, table, ...given }),
+    async drift({ shadow = false, directory: other = directory, placeholders, ...given } = {}) {
+      if (!shadow) return detectDrift(db(), { schema, table, ...given });
+      const files = { directory: other, ...(placeholders ? { placeholders } : {}) };
+      const { current, pending, migrations } = await status(files);
+      if (pending > 0 && migrations.some(({ version, state }) => version === "R" && state === "applied")) {
+        throw new MigrationOptionsError(`${pending} migrations are pending, and repeatable ones run after them`, {
+          hint: "Apply them first, or compare with what the last run left: without --shadow.",
+        });
+      }
+      const to = pending === 0 || current === null ? {} : { to: current };
+      const createDatabase = shadowDatabases(config, db);
+      const expected =
+        current === null ? emptyCatalog : await buildCatalog({ ...files, ...to, schema, table, createDatabase });
+      return detectDrift(db(), { schema, table, ...given, expected });
+    },
     async lint({ all = false, directory: other = directory, advice = false, sizes } = {}) {
       const given = { directory: other, schema, table, advice, ...(sizes ? { sizes } : {}) };
       if (all) return lintMigrations(given);

@@ -49,13 +49,16 @@ async function verifyShadow(context: Context, input: Input): Promise<CommandResu
 export async function drift(context: Context, input: Input): Promise<CommandResult> {
   const { migrations } = await open(context);
   const ignore = input.flags["ignore"];
-  const report = await migrations.drift(Array.isArray(ignore) ? { ignore: ignore as readonly string[] } : {});
+  const shadow = toggle(input, "shadow") === true;
+  const report = await migrations.drift({
+    ...(Array.isArray(ignore) ? { ignore: ignore as readonly string[] } : {}),
+    ...(shadow ? { ...folder(input), shadow } : {}),
+  });
+  const left = shadow ? "the schema is as the files make it" : "the schema is as the migrations left it";
   const since = report.expected.migration === null ? "" : ` since ${report.expected.migration}`;
   return {
     data: report,
-    text: report.drifted
-      ? formatCatalogDifferences(report.differences).trimEnd()
-      : `the schema is as the migrations left it${since}`,
+    text: report.drifted ? formatCatalogDifferences(report.differences).trimEnd() : `${left}${since}`,
     findings: report.findings,
     gate: true,
   };

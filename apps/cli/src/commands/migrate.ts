@@ -90,7 +90,7 @@ export async function up(context: Context, input: Input): Promise<CommandResult>
   const planned =
     approved === undefined
       ? await migrations.plan({ ...folder(input), ...(to === undefined ? {} : { to }) })
-      : await readPlan(approved, context);
+      : await readPlan(approved, context, { given: text(input, "dir"), configured: migrations.directory });
   if (planned.direction === "down") await confirmUndo(context, await open(context), planned, input);
   return apply(context, { migrations }, planned, input);
 }
