@@ -88,7 +88,7 @@ export class MigrationsRefusedError extends DbError {
     const place = first?.file && first.line !== null ? `${first.file}:${first.line}: ` : "";
     const pass =
       first?.rule && first.line !== null
-        ? ` Or let it pass: "-- migrate:allow ${first.rule} reason=\"…\"" above the statement.`
+        ? ` Or let it pass: "-- migrate:allow ${first.rule} reason="…"" above the statement.`
         : "";
     super(
       `the plan is blocked: ${place}${first?.title ?? "no reason recorded"}${more}`,

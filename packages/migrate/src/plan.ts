@@ -54,7 +54,7 @@ export interface PlannedMigration {
   /** Settings the SQL changes for the session; they are given back their values after it. */
   readonly settings: readonly string[];
   /** Settings it changes, or may change, for its transaction; they are given back before the history row is written. */
-  readonly localSettings: readonly string[];
+  readonly localSettings?: readonly string[];
   readonly statements: readonly PlannedStatement[];
   /** Queries of the verify section, run after the statements. */
   readonly verify: readonly PlannedStatement[];

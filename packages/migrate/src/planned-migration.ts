@@ -55,7 +55,7 @@ export function parseMigration(
 function roleProblems({ file, text }: MigrationSection, statements: readonly MigrationStatement[]): FileProblem[] {
   return statements.flatMap(({ node, line, column }) => {
     const changed = settingsChangedBy([node]).session;
-    const [name] = changed.filter((setting) => setting === "role" || setting === "session_authorization");
+    const name = changed.find((setting) => setting === "role" || setting === "session_authorization");
     if (name === undefined || ("VariableSetStmt" in node && node.VariableSetStmt.kind === "VAR_RESET")) return [];
     return {
       code: "MIGRATE-STATEMENT",

@@ -144,7 +144,7 @@ const plainJobs: readonly CrashJob[] = [
   },
   {
     name: "down",
-    files: { ...two, "0002_b.sql": `${two["0002_b.sql"]}` },
+    files: two,
     prepare: (client, { directory }) => apply(client, directory),
     async again(client, directory) {
       const undone = (await states(client, directory)).filter((state) => state === "reverted").length;
@@ -186,7 +186,7 @@ const plainJobs: readonly CrashJob[] = [
       await apply(client, workspace.directory);
       await client.query("create index b_id on b (id)");
       await client.query("update pg_index set indisvalid = false where indexrelid = 'b_id'::regclass");
-      await workspace.write({ "0001_a.sql": `${two["0001_a.sql"].replace("id int", "id  int")}` });
+      await workspace.write({ "0001_a.sql": two["0001_a.sql"].replace("id int", "id  int") });
       await workspace.remove("0003_c.sql");
     },
     again: async (client, directory) => {

@@ -64,7 +64,7 @@ const jobs: Readonly<Record<string, (db: DatabaseLike) => Promise<unknown>>> = {
     }),
 };
 
-const { db, end } = await connect();
-await jobs[job]?.(db);
-await end();
+const connection = await connect();
+await jobs[job]?.(connection.db);
+await connection.end();
 console.log(JSON.stringify({ sent }));

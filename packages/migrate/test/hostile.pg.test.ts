@@ -122,23 +122,18 @@ describe("a file that is not what it looks like", () => {
 
   test("with a byte order mark, CRLF, one long line, dollar quotes and nested comments runs as it stands", async () => {
     await using pool = await freshPool();
+    const two = "-- migrate:up\ncreate table a (\n  id int\n);\n-- migrate:down\ndrop table a;\n";
     const filler = "/* outer /* inner ; */ $x$ ' */".repeat(35_000);
     await using files = await makeWorkspace({
-      "0001_bom.sql": `\uFEFF${good.replaceAll("\n", "\r\n")}`,
+      "0001_bom.sql": `\uFEFF${two.replaceAll("\n", "\r\n")}`,
       "0002_line.sql": `${filler} create table long_line (); ${filler} insert into made values ($a$ ; $b$ ' -- $a$);`,
     });
     await pool.query("create table made (t text)");
     const { directory } = files;
     await applyMigrations(pool, await planMigrations(pool, { directory }));
     expect((await pool.query("select t from made")).rows).toEqual([{ t: " ; $b$ ' -- " }]);
-    await files.write({ "0001_bom.sql": good });
+    await files.write({ "0001_bom.sql": two });
     expect((await migrationStatus(pool, { directory })).findings).toEqual([]);
-    await files.remove("0002_line.sql");
-    await applyMigrations(
-      pool,
-      await planRollback(pool, { directory, to: "0001_bom" }).catch(() => planMigrations(pool, { directory })),
-      { allowBlocked: true },
-    );
   });
 
   test.for<[string, string | Uint8Array, object]>([
