@@ -19,7 +19,7 @@ if (clean.status !== 0) {
 
 const copy = mkdtempSync(join(tmpdir(), "boundaries-"));
 try {
-  const skip = /(^|\/)(node_modules|dist|\.git|\.db|\.turbo|\.cache)(\/|$)/;
+  const skip = /(^|\/)(node_modules|bundle|dist|\.git|\.db|\.turbo|\.cache)(\/|$)/;
   cpSync(root, copy, { recursive: true, filter: (source) => !skip.test(source.slice(root.length)) });
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
   const manifest = join(copy, "packages/validate/package.json");

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./prepare.mjs";
 
-if (Number(process.versions.node.split(".")[0]) < 22 || !existsSync(join(root, "apps/cli/dist/main.js"))) {
+if (Number(process.versions.node.split(".")[0]) < 22 || !existsSync(join(root, "apps/cli/bundle/main.js"))) {
   process.stderr.write("error: this clone is not built yet\n  Run `npm run setup` first.\n");
   process.exit(2);
 }

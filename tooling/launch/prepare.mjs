@@ -20,6 +20,7 @@ import { fileURLToPath } from "node:url";
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const pnpmVersion = "12.21.0";
 const installStamp = join(root, "node_modules", ".installed");
+const bundler = join(root, "tooling", "launch", "bundle.mjs");
 const buildStamp = join(root, ".cache", "built");
 
 /** A problem the reader can mend: printed without a stack. */
@@ -197,10 +198,10 @@ function installHash() {
 }
 
 function sourceHash() {
-  const hash = createHash("sha256").update(installHash());
+  const hash = createHash("sha256").update(installHash()).update(readFileSync(bundler));
   const walk = (directory) => {
     for (const entry of readdirSync(directory, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      if (["node_modules", "dist", ".turbo", "test", ".cache"].includes(entry.name)) continue;
+      if (["node_modules", "bundle", "dist", ".turbo", "test", ".cache"].includes(entry.name)) continue;
       const path = join(directory, entry.name);
       // Run as it stands, never built.
       if (path === join(root, "tooling", "launch")) continue;

@@ -17,5 +17,5 @@ if (major < 22 || (major === 22 && minor < 15)) {
 // What was compiled once is read back at the next start.
 const { enableCompileCache } = await import("node:module");
 enableCompileCache();
-await import(isWal ? "../dist/wal-main.js" : "../dist/main.js");
+await import(isWal ? "../bundle/wal-main.js" : "../bundle/main.js");
 answered = true;

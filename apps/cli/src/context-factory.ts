@@ -23,7 +23,7 @@ export interface MadeContext {
 }
 
 /** Makes the context of one command: everything in it on first use, closed again through `defer`. */
-export function createContext(options: {
+export async function createContext(options: {
   readonly input: Input;
   readonly staysUp: boolean;
   readonly host: Host;
@@ -31,10 +31,10 @@ export function createContext(options: {
   readonly signal: AbortSignal;
   readonly defer: Context["defer"];
   readonly confirm: Context["confirm"];
-}): MadeContext {
+}): Promise<MadeContext> {
   const { input, host, terminal, signal } = options;
   const debug = toggle(input, "debug") === true;
-  const logger = createLog(host.stderr, {
+  const logger = await createLog(host.stderr, {
     debug,
     verbose: toggle(input, "verbose") === true,
     staysUp: options.staysUp,

@@ -102,7 +102,7 @@ async function execute(command: Command, input: Input, host: Host, terminal: Ter
     const signal = AbortSignal.any([host.signal, deadline.signal]);
     // What a command needs is read when one runs: help and version answer at once.
     const { createContext } = await import("./context-factory.ts");
-    made = createContext({
+    made = await createContext({
       input,
       staysUp: command.staysUp === true,
       host,

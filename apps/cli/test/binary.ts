@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 export const repository: string = resolve(fileURLToPath(import.meta.url), "../../../..");
 export const binary: string = join(repository, "apps/cli/bin/db.js");
 export const example: string = join(repository, "apps/examples/chanuka");
-export const built: boolean = existsSync(join(repository, "apps/cli/dist/main.js"));
+export const built: boolean = existsSync(join(repository, "apps/cli/bundle/main.js"));
 
 // The account that owns nothing on every Unix system.
 const nobody = 65_534;

@@ -210,7 +210,7 @@ export function compareHistory(
     );
   }
   findings.push(...(others.foreign?.findings() ?? []));
-  reportGaps(folder, report);
+  findings.push(...folderFindings(folder));
   return { migrations: [...migrations, ...missing], findings };
 }
 
@@ -292,6 +292,13 @@ function reporter(findings: MigrationFinding[]): Report {
       safer: null,
     });
   };
+}
+
+/** What a folder alone gives to find, whatever the history holds. */
+export function folderFindings(folder: MigrationFolder): MigrationFinding[] {
+  const findings: MigrationFinding[] = [];
+  reportGaps(folder, reporter(findings));
+  return findings;
 }
 
 /** Names holes in a row of short numbers; timestamps have no holes. */

@@ -30,10 +30,12 @@ export interface MigrationFolder {
  */
 export async function readMigrationFolder(directory: string, placeholders?: Placeholders): Promise<MigrationFolder> {
   let names: string[];
+  let hasJournal: boolean;
   try {
     const entries = await readdir(directory, { withFileTypes: true });
     names = entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
     names.sort();
+    hasJournal = entries.some(({ name }) => name === "meta");
   } catch (error) {
     throw new MigrationFolderError(`cannot read the migrations folder ${directory}: ${messageOf(error)}`, {
       cause: error,
@@ -41,7 +43,7 @@ export async function readMigrationFolder(directory: string, placeholders?: Plac
     });
   }
   const problems: FileProblem[] = [];
-  const journal = await readDrizzleJournal(directory, problems);
+  const journal = hasJournal ? await readDrizzleJournal(directory, problems) : null;
   const reader = new FileReader(directory, new Set(names), problems, placeholders);
   const migrations = journal ? await reader.readJournal(journal) : await reader.readNames(names);
   problems.sort((a, b) => (a.file === b.file ? (a.line ?? 0) - (b.line ?? 0) : a.file < b.file ? -1 : 1));
@@ -113,8 +115,9 @@ class FileReader {
   }
 
   #readFile(name: string, drizzleWhen: number | null): MigrationFile | null {
-    const bytes = readFileSync(join(this.#directory, name));
-    const text = this.#decode(name, bytes);
+    // drizzle's own checksum is of the bytes.
+    const bytes = drizzleWhen === null ? null : readFileSync(join(this.#directory, name));
+    const text = bytes ? this.#decode(name, bytes) : this.#readText(name);
     if (text === null) return null;
     if (programName.test(name)) return this.#readProgram(name, text);
     const filled = fillPlaceholders(name, text, this.#placeholders, this.#problems);
@@ -138,7 +141,7 @@ class FileReader {
       cancel: sections.cancel,
       online: sections.online,
       allowances: sections.allowances,
-      drizzle: drizzleWhen === null ? null : { hash: sha256(bytes), when: drizzleWhen },
+      drizzle: bytes === null || drizzleWhen === null ? null : { hash: sha256(bytes), when: drizzleWhen },
       origin: readOrigin(text),
       squashes: readSquashed(text),
     };
@@ -169,12 +172,20 @@ class FileReader {
 
   #readDownFile(name: string): MigrationFile["down"] {
     if (!this.#names.has(name)) return null;
-    const text = this.#decode(name, readFileSync(join(this.#directory, name)));
+    const text = this.#readText(name);
     if (text === null) return null;
     const filled = fillPlaceholders(name, text, this.#placeholders, this.#problems);
     const sections = readSections(name, filled.replace(/^([ \t]*--[ \t]*migrate:)[ \t]*down/m, "$1up"));
     this.#problems.push(...sections.problems);
     return sections.up;
+  }
+
+  #readText(name: string): string | null {
+    const path = join(this.#directory, name);
+    const text = readFileSync(path, "utf8");
+    // In place of what is no UTF-8 stands a mark. Only a text with one is looked at byte by byte: it may be its own.
+    if (/[\0\uFFFD]/.test(text)) return this.#decode(name, readFileSync(path));
+    return text.replace(/^\uFEFF/, "");
   }
 
   #decode(name: string, bytes: Uint8Array): string | null {

@@ -54,6 +54,13 @@ export const existsSql = /* sql */ `
                   where relname = $2
                     and relnamespace = (select oid from pg_catalog.pg_namespace where nspname = $1)) as "exists"`;
 
+// Rows in the order of `compareMigrations` when nothing was applied out of order.
+export const digestSql = (history: string): string => /* sql */ `
+  select encode(sha256(convert_to(coalesce(string_agg(json_build_array(id, kind, state, checksum, chain)::text, e'\\n'
+           order by kind = 'repeatable', case kind when 'versioned' then sequence end, id collate "C"), ''), 'UTF8')), 'hex')
+           as digest
+    from ${history}`;
+
 export const doneSql = (journal: string): string => /* sql */ `
   select migration_id as id, count(*)::int as done
     from ${journal} where direction = 'up' and state = 'done' and migration_id = any ($1) group by 1`;

@@ -6,6 +6,7 @@ import type { ChainLink } from "./history-chain.ts";
 import {
   answerSql,
   columnsSql,
+  digestSql,
   doneSql,
   existsSql,
   historyColumns,
@@ -127,11 +128,18 @@ export class History {
     }
   }
 
+  /** One hash over what `settledDigest` is over. */
+  async digest(session: Queryable): Promise<string> {
+    const [row] = await this.#select<{ digest: string }>(session, digestSql(this.#history));
+    return row?.digest ?? "";
+  }
+
   /** Every row in the order applied; null when there is no history yet. */
-  async read(session: Queryable): Promise<readonly HistoryEntry[] | null> {
-    const found = await session.query<{ exists: boolean }>(existsSql, [this.schema, this.table]);
-    if (!found.rows[0]?.exists) return null;
-    const rows = await this.#readRows(session);
+  async read(session: Queryable, known?: { readonly exists: boolean }): Promise<readonly HistoryEntry[] | null> {
+    const exists =
+      known?.exists ?? (await session.query<{ exists: boolean }>(existsSql, [this.schema, this.table])).rows[0]?.exists;
+    if (!exists) return null;
+    const rows = await this.#select<HistoryRow>(session, historySelect(this.#history));
     // While a migration runs step by step, the journal is ahead of its row.
     const open = rows.filter(({ transactional, state }) => !transactional && /^(running|failed)$/.test(state));
     if (open.length === 0) return rows.map((row) => readRow(row));
@@ -142,9 +150,9 @@ export class History {
     return rows.map((row) => readRow(open.includes(row) ? { ...row, statementsDone: done.get(row.id) ?? 0 } : row));
   }
 
-  async #readRows(session: Queryable): Promise<readonly HistoryRow[]> {
+  async #select<Row extends object>(session: Queryable, sql: string): Promise<readonly Row[]> {
     try {
-      return (await session.query<HistoryRow>(historySelect(this.#history))).rows;
+      return (await session.query<Row>(sql)).rows;
     } catch (error) {
       // undefined_column, and relations that are no tables
       if (sqlStateOf(error) === "42703" || sqlStateOf(error) === "42809") {

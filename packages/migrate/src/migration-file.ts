@@ -98,28 +98,26 @@ export function readSections(file: string, text: string): FileSections {
   const problems: FileProblem[] = [];
   const allowances: PlacedAllowance[] = [];
   const markers: Marker[] = [];
-  if (/--[ \t]*migrate/i.test(text)) {
-    const lone = text.search(/\r(?!\n)/);
-    if (lone !== -1) problems.push(loneReturnProblem(file, text, lone));
-    for (const { line, start, end } of linesOf(text)) {
-      if (!/--[ \t]*migrate/i.test(line)) continue;
-      try {
-        const directive = readDirectiveLine(line);
-        if (directive?.word === "allow") {
-          const { line: lineNumber } = placeOf(text, start);
-          const beforeSection = markers.length === 0 && /^[ \t]*--[ \t]*migrate:[ \t]*(up|expand)\b/m.test(text);
-          allowances.push({ ...readAllowance(directive.rest), index: start, line: lineNumber, beforeSection });
-        } else if (directive) {
-          const { word } = directive;
-          if (word !== "backfill" && markers.some((marker) => marker.word === word)) {
-            throw new Error(`a second "migrate:${word}" section`);
-          }
-          const settings = readSectionSettings(directive.rest, word);
-          markers.push({ word, settings, lineStart: start, bodyStart: end });
+  const lines = [...linesWith(text, /--[ \t]*migrate/gi)];
+  const lone = lines.length === 0 ? -1 : text.search(/\r(?!\n)/);
+  if (lone !== -1) problems.push(loneReturnProblem(file, text, lone));
+  for (const { line, start, end } of lines) {
+    try {
+      const directive = readDirectiveLine(line);
+      if (directive?.word === "allow") {
+        const { line: lineNumber } = placeOf(text, start);
+        const beforeSection = markers.length === 0 && /^[ \t]*--[ \t]*migrate:[ \t]*(up|expand)\b/m.test(text);
+        allowances.push({ ...readAllowance(directive.rest), index: start, line: lineNumber, beforeSection });
+      } else if (directive) {
+        const { word } = directive;
+        if (word !== "backfill" && markers.some((marker) => marker.word === word)) {
+          throw new Error(`a second "migrate:${word}" section`);
         }
-      } catch (error) {
-        problems.push(directiveProblem(file, text, start, (error as Error).message));
+        const settings = readSectionSettings(directive.rest, word);
+        markers.push({ word, settings, lineStart: start, bodyStart: end });
       }
+    } catch (error) {
+      problems.push(directiveProblem(file, text, start, (error as Error).message));
     }
   }
   const foreign = markers.length === 0 ? findForeignDown(text) : null;
@@ -231,11 +229,13 @@ function foreignProblem(
   };
 }
 
-function* linesOf(text: string): Generator<{ line: string; start: number; end: number }> {
-  for (let start = 0; start < text.length;) {
-    const newline = text.indexOf("\n", start);
-    const end = newline === -1 ? text.length : newline + 1;
+function* linesWith(text: string, mark: RegExp): Generator<{ line: string; start: number; end: number }> {
+  let end = 0;
+  for (const { index } of text.matchAll(mark)) {
+    if (index < end) continue;
+    const start = text.lastIndexOf("\n", index) + 1;
+    const newline = text.indexOf("\n", index);
+    end = newline === -1 ? text.length : newline + 1;
     yield { line: text.slice(start, newline === -1 ? end : newline), start, end };
-    start = end;
   }
 }

@@ -2,7 +2,7 @@ import { compareFindings, type DatabaseLike, type Queryable, toDatabase } from "
 import type { ForeignMatcher } from "./adopt/foreign-matcher.ts";
 import { type Catalog, collectCatalog, fingerprintCatalog } from "./catalog.ts";
 import { chainOf } from "./checksum.ts";
-import { compareHistory, type Comparison, resolveMigration } from "./comparison.ts";
+import { compareHistory, type Comparison, folderFindings, resolveMigration } from "./comparison.ts";
 import { downSqlOf } from "./down-section.ts";
 import { type DrizzleHistory, readDrizzleHistory } from "./drizzle-history.ts";
 import { MigrationFilesError, MigrationOptionsError } from "./errors.ts";
@@ -16,9 +16,10 @@ import type { MigrationFile, OnlinePhase } from "./migration-file.ts";
 import { type Pending, phaseFindings, selectPhase } from "./online-plan.ts";
 import type { ShadowDatabase } from "./reversal-proof.ts";
 import { historyDefaults, type MigrationOptions, planDefaults, type PlanOptions, resolveLimits } from "./options.ts";
-import type { AdoptedMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
+import type { AdoptedMigration, KnownMigration, MigrationPlan, PlannedMigration } from "./plan.ts";
 import type { ParsedMigration } from "./planned-migration.ts";
 import { readServer, type ServerFacts } from "./server.ts";
+import { isSettled, type Opening, readOpening } from "./settled.ts";
 
 /** What a plan is made from, read and not yet judged. */
 export interface MigrationInputs {
@@ -45,8 +46,10 @@ export async function planMigrations(db: DatabaseLike, options: PlanOptions): Pr
   // The files are read while the server answers; what is wrong with them is told first all the same.
   const reading = readMigrationFolder(options.directory, options.placeholders);
   const planned = toDatabase(db).withSession(async (session) => {
-    const inputs = await readInputs(session, reading, options);
-    const { folder } = inputs;
+    const opening = await readOpening(session, new History(options));
+    const folder = await reading;
+    if (options.phase === undefined && isSettled(folder, opening)) return settledPlan(folder, opening, options);
+    const inputs = await readInputs(session, folder, options, opening);
     const comparison = compareHistory(folder, inputs.entries ?? [], inputs, policy);
     const due = selectPending(comparison, folder, options.to);
     const { pending, findings: onlineFindings } = selectPhase(due, options);
@@ -64,6 +67,14 @@ export async function planMigrations(db: DatabaseLike, options: PlanOptions): Pr
   });
   const [, plan] = await bothOf(reading, planned);
   return plan;
+}
+
+/** What planning comes to when the history is all that the folder asks for. Pure but for the time. */
+function settledPlan(folder: MigrationFolder, { server }: Opening, options: PlanOptions): MigrationPlan {
+  if (options.to !== undefined) resolveMigration(options.to, folder.migrations);
+  const entries = folder.migrations.map(({ id, checksum }): KnownMigration => ({ id, state: "applied", checksum }));
+  const inputs = { folder, server, history: new History(options), entries, drizzle: null };
+  return assemblePlan("up", inputs, { catalog: null, adopt: [], migrations: [], findings: folderFindings(folder) });
 }
 
 /**
@@ -135,10 +146,11 @@ export async function readInputs(
   session: Queryable,
   reading: MigrationFolder | Promise<MigrationFolder>,
   options: Pick<PlanOptions, "schema" | "table">,
+  opening?: Opening,
 ): Promise<MigrationInputs> {
-  const server = await readServer(session);
+  const server = opening?.server ?? (await readServer(session));
   const history = new History(options);
-  const entries = await history.read(session);
+  const entries = await history.read(session, opening);
   const folder = await reading;
   const drizzle = folder.format === "drizzle" ? await readDrizzleHistory(session) : null;
   const isFirst = folder.format === "sql" && (entries ?? []).length === 0;
@@ -156,7 +168,9 @@ export async function readInputs(
 /** Puts a plan together. Pure but for the time. */
 export function assemblePlan(
   direction: MigrationPlan["direction"],
-  inputs: MigrationInputs,
+  inputs: Pick<MigrationInputs, "folder" | "server" | "history" | "drizzle"> & {
+    readonly entries: readonly KnownMigration[] | null;
+  },
   parts: {
     readonly catalog: Catalog | null;
     readonly adopt: readonly AdoptedMigration[];
@@ -203,7 +217,7 @@ function selectPending(comparison: Comparison, folder: MigrationFolder, to: stri
 }
 
 /** Waits for both, so that nothing is left under way on the session when one fails. The first error is told. */
-async function bothOf<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+export async function bothOf<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
   const [first, second] = await Promise.allSettled([one, other]);
   if (first.status === "rejected") throw first.reason;
   if (second.status === "rejected") throw second.reason;

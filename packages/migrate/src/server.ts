@@ -10,14 +10,19 @@ export interface ServerFacts {
   readonly readOnly: boolean;
 }
 
-const factsSql = /* sql */ `
+/** The columns of `ServerFacts`. */
+export const factsSql = /* sql */ `
   select current_setting('server_version_num')::int as version, current_database() as database,
          pg_is_in_recovery() as "inRecovery", current_setting('transaction_read_only') = 'on' as "readOnly"`;
 
 /** @throws {UnsupportedServerError} for servers older than PostgreSQL 12 */
 export async function readServer(session: Queryable): Promise<ServerFacts> {
   const { rows } = await session.query<ServerFacts>(factsSql);
-  const [facts] = rows;
+  return supported(rows[0]);
+}
+
+/** @throws {UnsupportedServerError} for servers older than PostgreSQL 12 */
+export function supported<Facts extends ServerFacts>(facts: Facts | undefined): Facts {
   if (!facts || facts.version < 120_000) {
     const major = Math.floor((facts?.version ?? 0) / 10_000);
     throw new UnsupportedServerError(`PostgreSQL ${major} is too old to migrate`, {

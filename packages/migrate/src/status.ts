@@ -5,7 +5,7 @@ import type { MigrationFinding } from "./finding.ts";
 import { readMigrationFolder } from "./folder.ts";
 import type { HistoryEntry } from "./history.ts";
 import { type MigrationOptions, planDefaults, type PlanOptions } from "./options.ts";
-import { readInputs } from "./planning.ts";
+import { bothOf, readInputs } from "./planning.ts";
 
 /** One migration and where it stands. */
 export interface MigrationStatusEntry {
@@ -47,9 +47,11 @@ export async function migrationStatus(
   db: DatabaseLike,
   options: Pick<PlanOptions, keyof MigrationOptions | "outOfOrder" | "changed" | "missing">,
 ): Promise<MigrationStatus> {
-  const folder = await readMigrationFolder(options.directory, options.placeholders);
-  return toDatabase(db).withSession(async (session) => {
-    const inputs = await readInputs(session, folder, options);
+  // The files are read while the server answers; what is wrong with them is told first all the same.
+  const reading = readMigrationFolder(options.directory, options.placeholders);
+  const telling = toDatabase(db).withSession(async (session) => {
+    const inputs = await readInputs(session, reading, options);
+    const { folder, server, history } = inputs;
     const { migrations, findings } = compareHistory(folder, inputs.entries ?? [], inputs, {
       ...planDefaults,
       ...options,
@@ -57,16 +59,18 @@ export async function migrationStatus(
     const done = migrations.filter(({ state }) => state === "applied" || state === "changed" || state === "missing");
     const current = done.findLast(({ file, entry }) => (file ?? entry)?.kind === "versioned");
     return {
-      server: { version: inputs.server.version, database: inputs.server.database },
-      history: { schema: inputs.history.schema, table: inputs.history.table, exists: inputs.entries !== null },
+      server: { version: server.version, database: server.database },
+      history: { schema: history.schema, table: history.table, exists: inputs.entries !== null },
       current: current?.id ?? null,
       applied: done.length,
       pending: migrations.length - done.length,
       migrations: migrations.map(statusEntry),
       findings: findings.toSorted(compareFindings),
-      runner: await (await import("./advisory-lock.ts")).findLockHolder(session, inputs.history),
+      runner: await (await import("./advisory-lock.ts")).findLockHolder(session, history),
     };
   });
+  const [, told] = await bothOf(reading, telling);
+  return told;
 }
 
 function statusEntry({ id, state, file, entry, adopted }: ComparedMigration): MigrationStatusEntry {

@@ -23,6 +23,7 @@ export async function buildPackages(): Promise<string | undefined> {
   const projects = ["tooling/bench", "apps/cli"].map((project) => `${root}/${project}`);
   try {
     await execute(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, "-b", ...projects]);
+    await execute(process.execPath, [`${root}/tooling/launch/bundle.mjs`, "--all"]);
     return undefined;
   } catch (error) {
     return `the packages cannot be built: ${messageOf(error)}`;
