@@ -46,7 +46,7 @@ function groupSchema(tree: Tree, path: string): Record<string, unknown> {
 }
 
 function settingSchema(setting: Setting): Record<string, unknown> {
-  const { $schema: _, ...schema } = z.toJSONSchema(setting.kind.schema, { io: "input", unrepresentable: "any" });
+  const { $schema: _, ...schema } = z.toJSONSchema(setting.kind.schema(), { io: "input", unrepresentable: "any" });
   const standard = setting.default;
   return {
     description: setting.doc,

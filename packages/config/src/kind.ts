@@ -9,8 +9,11 @@ export interface Kind {
   readonly name: string;
   /** The expected form, as it stands after "must be". */
   readonly expected: string;
-  /** Checks the value of a file and gives the canonical one; its input is the published JSON Schema. */
-  readonly schema: z.ZodType;
+  /**
+   * Checks the value of a file and gives the canonical one; its input is the published JSON Schema. Made when asked
+   * for: a start checks only what is set.
+   */
+  readonly schema: () => z.ZodType;
   /** Turns the text of a variable into what `schema` takes. A text that cannot be read is passed on as it is. */
   readonly fromText: (text: string, unit: Unit | undefined) => unknown;
   /** True for a path, which is relative to the file that names it. */
@@ -39,12 +42,12 @@ const toList = (text: string): string[] =>
 
 export function integer(min: number, max: number): Kind {
   const expected = `a whole number from ${min} to ${max}`;
-  return { isPlain: true, name: "integer", expected, schema: z.int().min(min).max(max), fromText: toNumber };
+  return { isPlain: true, name: "integer", expected, schema: () => z.int().min(min).max(max), fromText: toNumber };
 }
 
 export function number(min: number, max: number): Kind {
   const expected = `a number from ${min} to ${max}`;
-  return { isPlain: true, name: "number", expected, schema: z.number().min(min).max(max), fromText: toNumber };
+  return { isPlain: true, name: "number", expected, schema: () => z.number().min(min).max(max), fromText: toNumber };
 }
 
 const booleans: Readonly<Record<string, boolean>> = Object.freeze({
@@ -62,7 +65,7 @@ export const boolean: Kind = Object.freeze({
   isPlain: true,
   name: "boolean",
   expected: "true or false",
-  schema: z.boolean(),
+  schema: () => z.boolean(),
   fromText: (text: string) => {
     const word = text.trim().toLowerCase();
     return Object.hasOwn(booleans, word) ? booleans[word] : text;
@@ -77,22 +80,17 @@ export function duration(
 ): Kind {
   const { minMs = 1, maxMs = longestTimerMs, allow } = range;
   const within = (ms: number): boolean => ms >= minMs && ms <= maxMs;
-  const written = z
-    .string()
-    .regex(durationPattern)
-    .transform((text) => readDuration(text))
-    .refine(within);
-  const amount = z.union([z.int().min(minMs).max(maxMs), written]);
-  const schema =
-    allow === "unlimited"
-      ? z.union([
-          amount,
-          z.enum(["unlimited"]).transform(() => Number.POSITIVE_INFINITY),
-          z.literal(Number.POSITIVE_INFINITY),
-        ])
-      : allow === "off"
-        ? z.union([amount, z.enum(["off"]).transform(() => false), z.literal(false)])
-        : amount;
+  const schema = (): z.ZodType => {
+    const written = z
+      .string()
+      .regex(durationPattern)
+      .transform((text) => readDuration(text))
+      .refine(within);
+    const amount = z.union([z.int().min(minMs).max(maxMs), written]);
+    if (allow === undefined) return amount;
+    const [word, value] = allow === "unlimited" ? [allow, Number.POSITIVE_INFINITY] : [allow, false];
+    return z.union([amount, z.enum([word]).transform(() => value), z.literal(value)]);
+  };
   const other = allow === undefined ? "" : `, or ${allow}`;
   const least = minMs <= 1 ? "" : ` of at least ${minMs} ms`;
   const most = maxMs === longestTimerMs ? "" : ` of at most ${maxMs} ms`;
@@ -127,16 +125,17 @@ export const byteSize: Kind = Object.freeze({
   isPlain: true,
   name: "bytes",
   expected: "a size with its unit (B, kB, MB, GB, TB), or unlimited",
-  schema: z.union([
-    z.int().min(0),
-    z
-      .string()
-      .regex(bytePattern)
-      .transform((text) => Number.parseInt(text, 10) * byteUnits[/[A-Za-z]+$/.exec(text)![0]]!)
-      .refine(Number.isSafeInteger),
-    z.enum(["unlimited"]).transform(() => Number.POSITIVE_INFINITY),
-    z.literal(Number.POSITIVE_INFINITY),
-  ]),
+  schema: () =>
+    z.union([
+      z.int().min(0),
+      z
+        .string()
+        .regex(bytePattern)
+        .transform((text) => Number.parseInt(text, 10) * byteUnits[/[A-Za-z]+$/.exec(text)![0]]!)
+        .refine(Number.isSafeInteger),
+      z.enum(["unlimited"]).transform(() => Number.POSITIVE_INFINITY),
+      z.literal(Number.POSITIVE_INFINITY),
+    ]),
   fromText: asIs,
 });
 
@@ -151,9 +150,8 @@ export function choice(words: readonly string[], aliases: Readonly<Record<string
     words,
     name: "choice",
     expected: `one of ${words.join(", ")}`,
-    schema: z
-      .enum([...words, ...Object.keys(aliases)] as [string, ...string[]])
-      .transform((word) => canonical(word) ?? word),
+    schema: () =>
+      z.enum([...words, ...Object.keys(aliases)] as [string, ...string[]]).transform((word) => canonical(word) ?? word),
     fromText: (text) => canonical(text) ?? text,
   };
 }
@@ -165,8 +163,7 @@ const withoutNul = /^[^\u0000]*$/;
 
 /** One line of text without control characters. */
 export function line(expected: string): Kind {
-  const schema = z.string().min(1).regex(oneLine);
-  return { name: "text", expected, schema, fromText: asIs };
+  return { name: "text", expected, schema: () => z.string().min(1).regex(oneLine), fromText: asIs };
 }
 
 /** A text that keeps its spaces: a password, a key. */
@@ -174,7 +171,7 @@ export function verbatim(expected: string): Kind {
   return {
     name: "text",
     expected,
-    schema: z.string().min(1).regex(withoutNul),
+    schema: () => z.string().min(1).regex(withoutNul),
     fromText: (text) => text,
   };
 }
@@ -193,7 +190,7 @@ const identifierPattern = /^[A-Za-z_][A-Za-z0-9_$]{0,62}$/;
 export const identifier: Kind = Object.freeze({
   name: "identifier",
   expected: "a PostgreSQL name of letters, digits and underscores, at most 63",
-  schema: z.string().regex(identifierPattern),
+  schema: () => z.string().regex(identifierPattern),
   fromText: asIs,
 });
 
@@ -202,12 +199,12 @@ export const hours: Kind = Object.freeze({
   isPlain: true,
   name: "hours",
   expected: "hours from 0 to 23, separated by commas",
-  schema: z.array(z.int().min(0).max(23)).transform((list) => [...new Set(list)].toSorted((a, b) => a - b)),
+  schema: () => z.array(z.int().min(0).max(23)).transform((list) => [...new Set(list)].toSorted((a, b) => a - b)),
   fromText: (text: string) => text.split(",").map((part) => (/^\s*\d+\s*$/.test(part) ? Number(part) : part)),
 });
 
-export function list(item: z.ZodType<string>, expected: string): Kind {
-  return { name: "list", expected, schema: z.array(item), fromText: toList };
+export function list(item: () => z.ZodType<string>, expected: string): Kind {
+  return { name: "list", expected, schema: () => z.array(item()), fromText: toList };
 }
 
 const cronRanges = [
@@ -223,7 +220,7 @@ export const cron: Kind = Object.freeze({
   isPlain: true,
   name: "cron",
   expected: "five cron fields (minute hour day month weekday) in numbers, or off",
-  schema: z.union([z.string().refine(isCron), z.enum(["off"]).transform(() => false), z.literal(false)]),
+  schema: () => z.union([z.string().refine(isCron), z.enum(["off"]).transform(() => false), z.literal(false)]),
   fromText: (text: string) => (text.trim().toLowerCase() === "off" ? false : text.trim()),
 });
 
@@ -248,7 +245,7 @@ function isCronField(field: string, min: number, max: number): boolean {
 export const email: Kind = Object.freeze({
   name: "list",
   expected: "e-mail addresses, separated by commas",
-  schema: z.array(z.email()).min(1),
+  schema: () => z.array(z.email()).min(1),
   fromText: toList,
 });
 
@@ -256,5 +253,5 @@ export const email: Kind = Object.freeze({
 export function url(schemes: readonly string[], expected: string): Kind {
   const fits = (text: string): boolean =>
     schemes.includes(/^[a-z][a-z0-9+.-]*(?=:)/.exec(text)?.[0] ?? "") && URL.canParse(text);
-  return { name: "url", expected, schema: z.string().refine(fits), fromText: asIs };
+  return { name: "url", expected, schema: () => z.string().refine(fits), fromText: asIs };
 }

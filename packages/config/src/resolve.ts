@@ -61,7 +61,7 @@ function check(setting: Setting, entry: Entry, { level }: Layer): Candidate {
   if (entry.unreadable !== undefined) return { entry, source, value: undefined, isValid: false };
   const { kind } = setting;
   const input = entry.isText && typeof entry.raw === "string" ? kind.fromText(entry.raw, entry.unit) : entry.raw;
-  const parsed = kind.schema.safeParse(input);
+  const parsed = kind.schema().safeParse(input);
   if (!parsed.success) return { entry, source, value: undefined, isValid: false };
   return { entry, source, value: kind.isPath ? resolved(parsed.data, entry.directory) : parsed.data, isValid: true };
 }

@@ -39,11 +39,11 @@ test("every variable of the old platforms and of libpq has a setting", () => {
 
 test("every example and every default is accepted by its own setting", () => {
   for (const { kind, example, key, variables, ...setting } of settings) {
-    const read = kind.schema.safeParse(kind.fromText(example, variables[0]?.unit));
+    const read = kind.schema().safeParse(kind.fromText(example, variables[0]?.unit));
     const isProse = ["server.tokens", "notify.webhookUrl"].includes(key);
     expect([key, isProse || read.success]).toEqual([key, true]);
     for (const value of [setting.default, ...Object.values(setting.profiles ?? {})]) {
-      if (value !== undefined) expect([key, kind.schema.safeParse(value).data]).toEqual([key, value]);
+      if (value !== undefined) expect([key, kind.schema().safeParse(value).data]).toEqual([key, value]);
     }
   }
 });

@@ -14,7 +14,7 @@ function wrongIn(value: unknown): string | undefined {
 const postgresUrl: Kind = {
   name: "postgres URL",
   expected: "a URL postgres://user:password@host:port/database with special characters percent-encoded",
-  schema: z.string().refine(isUrl),
+  schema: () => z.string().refine(isUrl),
   fromText: (text) => text.trim(),
   reason: wrongIn,
 };
@@ -22,7 +22,7 @@ const postgresUrl: Kind = {
 const postgresUrls: Kind = {
   name: "postgres URLs",
   expected: "URLs postgres://user:password@host:port/database, separated by commas",
-  schema: z.array(z.string().refine(isUrl)),
+  schema: () => z.array(z.string().refine(isUrl)),
   fromText: splitUrls,
   reason: (value) => {
     const index = Array.isArray(value) ? value.findIndex((url) => wrongIn(url) !== undefined) : -1;
@@ -41,7 +41,7 @@ const postgresUrls: Kind = {
 const hosts: Kind = {
   ...line("a host name, an address or a socket directory; several are separated by commas"),
   name: "hosts",
-  schema: z.string().regex(/^[^\s@]+$/),
+  schema: () => z.string().regex(/^[^\s@]+$/),
   same: (a, b) => String(a).toLowerCase() === String(b).toLowerCase(),
 };
 
@@ -50,7 +50,7 @@ const ports: Kind = {
   isPlain: true,
   name: "port",
   expected: "a port from 1 to 65535; one for each host is separated by commas",
-  schema: z.union([z.int().min(1).max(65_535).transform(String), z.string().refine(isPortList)]),
+  schema: () => z.union([z.int().min(1).max(65_535).transform(String), z.string().refine(isPortList)]),
   fromText: (text) => text.trim(),
 };
 

@@ -58,10 +58,11 @@ export const outsideSettings: readonly Setting[] = [
   {
     key: "server.tokens",
     kind: list(
-      z
-        .string()
-        .min(1)
-        .regex(/^[\x21-\x7e]+$/),
+      () =>
+        z
+          .string()
+          .min(1)
+          .regex(/^[\x21-\x7e]+$/),
       "tokens without spaces, separated by commas",
     ),
     variables: [{ name: "DB_SERVER_TOKENS" }],
@@ -72,7 +73,7 @@ export const outsideSettings: readonly Setting[] = [
   },
   {
     key: "server.adminActions",
-    kind: list(z.string().regex(/^[a-z][a-z0-9.:-]*$/), "names of actions, separated by commas"),
+    kind: list(() => z.string().regex(/^[a-z][a-z0-9.:-]*$/), "names of actions, separated by commas"),
     variables: [{ name: "DB_SERVER_ADMIN_ACTIONS" }],
     default: [],
     doc: "Actions that the admin API offers; none exists unless it stands here.",
