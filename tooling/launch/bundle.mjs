@@ -3,8 +3,7 @@
 // are not concerned. Without a folder: the package this runs in. With --all: every package that has a bundle.
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { rolldown } from "rolldown";
-import { root } from "./prepare.mjs";
+import { prepare, root } from "./prepare.mjs";
 
 // What a manifest does not say.
 const wishes = {
@@ -16,6 +15,9 @@ const wishes = {
 
 const given = process.argv.slice(2);
 const folders = given.includes("--all") ? bundledFolders() : given.length > 0 ? given : [process.cwd()];
+// A clone brought up to date may lack what this needs.
+if (given.includes("--all")) await prepare({ build: false });
+const { rolldown } = await import("rolldown");
 for (const folder of folders) await bundle(resolve(folder));
 
 async function bundle(folder) {
