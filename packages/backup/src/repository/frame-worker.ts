@@ -10,6 +10,7 @@ import {
   slotBytes,
   storeFrame,
 } from "./frame.ts";
+import { openZstdContext, type ZstdContext } from "./zstd-context.ts";
 
 /** A frame to seal, or to open. */
 export type FrameWork = SealWork | OpenWork;
@@ -69,12 +70,22 @@ parentPort?.on("message", ({ id, memory, work }: FrameTask) => {
   parentPort?.postMessage(answer, [answer.memory]);
 });
 
+let kept: { readonly level: number; readonly context: ZstdContext | undefined } | undefined;
+/** What frames are compressed into; the part that stays unused is never touched. */
+const target = Buffer.allocUnsafeSlow(slotBytes);
+
 type Result = Omit<FrameAnswer, "id">;
 
 function seal(slot: Buffer<ArrayBuffer>, { plainBytes, compression, place, key }: SealWork): Result {
   const plain = slot.subarray(lengthBytes, lengthBytes + plainBytes);
   const result = (end: number): Result => ({ memory: slot.buffer, begin: 0, end });
   if (compression.algorithm === "none" || plainBytes === 0) return result(storeFrame(slot, plain, place, key));
+  if (compression.algorithm === "zstd") {
+    const { level } = compression;
+    if (kept?.level !== level) kept = { level, context: openZstdContext(level) };
+    const { context } = kept;
+    if (context) return result(storeFrame(slot, target.subarray(0, context.compress(plain, target)), place, key));
+  }
   const options = compressionOptions(plainBytes, compression);
   const compressed = compression.algorithm === "gzip" ? gzipSync(plain, options) : zstdCompressSync(plain, options);
   const end = storeFrame(slot, compressed, place, key);

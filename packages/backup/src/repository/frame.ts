@@ -13,8 +13,6 @@ export const tagBytes = 16;
 /** Memory for one frame: its length, and bytes that may not become smaller by compression. */
 export const slotBytes: number = lengthBytes + largestCompressed(frameBytes) + tagBytes;
 
-const cipherPieceBytes = 16 * 1024;
-
 /** What encrypts the frames of one object. */
 export interface FrameKey {
   readonly key: Uint8Array;
@@ -57,11 +55,10 @@ export function storeFrame(
   }
   const { nonce, aad } = parametersOf(place, key);
   const cipher = createCipheriv("aes-256-gcm", key.key, nonce).setAAD(aad);
-  // Small pieces: a large result is fresh memory from the system each time, which costs more than the encryption.
-  for (let at = 0; at < compressed.length; at += cipherPieceBytes) {
-    slot.set(cipher.update(compressed.subarray(at, at + cipherPieceBytes)), lengthBytes + at);
-  }
+  const encrypted = cipher.update(compressed);
   cipher.final();
+  slot.set(encrypted, lengthBytes);
+  releaseMemory(encrypted);
   slot.set(cipher.getAuthTag(), lengthBytes + compressed.length);
   return lengthBytes + bodyBytes;
 }
@@ -76,9 +73,9 @@ export function decryptFrame(body: Uint8Array, place: FramePlace, key: FrameKey)
   const length = Math.max(0, body.length - tagBytes);
   const decipher = createDecipheriv("aes-256-gcm", key.key, nonce, { authTagLength: tagBytes });
   decipher.setAAD(aad).setAuthTag(body.slice(length));
-  for (let at = 0; at < length; at += cipherPieceBytes) {
-    body.set(decipher.update(body.subarray(at, Math.min(at + cipherPieceBytes, length))), at);
-  }
+  const decrypted = decipher.update(body.subarray(0, length));
+  body.set(decrypted);
+  releaseMemory(decrypted);
   decipher.final();
   return body.subarray(0, length);
 }
