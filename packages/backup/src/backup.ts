@@ -82,6 +82,7 @@ export async function createBackup(options: BackupOptions): Promise<BackupReport
   try {
     const report = await takeBackup(resolved);
     metrics.count("db_backup_runs_total", { result: report.status });
+    metrics.gauge("db_backup_suspect", report.status === "suspect" ? 1 : 0);
     metrics.gauge("db_backup_last_success_timestamp_seconds", clock.now() / 1000);
     metrics.gauge("db_backup_last_size_bytes", report.bytes);
     metrics.gauge("db_backup_last_stored_bytes", report.storedBytes);
@@ -404,13 +405,14 @@ function explainLostStream(error: unknown): unknown {
 function reportOf(manifest: BackupManifest, durationMs: number): BackupReport {
   const walBytes = manifest.wal.length * manifest.walSegmentBytes;
   const findings: Finding[] = [];
-  if (manifest.checksumErrors.length > 0) {
+  const broken = manifest.checksumErrors.length;
+  if (broken > 0) {
     findings.push({
       id: "BACKUP-SUSPECT",
       severity: "critical",
-      title: `the server found ${manifest.checksumErrors.length} broken pages while sending ${manifest.label}`,
+      title: `the server found ${broken} broken ${broken === 1 ? "page" : "pages"} while sending ${manifest.label}`,
       subject: manifest.label,
-      observed: manifest.checksumErrors.length,
+      observed: broken,
       threshold: 0,
       hint: "Find the damaged relation in the server's log, keep older backups, and restore it from one of them.",
     });

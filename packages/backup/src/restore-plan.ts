@@ -287,6 +287,7 @@ export function describeRestorePlan(plan: RestorePlan): string {
     plan.losesAfter === null
       ? "loses      what was committed behind the target"
       : `loses      everything committed after ${plan.losesAfter}`,
+    ...plan.findings.map(({ title, hint }) => `note       ${title}${hint === undefined ? "" : `: ${hint}`}`),
   ].join("\n");
 }
 

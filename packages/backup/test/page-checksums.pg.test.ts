@@ -13,6 +13,7 @@ import {
   restoreBackup,
   verifyBackup,
 } from "@db/backup";
+import { noMetrics } from "@db/core";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { firstBlockOf, PageCheck, pageChecksum } from "../src/page-checksum.ts";
@@ -92,7 +93,10 @@ test("pages are found in chunks of any size, in later files of a relation too", 
 test("a broken page on the server keeps the data, marks the backup suspect and raises an alert", async () => {
   await expect(verifyBackup({ repository, label: good, depth: "deep" })).resolves.toMatchObject({ ok: true });
   await damage(7);
-  const report = await createBackup({ url: cluster.primary.url, repository });
+  const gauges = new Map<string, number>();
+  const metrics = { ...noMetrics, gauge: (name: string, value: number) => void gauges.set(name, value) };
+  const report = await createBackup({ url: cluster.primary.url, repository, metrics });
+  expect(gauges.get("db_backup_suspect")).toBe(1);
   expect(report).toMatchObject({ status: "suspect", findings: [{ id: "BACKUP-SUSPECT", severity: "critical" }] });
   const backups = await listBackups(repository);
   expect(backups.map(({ label, status }) => [label, status])).toEqual([

@@ -101,7 +101,7 @@ test("recovers to a position, a time, a transaction and a name: exactly what was
   await client.end();
 });
 
-test("a time after the last transaction is all there is; an unknown name and a later time are refused", async () => {
+test("a time after the last transaction is all there is; an unknown name, a later time and a later transaction are refused", async () => {
   const directory = join(scratch.path, "never");
   const last = ledger.entries.at(-1)!;
   await expect
@@ -116,6 +116,13 @@ test("a time after the last transaction is all there is; an unknown name and a l
   await expect(planRestore({ repository, label, directory, target: name })).rejects.toMatchObject({
     code: "BACKUP_TARGET_UNREACHABLE",
   });
+  const later = { type: "xid", xid: String(Number(last.xid) + 1) } as const;
+  await expect(planRestore({ repository, label, directory, target: later })).rejects.toMatchObject({
+    code: "BACKUP_TARGET_UNREACHABLE",
+    message: `transaction ${later.xid} is not in the stored WAL, whose newest is ${last.xid}`,
+  });
+  const own = await planRestore({ repository, label, directory, target: { type: "xid", xid: last.xid } });
+  expect(own.findings.map(({ id }) => id)).toEqual(["RESTORE-TARGET-UNPROVEN"]);
   const time = { type: "time", time: new Date(Date.now() + 60_000).toISOString() } as const;
   await expect(planRestore({ repository, label, directory, target: time })).rejects.toMatchObject({
     code: "BACKUP_TARGET_UNREACHABLE",

@@ -180,3 +180,18 @@ test("goes on where a restore ended when the repository went away, and writes ag
   expect(await readdir(directory)).not.toContain("restore.unfinished");
   await expect(rowsIn(directory)).resolves.toEqual({ kept: 50_000, moved: 1_000 });
 });
+
+test("a number of workers that is none, or too many, is refused before anything is written", async () => {
+  const { directory, tablespaces } = await place("workers");
+  const plan = await planRestore({ repository, directory, tablespaces });
+  for (const workers of [-1, 17, 1.5, Number.NaN]) {
+    await expect(restoreBackup({ repository, plan, workers })).rejects.toMatchObject({
+      code: "BACKUP_INVALID_OPTIONS",
+      message: `workers is ${workers}`,
+      hint: "Give a whole number from 0 to 16.",
+    });
+    expect(existsSync(directory)).toBe(false);
+  }
+  await restoreBackup({ repository, plan, workers: 16, owner: await restoredOwner(), durable: false });
+  expect(existsSync(join(directory, "global/pg_control"))).toBe(true);
+});

@@ -682,6 +682,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   PoolWaitSlow: "the pool's own histogram, rule-cases.ts",
   BackupTooOld: "reported by @db/backup: rule-cases.ts",
   BackupFailed: "reported by @db/backup: rule-cases.ts",
+  BackupSuspect: "reported by @db/backup: rule-cases.ts",
   BackupVerifyFailed: "reported by @db/backup: rule-cases.ts",
   WalGap: "reported by @db/backup: rule-cases.ts",
   MigrationPending: "reported by @db/migrate: rule-cases.ts",

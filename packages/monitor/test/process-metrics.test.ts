@@ -6,12 +6,13 @@ test("counters that are known are there from the start, so that the first failur
   const of = (name: string) => metrics.families().find((family) => family.name === name);
   expect(of("db_backup_runs_total")?.samples).toEqual([
     { labels: { result: "complete" }, value: 0 },
+    { labels: { result: "suspect" }, value: 0 },
     { labels: { result: "failed" }, value: 0 },
   ]);
   expect(of("db_backup_last_success_timestamp_seconds")).toBeUndefined();
   metrics.count("db_backup_runs_total", { result: "failed" });
   metrics.gauge("db_backup_last_success_timestamp_seconds", 7);
-  expect(of("db_backup_runs_total")?.samples[1]).toEqual({ labels: { result: "failed" }, value: 1 });
+  expect(of("db_backup_runs_total")?.samples[2]).toEqual({ labels: { result: "failed" }, value: 1 });
   expect(of("db_backup_last_success_timestamp_seconds")).toMatchObject({
     type: "gauge",
     samples: [{ labels: {}, value: 7 }],

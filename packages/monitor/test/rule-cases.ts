@@ -302,6 +302,7 @@ export const ruleCases: readonly RuleCase[] = [
   ).map(([rule, severity, metric, labels]) =>
     ruleCase(rule, severity, [at(metric, 0, labels, 0.1)], [at(metric, 3, labels)]),
   ),
+  simple("BackupSuspect", "page", "db_backup_suspect", 1, 0, everything),
   simple("MigrationPending", "info", "db_migrate_pending", 2, 0, everything),
   ruleCase(
     "MigrationLockHeld",

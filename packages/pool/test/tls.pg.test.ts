@@ -1,9 +1,8 @@
 import { createPool, type Pool, type PoolOptions } from "@db/pool";
-import { startCluster, type TestCluster } from "@db/testkit";
+import { selfSigned, startCluster, type TestCluster } from "@db/testkit";
 import { chown, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { selfSigned } from "./certificate.ts";
 
 const certificate = selfSigned("localhost");
 /** Lets `tls_only` in over TLS alone. */

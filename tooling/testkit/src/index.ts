@@ -1,3 +1,4 @@
+export { selfSigned } from "./certificate.ts";
 export {
   type Servers,
   startCluster,

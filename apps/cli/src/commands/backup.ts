@@ -1,5 +1,5 @@
 import { formatBytes, formatDuration, parseBytes } from "@db/core";
-import { isDumpLabel } from "@db/orchestrator";
+import { type BackupInfo, isDumpLabel } from "@db/orchestrator";
 import { type CommandResult, type Input, text, toggle } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
@@ -49,24 +49,47 @@ export async function list(context: Context, input: Input): Promise<CommandResul
     formatBytes(backup.bytes),
     formatBytes(backup.storedBytes),
     backup.encrypted ? "yes" : "no",
+    backup.verifiedAt?.slice(0, 10) ?? "never",
+    markText(backup.mark),
   ]);
   for (const dump of logical.dumps) {
     const taken = dump.startedAt.slice(0, 19).replace("T", " ");
     const sizes = [formatBytes(dump.bytes), formatBytes(dump.storedBytes)];
-    rows.push([dump.label, `dump of ${dump.database}`, "complete", taken, ...sizes, dump.encrypted ? "yes" : "no"]);
+    rows.push([
+      dump.label,
+      `dump of ${dump.database}`,
+      "complete",
+      taken,
+      ...sizes,
+      dump.encrypted ? "yes" : "no",
+      dump.verifiedAt?.slice(0, 10) ?? "never",
+      markText(dump.mark),
+    ]);
   }
   const table =
     rows.length === 0
       ? "no backups yet"
-      : textTable(["backup", "type", "status", "taken (UTC)", "data", "stored", "encrypted"], rows);
+      : textTable(["backup", "type", "status", "taken (UTC)", "data", "stored", "encrypted", "verified", "mark"], rows);
+  const suspect = catalog.backups
+    .filter(({ status }) => status === "suspect")
+    .map(
+      ({ label }) => `${label}: the server found broken pages in it; a restore takes a good backup where there is one`,
+    );
   const unusable = [...catalog.unusable, ...logical.unusable].map(
     ({ label, reason }) => `${label}: ${reason}, not restorable`,
   );
   return {
     data: { ...catalog, dumps: logical.dumps, unusable: [...catalog.unusable, ...logical.unusable] },
-    text: [table, ...unusable].join("\n"),
+    text: [table, ...suspect, ...unusable].join("\n"),
     ...(rows.length === 0 ? { next: ["db backup run"] } : {}),
   };
+}
+
+/** `held`, `kept`, `kept until 2030-01-01`, or nothing. */
+function markText(mark: BackupInfo["mark"]): string {
+  if (!mark) return "";
+  if (mark.kind === "hold") return "held";
+  return mark.until === null ? "kept" : `kept until ${mark.until.slice(0, 10)}`;
 }
 
 /** `db backup show <label>` */
@@ -119,7 +142,7 @@ export async function verify(context: Context, input: Input): Promise<CommandRes
   const verdict = ok ? "all of it is as it was written" : "damaged";
   const walFiles = archives.reduce((sum, { files }) => sum + files, 0);
   const wals = walFiles === 0 ? "" : `, ${walFiles} files of WAL`;
-  const summary = `${count} backups${wals}, ${formatBytes(bytes)} read in ${formatDuration(durationMs)}: ${verdict}`;
+  const summary = `${count} ${count === 1 ? "backup" : "backups"}${wals}, ${formatBytes(bytes)} read in ${formatDuration(durationMs)}: ${verdict}`;
   return {
     data: {
       depth: depth ?? "checksums",

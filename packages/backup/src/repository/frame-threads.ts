@@ -43,11 +43,17 @@ export class FrameThreads implements FrameSealer, FrameOpener, AsyncDisposable {
   #failure: { readonly error: unknown } | undefined;
   #closed = false;
 
-  constructor(threads: number) {
-    this.#threads = Array.from({ length: threads }, () => this.#start());
+  /** @param from what the threads run: a program that takes a `FrameTask` and posts a `FrameAnswer` */
+  constructor(threads: number, from: URL = program) {
+    this.#threads = Array.from({ length: threads }, () => this.#start(from));
     // One frame is being filled, and one or two are being stored.
     this.#most = threads * framesAhead + 2;
     this.#room = new Room(this.#most);
+  }
+
+  /** True when a thread ended by itself: everything fails from then on. */
+  get failed(): boolean {
+    return this.#failure !== undefined;
   }
 
   take(): Slot {
@@ -120,8 +126,8 @@ export class FrameThreads implements FrameSealer, FrameOpener, AsyncDisposable {
     await this.close();
   }
 
-  #start(): Thread {
-    const worker = new Worker(program, { resourceLimits: limits, stdin: false });
+  #start(from: URL): Thread {
+    const worker = new Worker(from, { resourceLimits: limits, stdin: false });
     const thread: Thread = { worker, busy: 0 };
     worker.on("message", (answer: FrameAnswer) => {
       if (--thread.busy === 0) worker.unref();

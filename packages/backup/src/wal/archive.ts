@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { isDbError } from "@db/core";
 import { CorruptObjectError, WalConflictError } from "../errors.ts";
+import type { FrameThreads } from "../repository/frame-threads.ts";
 import { deriveKey } from "../repository/key.ts";
 import { parseWalRecordKey, walEpochsPrefix, walFolder, walRecordKey } from "../repository/layout.ts";
 import { authenticateRecord, decodeRecord, encodeRecord } from "../repository/record.ts";
@@ -61,10 +62,13 @@ export class WalArchive {
   readonly #repository: Repository;
   readonly #systemIdentifier: string;
   readonly #compression: Compression;
+  readonly #threads: FrameThreads | undefined;
   #key: { readonly dataKey: DataKey | undefined } | undefined;
   readonly #keys = new Map<string, DataKey>();
 
-  constructor(repository: Repository, systemIdentifier: string, compression?: Compression) {
+  /** @param threads that seal and open; by default this one does, and the system's */
+  constructor(repository: Repository, systemIdentifier: string, compression?: Compression, threads?: FrameThreads) {
+    this.#threads = threads;
     this.#repository = repository;
     this.#systemIdentifier = systemIdentifier;
     this.#compression = compression ?? { algorithm: zstdAvailable ? "zstd" : "gzip", level: 1 };
@@ -179,13 +183,21 @@ export class WalArchive {
     return walFolder(this.#systemIdentifier, record.name) + record.object;
   }
 
-  /** Reads a file's content; the last chunk comes only when all of it proved right. @throws {CorruptObjectError} */
+  /**
+   * Reads a file's content; the last chunk comes only when all of it proved right. A chunk counts until the next one is
+   * asked for. @throws {CorruptObjectError}
+   */
   async *read(record: WalRecord, signal?: AbortSignal): AsyncGenerator<Buffer> {
     const key = this.objectKey(record);
     const dataKey = await this.#readingKey(record, walRecordKey(this.#systemIdentifier, record.name));
     const hash = createHash("sha256");
     let length = 0;
-    const options = { dataKey: dataKey?.bytes, expectedSha256: record.storedSha256, signal };
+    const options = {
+      dataKey: dataKey?.bytes,
+      expectedSha256: record.storedSha256,
+      signal,
+      opener: this.#threads,
+    };
     for await (const chunk of readSealed(this.#repository.storage, key, options)) {
       hash.update(chunk);
       length += chunk.length;
@@ -227,7 +239,7 @@ export class WalArchive {
   ): Promise<{ summary: SealedSummary; plainSha256: string; facts: WalFacts }> {
     const { storage } = this.#repository;
     const { signal } = file;
-    const sealing = { dataKey: dataKey?.bytes, compression: this.#compression, signal };
+    const sealing = { dataKey: dataKey?.bytes, compression: this.#compression, signal, sealer: this.#threads };
     const writer = await SealedWriter.create(storage, key, sealing);
     const parsed = parseWalName(file.name)!;
     const isWal = parsed.kind === "segment" || parsed.kind === "partial";

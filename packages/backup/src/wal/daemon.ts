@@ -2,11 +2,16 @@ import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { isDbError, messageOf } from "@db/core";
 import { type JobOptions, resolveJobOptions } from "../options.ts";
+import { FrameThreads } from "../repository/frame-threads.ts";
 import type { Repository } from "../repository/repository.ts";
 import { walDone, walFetchFailed, walNotThere, walPushFailed } from "./exit-code.ts";
 import { openMailbox } from "./mailbox.ts";
-import { walFetch } from "./fetch.ts";
-import { walPush } from "./push.ts";
+import { fetchWith } from "./fetch.ts";
+import { pushWith } from "./push.ts";
+
+/** One segment at a time is what a server asks for: a third thread would find nothing to do. */
+const sealingThreads = 2;
+const mostWithThreads = 2;
 
 /** What a client asks of the daemon, one JSON line. Paths are absolute. */
 export type WalRequest =
@@ -34,14 +39,21 @@ export interface WalDaemon extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Does one request, and turns whatever happens into the exit code PostgreSQL understands. Never throws. */
-export async function answerWalRequest(repository: Repository, request: WalRequest): Promise<WalAnswer> {
+/**
+ * Does one request, and turns whatever happens into the exit code PostgreSQL understands. Never throws.
+ * @param threads that seal and open; by default this one does
+ */
+export async function answerWalRequest(
+  repository: Repository,
+  request: WalRequest,
+  threads?: FrameThreads,
+): Promise<WalAnswer> {
   try {
     if (request.verb === "push") {
-      const { name, result } = await walPush({ repository, path: request.path });
+      const { name, result } = await pushWith({ repository, path: request.path }, threads);
       return { exitCode: walDone, message: result === "duplicate" ? `${name} was stored before` : "" };
     }
-    const { found } = await walFetch({ repository, ...request });
+    const { found } = await fetchWith({ repository, ...request }, threads);
     return found
       ? { exitCode: walDone, message: "" }
       : { exitCode: walNotThere, message: `${request.name} is not there` };
@@ -59,8 +71,21 @@ export async function answerWalRequest(repository: Repository, request: WalReque
 export async function startWalDaemon(options: WalDaemonOptions): Promise<WalDaemon> {
   const { logger } = resolveJobOptions(options);
   const sockets = new Set<Socket>();
+  let threads = new FrameThreads(sealingThreads);
+  const underWay = new Set<Promise<WalAnswer>>();
   const answerLogged = async (request: WalRequest): Promise<WalAnswer> => {
-    const answer = await answerWalRequest(options.repository, request);
+    if (threads.failed) {
+      // A thread that ended took the others' work along: PostgreSQL asks again, and finds new ones.
+      const ended = threads;
+      threads = new FrameThreads(sealingThreads);
+      await ended.close();
+    }
+    // Objects that wait for each other's memory would wait for ever: what comes on top does without threads.
+    const own = underWay.size < mostWithThreads ? threads : undefined;
+    const answering = answerWalRequest(options.repository, request, own);
+    underWay.add(answering);
+    const answer = await answering;
+    underWay.delete(answering);
     if (answer.exitCode > 1) logger.error({ ...request, error: answer.message }, "WAL request failed");
     return answer;
   };
@@ -100,6 +125,8 @@ export async function startWalDaemon(options: WalDaemonOptions): Promise<WalDaem
       server.close(() => resolve());
       for (const socket of sockets) socket.destroy();
     });
+    await Promise.all(underWay);
+    await threads.close();
   };
   options.signal?.addEventListener("abort", () => void close(), { once: true });
   return { close, [Symbol.asyncDispose]: close };

@@ -3,6 +3,7 @@ import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf } from "@db/core";
 import { StorageError, WalRejectedError } from "../errors.ts";
+import type { FrameThreads } from "../repository/frame-threads.ts";
 import type { Repository } from "../repository/repository.ts";
 import { WalArchive, type WalRecord } from "./archive.ts";
 import { listWal } from "./listing.ts";
@@ -39,6 +40,11 @@ export interface WalFetchReport {
  * @throws {CorruptObjectError} @throws {StorageError} @throws {MissingKeyError} @throws {WrongKeyError}
  */
 export async function walFetch(options: WalFetchOptions): Promise<WalFetchReport> {
+  return fetchWith(options);
+}
+
+/** @param threads that open it; by default this one does */
+export async function fetchWith(options: WalFetchOptions, threads?: FrameThreads): Promise<WalFetchReport> {
   const { repository, name, destination } = options;
   if (!parseWalName(name)) {
     throw new WalRejectedError(`"${name}" is no name of a WAL file`, { hint: "Give restore_command's %f." });
@@ -52,7 +58,7 @@ export async function walFetch(options: WalFetchOptions): Promise<WalFetchReport
   }
   repository.requireKey();
   const systemIdentifier = options.systemIdentifier ?? (await clusterOf(destination, false));
-  const archive = new WalArchive(repository, systemIdentifier);
+  const archive = new WalArchive(repository, systemIdentifier, undefined, threads);
   const whole = await archive.find(name);
   const record = whole ?? (options.tails === true ? await findTail(repository, archive, name) : undefined);
   if (!record) {

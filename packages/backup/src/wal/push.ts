@@ -2,6 +2,7 @@ import { open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf, systemClock } from "@db/core";
 import { StorageError, WalRejectedError } from "../errors.ts";
+import type { FrameThreads } from "../repository/frame-threads.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Compression } from "../repository/sealed-object.ts";
 import { WalArchive, type WalPutResult } from "./archive.ts";
@@ -32,12 +33,17 @@ export interface WalPushReport {
  * @throws {WalConflictError} @throws {WalRejectedError} @throws {StorageError} @throws {MissingKeyError}
  */
 export async function walPush(options: WalPushOptions): Promise<WalPushReport> {
+  return pushWith(options);
+}
+
+/** @param threads that seal it; by default this one does */
+export async function pushWith(options: WalPushOptions, threads?: FrameThreads): Promise<WalPushReport> {
   const name = basename(options.path);
   const parsed = parseWalName(name);
   if (!parsed) throw new WalRejectedError(`"${name}" is no name of a WAL file`, { hint: "Give archive_command's %p." });
   const systemIdentifier = options.systemIdentifier ?? (await clusterOf(options.path, parsed.kind === "segment"));
   await options.repository.checkPresent();
-  const archive = new WalArchive(options.repository, systemIdentifier, options.compression);
+  const archive = new WalArchive(options.repository, systemIdentifier, options.compression, threads);
   const result = await archive.put({
     name,
     source: "push",

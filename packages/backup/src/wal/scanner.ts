@@ -7,6 +7,8 @@ export interface WalFacts {
   readonly lastTransactionAt: string | null;
   /** Named restore points. */
   readonly restorePoints: readonly { readonly name: string; readonly at: string }[];
+  /** The newest transaction's number, of 32 bits; null when none wrote here, absent in records of older versions. */
+  readonly newestXid?: number | null;
   /** Bytes from the beginning that hold records; what follows is empty. */
   readonly usedBytes: number;
   /** True when a record of interest, or one too short to tell, goes on in the next segment and was left out. */
@@ -42,6 +44,7 @@ export class WalScanner {
   #recordBytes = 0;
   #first: bigint | undefined;
   #last: bigint | undefined;
+  #newestXid: number | null = null;
   readonly #restorePoints: { name: string; at: string }[] = [];
 
   /** Takes the next bytes, in order, beginning with the segment's first. */
@@ -69,6 +72,7 @@ export class WalScanner {
       firstTransactionAt: iso(this.#first),
       lastTransactionAt: iso(this.#last),
       restorePoints: this.#restorePoints,
+      newestXid: this.#newestXid,
       usedBytes: this.#usedBytes,
       cut: this.#headWanted > 0 && this.#mayMatter(),
     };
@@ -127,6 +131,8 @@ export class WalScanner {
 
   #record(): void {
     const head = this.#head.subarray(0, this.#headUsed);
+    const xid = head.readUInt32LE(4);
+    if (xid !== 0 && (this.#newestXid === null || isNewer(xid, this.#newestXid))) this.#newestXid = xid;
     if (isTransactionEnd(head)) {
       const at = timeAt(head, mainData(head));
       if (at === undefined) return;
@@ -142,6 +148,11 @@ export class WalScanner {
       this.#restorePoints.push({ name, at: formatMicros(at) });
     }
   }
+}
+
+/** Numbers of transactions go in a circle: of two, the one less than half of it ahead is the newer. */
+export function isNewer(xid: number, than: number): boolean {
+  return ((xid - than) | 0) > 0;
 }
 
 function isTransactionEnd(head: Buffer): boolean {

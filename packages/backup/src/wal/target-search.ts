@@ -3,6 +3,7 @@ import { TargetUnreachableError } from "../errors.ts";
 import type { RecoveryTarget } from "../recovery-target.ts";
 import type { Repository } from "../repository/repository.ts";
 import { formatMicros, parseMicros } from "./moment.ts";
+import { isNewer } from "./scanner.ts";
 import { segmentFacts, type WalInventory } from "../wal-inventory.ts";
 
 /** What the stored WAL says of a target before it is replayed. */
@@ -17,8 +18,8 @@ export interface TargetPrediction {
 const unknown: TargetPrediction = { segments: Number.POSITIVE_INFINITY, atEnd: false, findings: [] };
 
 /**
- * Looks for a time or a restore point in the records of the stored WAL. What lies only in backups' folders has no such
- * records; there, and for a transaction's number, replaying alone tells.
+ * Looks for a time, a restore point or a transaction in the records of the stored WAL. What lies only in backups' folders
+ * has no such records; there, and for a transaction that may be among others, replaying alone tells.
  * @throws {TargetUnreachableError} when all records are there and none has the target
  */
 export async function predictTarget(
@@ -27,7 +28,15 @@ export async function predictTarget(
   inventory: WalInventory,
   target: RecoveryTarget,
 ): Promise<TargetPrediction> {
-  if (target.type === "xid") return { ...unknown, findings: [unproven(target)] };
+  if (target.type === "xid") {
+    const newest = await newestXid(repository, systemIdentifier, inventory);
+    // The server too takes the lower 32 bits of a longer number.
+    const xid = Number(BigInt(target.xid) & 0xffff_ffffn);
+    if (newest === undefined || !isNewer(xid, newest)) return { ...unknown, findings: [unproven(target)] };
+    throw new TargetUnreachableError(`transaction ${target.xid} is not in the stored WAL, whose newest is ${newest}`, {
+      hint: "Choose an earlier target, or restore to latest.",
+    });
+  }
   if (target.type !== "time" && target.type !== "name") return unknown;
   const wanted = target.type === "time" ? formatMicros(parseMicros(target.time)) : target.name;
   const inclusive = target.type !== "time" || (target.inclusive ?? true);
@@ -60,6 +69,22 @@ export async function predictTarget(
     });
   }
   return { ...unknown, findings: [unproven(target)] };
+}
+
+/** The newest transaction in all of the WAL; undefined where a part of it does not tell. */
+async function newestXid(
+  repository: Repository,
+  systemIdentifier: string,
+  { segments }: WalInventory,
+): Promise<number | undefined> {
+  let newest: number | undefined;
+  for await (const record of segmentFacts(repository, systemIdentifier, segments)) {
+    if (record?.newestXid === undefined || record.cut) return undefined;
+    if (record.newestXid !== null && (newest === undefined || isNewer(record.newestXid, newest))) {
+      newest = record.newestXid;
+    }
+  }
+  return newest;
 }
 
 /** Recovery stops at the first transaction after the time, or at it when that one shall not be replayed. */

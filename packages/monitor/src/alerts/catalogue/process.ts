@@ -42,6 +42,17 @@ export const processRules: readonly AlertRule[] = [
     command: "db backup run",
   },
   {
+    name: "BackupSuspect",
+    finding: "BACKUP-SUSPECT",
+    title: "the last backup holds broken pages",
+    expression: metric("db_backup_suspect"),
+    fires: "above",
+    levels: [{ severity: "page", threshold: 0 }],
+    unit: "backups",
+    hint: "The server's own files are damaged: look at its disk, and restore the good backup before it beside the server.",
+    command: "db backup list",
+  },
+  {
     name: "BackupVerifyFailed",
     finding: "BACKUP-VERIFY",
     title: "a verification found a damaged backup",
