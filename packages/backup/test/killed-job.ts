@@ -14,7 +14,7 @@ import {
 // Run as a process of its own: does one job and kills itself at the step it is told, counted over every change of the
 // storage (before and after it) and, in a restore, over its progress.
 interface Order {
-  readonly job: "backup" | "receive" | "expire" | "restore";
+  readonly job: "backup" | "receive" | "expire" | "restore" | "replace";
   readonly url: string;
   readonly location: string;
   readonly encryptionKey: string;
@@ -59,9 +59,12 @@ if (order.job === "backup") await createBackup({ url, repository });
 else if (order.job === "expire") {
   const plan = planExpiration(await readCatalog(repository), { keepFull: 1, minVerified: 0 }, Date.now());
   await expireBackups({ repository, plan });
-} else if (order.job === "restore") {
-  const plan = await planRestore({ repository, directory, target: { type: "latest" } });
-  await restoreBackup({ repository, plan, onProgress: step, durable: false });
+} else if (order.job === "restore" || order.job === "replace") {
+  const replace = order.job === "replace";
+  const target = replace ? undefined : ({ type: "latest" } as const);
+  const plan = await planRestore({ repository, directory, target, replace });
+  const confirm = plan.replaces[0]?.directory;
+  await restoreBackup({ repository, plan, confirm, onProgress: step, durable: false });
 } else {
   const receiver = createWalReceiver({
     url,

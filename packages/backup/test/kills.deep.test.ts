@@ -1,8 +1,9 @@
+import { createHash } from "node:crypto";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { parseLsn, walSegmentName } from "@db/core";
 import {
   createBackup,
@@ -27,7 +28,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { currentLsn, fillWal, Ledger, ledgerRows } from "./ledger.ts";
 import { restoredOwner, scratchDirectory, startRestored } from "./restored-cluster.ts";
 
-// kill -9 at every commit step of every job: KILLS (default 52) of each of the four.
+// kill -9 at every commit step of every job: KILLS (default 52) of each of the five.
 const wanted = Number(process.env["KILLS"] ?? 52);
 const encryptionKey = "9f".repeat(32);
 const segmentBytes = 1024 * 1024;
@@ -36,7 +37,7 @@ let cluster: TestCluster;
 let scratch: Awaited<ReturnType<typeof scratchDirectory>>;
 const kills: Record<string, number> = {};
 /** How many steps a job has, as far as one that ended told; a job is killed at any of them. */
-const steps: Record<string, number> = { backup: 60, receive: 60, expire: 60, restore: 60 };
+const steps: Record<string, number> = { backup: 60, receive: 60, expire: 60, restore: 60, replace: 60 };
 
 beforeAll(async () => {
   cluster = await startCluster({ settings: { track_commit_timestamp: "on" }, initdbArguments: ["--wal-segsize=1"] });
@@ -220,8 +221,50 @@ test("a killed restore leaves no startable directory, and the next one takes its
   await restoreBackup({ repository, plan, durable: false });
   expect(existsSync(join(directory, "global/pg_control"))).toBe(true);
   expect(existsSync(join(directory, "restore.unfinished"))).toBe(false);
-  expect(kills).toEqual({ receive: wanted, backup: wanted, expire: wanted, restore: wanted });
 });
+
+test("a cluster that a killed restore was to replace is whole, in its place or beside it, and the next one goes on", async () => {
+  const location = join(scratch.path, "over");
+  const folder = join(scratch.path, "replaced");
+  await mkdir(folder);
+  const directory = join(folder, "data");
+  const repository = await openRepository(location, { encryptionKey });
+  await createBackup({ url: cluster.primary.url, repository });
+  await restoreBackup({ repository, plan: await planRestore({ repository, directory }), durable: false });
+  // What the backup does not have, and would not bring back.
+  await writeFile(join(directory, "base/1/16000"), "written since");
+  const former = await digestsBelow(directory);
+  await killOften("replace", async () => {
+    const killed = await run("replace", location, { directory });
+    const [kept, ...more] = (await readdir(folder)).filter((name) => name.startsWith("data.before-"));
+    expect(more).toEqual([]);
+    expect(await digestsBelow(kept === undefined ? directory : join(folder, kept))).toEqual(former);
+    const startable = existsSync(join(directory, "global/pg_control"));
+    if (kept !== undefined) expect(startable).toBe(!killed);
+    if (killed) return;
+    // As it was, for the next round.
+    expect(existsSync(join(directory, "base/1/16000"))).toBe(false);
+    await rm(directory, { recursive: true });
+    await rename(join(folder, kept!), directory);
+  });
+});
+
+test("every job was killed often enough", () => {
+  expect(kills).toEqual({ receive: wanted, backup: wanted, expire: wanted, restore: wanted, replace: wanted });
+});
+
+/** The SHA-256 of every file below a directory, by its path. */
+async function digestsBelow(directory: string): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    digests[relative(directory, path)] = createHash("sha256")
+      .update(await readFile(path))
+      .digest("hex");
+  }
+  return digests;
+}
 
 function isCorrupt({ id }: { readonly id: string }): boolean {
   return id === "BACKUP-CORRUPT";
