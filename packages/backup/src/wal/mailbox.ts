@@ -73,6 +73,8 @@ async function put(path: string, lines: readonly string[]): Promise<void> {
   try {
     const file = await open(path, constants.O_WRONLY | constants.O_NONBLOCK);
     try {
+      // The client has it open: gone by name, it is one program less for the shell to start.
+      await rm(path, { force: true });
       // In one piece, as far as a pipe takes one: a client never sees half a line of it.
       await file.write(Buffer.from(`${lines.join("\n")}\n`).subarray(0, longestRequest));
     } finally {
