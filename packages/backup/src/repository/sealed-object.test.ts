@@ -152,3 +152,32 @@ test.each([true, false])(
     for (let length = 0; length < good.length; length++) await check(good.subarray(0, length));
   },
 );
+
+test("who has no key can make no other object of the frames of one, whatever digest is put at its end", async () => {
+  const dataKey = randomBytes(32);
+  const content = randomBytes(2 * frameBytes + 500);
+  const stored = await readFile(join(directory, await write(content, "none", dataKey)));
+  const key = `object-${count - 1}`;
+  const header = stored.subarray(0, 44);
+  const frames: Buffer[] = [];
+  for (let at = 44; at < stored.length - 32;) {
+    const end = at + 4 + (stored.readUInt32LE(at) & 0x7fff_ffff);
+    frames.push(stored.subarray(at, end));
+    at = end;
+  }
+  expect(frames).toHaveLength(3);
+  const reading = (parts: readonly Buffer[], behind = ""): Promise<Buffer[]> => {
+    const body = Buffer.concat([header, ...parts]);
+    const forged = Buffer.concat([body, createHash("sha256").update(body).digest(), Buffer.from(behind)]);
+    const held: Storage = { ...storage, read: () => Readable.from([forged]) };
+    return Array.fromAsync(readSealed(held, key, { dataKey }));
+  };
+  const [first, second, third] = frames as [Buffer, Buffer, Buffer];
+  expect(Buffer.concat(await reading(frames)).equals(content)).toBe(true);
+  const nowLast = Buffer.from(second);
+  nowLast.writeUInt32LE((nowLast.readUInt32LE() | 0x8000_0000) >>> 0);
+  for (const parts of [[second, first, third], [first, nowLast], [first, third], [third]]) {
+    await expect(reading(parts)).rejects.toMatchObject({ code: "BACKUP_CORRUPT" });
+  }
+  await expect(reading(frames, "x")).rejects.toThrow("goes on after its end");
+});
