@@ -19,6 +19,8 @@ export interface MigrationStatement extends ParsedStatement {
   readonly phase: OnlinePhase | null;
   /** Null unless it runs batch by batch. */
   readonly backfill: BackfillSettings | null;
+  /** The one statement that a DO block runs unless what it makes is there already; null for all else. */
+  readonly guarded: Node | null;
 }
 
 /** Parses a section; what it cannot use goes to `problems` and the rest is still returned. */
@@ -49,10 +51,33 @@ export function parseSection(
       const kind = kindOf(statement);
       const fileEnd = index + statement.sql.length;
       const { phase = null, backfill = null } = piece;
-      statements.push({ ...statement, file: section.file, ...place, kind, fileEnd, phase, backfill });
+      const guarded = guardedBy(statement.node, parser);
+      statements.push({ ...statement, file: section.file, ...place, kind, fileEnd, phase, backfill, guarded });
     }
   }
   return statements;
+}
+
+// As drizzle-kit writes around each CREATE TYPE and foreign key.
+const guard = /^\s*begin\s+([^]+?)\s*exception\s+when\s+duplicate_(?:object|table|column)\s+then\s+null;\s*end;?\s*$/i;
+
+function guardedBy(node: Node, parser: SqlParser): Node | null {
+  if (!("DoStmt" in node)) return null;
+  const options = (node.DoStmt.args ?? []).flatMap((arg) => ("DefElem" in arg ? [arg.DefElem] : []));
+  const textOf = (name: string): string | undefined => {
+    const arg = options.find(({ defname }) => defname === name)?.arg;
+    return arg && "String" in arg ? arg.String.sval : undefined;
+  };
+  if ((textOf("language") ?? "plpgsql") !== "plpgsql") return null;
+  const body = guard.exec(textOf("as") ?? "")?.[1];
+  if (body === undefined) return null;
+  try {
+    const [only, ...others] = parser.parse(body);
+    // A query in such a block may be more than SQL knows: SELECT INTO fills a variable there.
+    return only && others.length === 0 && !("SelectStmt" in only.node) ? only.node : null;
+  } catch {
+    return null;
+  }
 }
 
 function parseBackfill(parser: SqlParser, sql: string): ParsedStatement[] {

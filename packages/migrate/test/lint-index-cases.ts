@@ -60,7 +60,7 @@ export const indexCases: readonly RuleCase[] = [
   {
     rule: "drop-object",
     fires: "drop table feeling",
-    silent: "create table fresh (); drop table fresh",
+    silent: "create table fresh (); drop table fresh; drop view shown; create view shown as select id, v from seen",
     harm: { asks: "select to_regclass('feeling') is null as answer", answer: true },
   },
   { rule: "truncate", fires: "truncate t", silent: "delete from t where i = 0", harm: "rewrite" },

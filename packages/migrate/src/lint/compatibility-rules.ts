@@ -65,6 +65,7 @@ export const compatibilityRules: readonly LintRule[] = [
         if (kind === "table" || kind === "view" || kind === "materialized view") {
           const table = existingTable(subject, relationOf(object));
           if (!table || (node.DropStmt.missing_ok && isUnknown(subject, table.known))) continue;
+          if (kind !== "table" && isMadeAgain(subject, table.qualified)) continue;
           yield {
             title: `dropping ${kind} ${table.qualified}${kind === "table" ? " loses its rows and" : ""} breaks code that uses it`,
           };
@@ -194,4 +195,20 @@ export const compatibilityRules: readonly LintRule[] = [
 /** True when a catalog was read and the relation is not in it: DROP … IF EXISTS then drops nothing. */
 function isUnknown(subject: LintSubject, known: unknown): boolean {
   return known === undefined && subject.catalog.tables.size > 0;
+}
+
+/** Whether a view is there again, under its name, when the transaction that drops it ends: nobody ever misses it. */
+function isMadeAgain({ transactional, after, catalog }: LintSubject, qualified: string): boolean {
+  if (!transactional) return false;
+  let isThere = false;
+  for (const { node } of after) {
+    if ("ViewStmt" in node) isThere ||= catalog.qualify(node.ViewStmt.view ?? {}) === qualified;
+    else if ("CreateTableAsStmt" in node)
+      isThere ||= catalog.qualify(node.CreateTableAsStmt.into?.rel ?? {}) === qualified;
+    else if ("DropStmt" in node) {
+      const dropped = (node.DropStmt.objects ?? []).map((object) => catalog.qualify(relationOf(object) ?? {}));
+      isThere &&= !dropped.includes(qualified);
+    }
+  }
+  return isThere;
 }

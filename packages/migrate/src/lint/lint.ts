@@ -65,8 +65,14 @@ export interface LintOutcome {
 
 const defaultSmallTableRows = 10_000;
 
+/** What is judged of a guarded statement is what it runs. */
+function asRun(statement: MigrationStatement): MigrationStatement {
+  return statement.guarded ? { ...statement, node: statement.guarded } : statement;
+}
+
 /** Judges migrations one after the other against the catalog each of them will find. Pure. */
-export function lint(migrations: readonly LintMigration[], catalog: Catalog, settings: LintSettings): LintOutcome {
+export function lint(given: readonly LintMigration[], catalog: Catalog, settings: LintSettings): LintOutcome {
+  const migrations = given.map((migration) => ({ ...migration, statements: migration.statements.map(asRun) }));
   const outcome = new WorkingCatalog(catalog);
   for (const { statements } of migrations) for (const { node } of statements) replay(node, outcome);
   const working = new WorkingCatalog(catalog);
