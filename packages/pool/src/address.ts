@@ -50,7 +50,7 @@ export function readAddresses(text: string): AddressReading {
       address({
         ...reading,
         database: database === undefined || !decodes(database) ? undefined : decodeURIComponent(database),
-        url: `postgres://${login}${hostAndPort}${path}${hostList === "" && hostAndPort !== "" ? withoutHosts(parameters) : search}`,
+        url: `${scheme}://${login}${hostAndPort}${path}${hostList === "" && hostAndPort !== "" ? withoutHosts(parameters) : search}`,
       }),
     );
   }

@@ -4,40 +4,77 @@ import { DoubleReleaseError, SessionEndedError } from "./errors.ts";
 
 type Callback = (error: Error) => void;
 type AnyFunction = (...args: unknown[]) => unknown;
+type Release = (error?: Error | boolean) => void;
+
+/** The one handle of a connection that everybody who borrows it gets, and that the pool's events show. */
+export interface StandingClient {
+  lend(home: ClientHome, release: Release): pg.PoolClient & Disposable;
+  /** Tells listeners of it. */
+  show(to: (client: pg.PoolClient) => void): void;
+}
 
 /**
- * What one borrower sees of a client: the client itself until it is released, and nothing to work with afterwards. The
+ * What a borrower sees of a client: the client itself until it is released, and nothing to work with afterwards. The
  * connection serves somebody else by then, and a statement sent through an old reference would run in their session.
  */
 export class BorrowedClient implements ProxyHandler<pg.PoolClient> {
-  readonly #release: (error?: Error | boolean) => void;
-  readonly #home: ClientHome;
+  #release: Release | undefined;
+  #home: ClientHome | undefined;
   #released = false;
+  /** Counts checkouts: a method taken during one of them is nothing in the next. */
+  #checkout = 0;
+  /** True while listeners of the pool's events are told of it: what they do with it is part of the event. */
+  #shown = false;
   /** Methods handed out, and those the borrower put in their place. */
   #own: Map<PropertyKey, unknown> | undefined;
 
-  private constructor(home: ClientHome, release: (error?: Error | boolean) => void) {
+  private constructor(home?: ClientHome, release?: Release) {
     this.#home = home;
     this.#release = release;
   }
 
-  static lend(home: ClientHome, release: (error?: Error | boolean) => void): pg.PoolClient & Disposable {
+  /** A handle for one checkout. */
+  static lend(home: ClientHome, release: Release): pg.PoolClient & Disposable {
     return new Proxy(home.connection.client, new BorrowedClient(home, release)) as pg.PoolClient & Disposable;
+  }
+
+  /** One handle for all checkouts of a connection. New, it works as pg's `connect` event needs it to. */
+  static standing(client: pg.PoolClient): StandingClient {
+    const borrowed = new BorrowedClient();
+    const handle = new Proxy(client, borrowed) as pg.PoolClient & Disposable;
+    return {
+      lend: (home, release) => {
+        borrowed.#home = home;
+        borrowed.#release = release;
+        borrowed.#released = false;
+        borrowed.#checkout += 1;
+        borrowed.#own = undefined;
+        return handle;
+      },
+      show: (to) => {
+        borrowed.#shown = true;
+        try {
+          to(handle);
+        } finally {
+          borrowed.#shown = false;
+        }
+      },
+    };
   }
 
   get(client: pg.PoolClient, key: PropertyKey, borrowed: unknown): unknown {
     if (key === homeKey) return this.#home;
-    const own = this.#own?.get(key);
+    const own = this.#shown ? undefined : this.#own?.get(key);
     if (own !== undefined) return own;
     const method = this.#method(client, key, borrowed);
     if (method === undefined) return Reflect.get(client, key, client);
-    (this.#own ??= new Map()).set(key, method);
+    if (!this.#shown) (this.#own ??= new Map()).set(key, method);
     return method;
   }
 
   set(client: pg.PoolClient, key: PropertyKey, value: unknown): boolean {
-    // Borrowers wrap these for themselves; the next one is not to find it.
-    if (key !== "query" && key !== "release") return Reflect.set(client, key, value, client);
+    // Borrowers wrap these for themselves, and the next one is not to find it; listeners wrap them for good.
+    if ((key !== "query" && key !== "release") || this.#shown) return Reflect.set(client, key, value, client);
     (this.#own ??= new Map()).set(key, value);
     return true;
   }
@@ -47,8 +84,14 @@ export class BorrowedClient implements ProxyHandler<pg.PoolClient> {
   }
 
   #method(client: pg.PoolClient, key: PropertyKey, borrowed: unknown): AnyFunction | undefined {
-    if (key === "release") return (error) => this.#giveBack(error as Error | boolean | undefined);
-    if (key === Symbol.dispose) return () => (borrowed as { release(): unknown }).release();
+    const checkout = this.#shown ? undefined : this.#checkout;
+    if (key === "release") return (error) => this.#giveBack(checkout, error as Error | boolean | undefined);
+    if (key === Symbol.dispose) {
+      return () => {
+        if (this.#checkout !== checkout) throw new DoubleReleaseError();
+        return (borrowed as { release(): unknown }).release();
+      };
+    }
     const value: unknown = Reflect.get(client, key, client);
     // What stands on the client itself is data, and may be a class.
     if (typeof value !== "function" || key === "constructor" || (key !== "query" && Object.hasOwn(client, key))) {
@@ -56,16 +99,22 @@ export class BorrowedClient implements ProxyHandler<pg.PoolClient> {
     }
     const refuses = key === "query" || key === "end" || key === "connect";
     return (...args) => {
-      if (refuses && this.#released) return refuse(args);
+      if (refuses && this.#isOver(checkout)) return refuse(args);
       const result = Reflect.apply(value as AnyFunction, client, args);
       return result === client ? borrowed : result;
     };
   }
 
-  #giveBack(error: Error | boolean | undefined): void {
-    if (this.#released) throw new DoubleReleaseError();
+  #isOver(checkout: number | undefined): boolean {
+    return checkout !== undefined && !this.#shown && (this.#released || this.#checkout !== checkout);
+  }
+
+  #giveBack(checkout: number | undefined, error: Error | boolean | undefined): void {
+    const release = this.#release;
+    if (!release || this.#checkout !== checkout) throw new DoubleReleaseError();
+    this.#release = undefined;
     this.#released = true;
-    this.#release(error);
+    release(error);
   }
 }
 

@@ -46,6 +46,7 @@ async function finish(client: pg.Client, { server, options, generation }: OpenOp
     createdAt,
     expiresAt: createdAt + lifetime,
     wire: wire?.(),
+    standing: options.clientHandles === "per-connection",
   });
   await verified(connection, options);
   return connection;

@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { BorrowedClient, type StandingClient } from "./borrowed-client.ts";
 import type { StatementPhase } from "./errors.ts";
 import { type PgRecord, PreparedStatements } from "./prepared-statements.ts";
 import type { Wire } from "./wire.ts";
@@ -41,6 +42,8 @@ export interface Checkout {
 /** One connection of a server: pg's client, and what the pool knows about it. */
 export class Connection {
   readonly client: pg.PoolClient;
+  /** Its one handle, where the pool has one for each connection. */
+  readonly standing: StandingClient | undefined;
   readonly server: string;
   /** Connections of an earlier generation retire when they come back. */
   readonly generation: number;
@@ -69,9 +72,17 @@ export class Connection {
 
   constructor(
     client: pg.Client,
-    of: { server: string; generation: number; createdAt: number; expiresAt: number; wire?: Wire | undefined },
+    of: {
+      server: string;
+      generation: number;
+      createdAt: number;
+      expiresAt: number;
+      wire?: Wire | undefined;
+      standing?: boolean;
+    },
   ) {
     this.client = client as pg.PoolClient;
+    this.standing = of.standing ? BorrowedClient.standing(this.client) : undefined;
     this.server = of.server;
     this.generation = of.generation;
     this.createdAt = of.createdAt;
@@ -88,6 +99,12 @@ export class Connection {
       this.phase = "completed";
       if (message) this.#noteCommand(message.text);
     });
+  }
+
+  /** Tells of it by the client that the pool's events show. */
+  show(to: (client: pg.PoolClient) => void): void {
+    if (this.standing) this.standing.show(to);
+    else to(this.client);
   }
 
   get #internals(): ClientInternals {

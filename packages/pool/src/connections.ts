@@ -140,21 +140,21 @@ export class Connections {
   }
 
   /** Tells of a statement that has its share of a connection, as of a checkout. */
-  shareBegan({ client }: Connection): void {
-    this.#listener.acquired(client);
+  shareBegan(connection: Connection): void {
+    connection.show((client) => this.#listener.acquired(client));
   }
 
-  shareEnded({ client }: Connection): void {
-    this.#listener.released(undefined, client);
+  shareEnded(connection: Connection): void {
+    connection.show((client) => this.#listener.released(undefined, client));
   }
 
   /** Gives a connection back. With an error, or `true`, it is closed instead of being lent again. */
   release(connection: Connection, error?: Error | boolean): void {
-    const { checkout, client } = connection;
+    const { checkout } = connection;
     if (checkout) this.counters.useMs.observeMs(performance.now() - checkout.since);
     this.#listener.returned(connection);
     connection.checkout = undefined;
-    if (!checkout?.shared) this.#listener.released(error, client);
+    if (!checkout?.shared) connection.show((client) => this.#listener.released(error, client));
     if (error || this.#mustRetire(connection)) {
       this.destroy(connection);
       // It broke after its statement had ended: nobody else will hear of it.
@@ -241,7 +241,7 @@ export class Connections {
     connection.checkout = { since: performance.now(), stack, borrowed, shared };
     connection.uses += 1;
     if (this.#options.allowExitOnIdle) connection.ref();
-    if (!shared) this.#listener.acquired(connection.client);
+    if (!shared) connection.show((client) => this.#listener.acquired(client));
     this.#listener.lent(connection);
     return connection;
   }
@@ -406,7 +406,7 @@ export class Connections {
       };
       connection.lifetimeTimer = setTimeout(expire, expiresAt - performance.now()).unref();
     }
-    this.#listener.connected(connection.client);
+    connection.show((client) => this.#listener.connected(client));
     this.#offer(connection);
   }
 
@@ -438,7 +438,7 @@ export class Connections {
     client.end(() => {
       clearTimeout(deadline);
       this.#removing.delete(promise);
-      this.#listener.removed(client);
+      connection.show((shown) => this.#listener.removed(shown));
       resolve();
       this.#finishDrain();
     });

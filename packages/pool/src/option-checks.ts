@@ -46,6 +46,7 @@ export function checkNumbers(options: ResolvedPoolOptions, problems: string[]): 
   }
 }
 
+const clientHandles: readonly ResolvedPoolOptions["clientHandles"][] = ["per-checkout", "per-connection", false];
 const compats: readonly PoolCompat[] = ["postgres", "pgbouncer", "supavisor", "rds-proxy"];
 
 /** What contradicts each other. */
@@ -96,6 +97,9 @@ function checkTopology({ topology, servers, ...options }: ResolvedPoolOptions, p
   }
   if (options.sessionState !== "refuse" && options.sessionState !== "keep") {
     problems.push(`sessionState is ${show(options.sessionState)}, not "refuse" or "keep"`);
+  }
+  if (!clientHandles.includes(options.clientHandles)) {
+    problems.push(`clientHandles is ${show(options.clientHandles)}, not "per-checkout", "per-connection" or false`);
   }
   if (!loadBalances.includes(options.loadBalance)) {
     problems.push(`loadBalance is ${show(options.loadBalance)}, not one of ${loadBalances.join(", ")}`);

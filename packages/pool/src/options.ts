@@ -132,10 +132,17 @@ export interface PoolOptions {
   /**
    * What becomes of a statement through `pool.query` that would change the session of whoever has the connection next
    * (`set`, `listen`, `begin`, a temporary table, a session's advisory lock). Default `refuse`; for a pool made with
-   * pg's names alone `keep`, as pg does. With `refuse` also a client of `connect()` is its borrower's alone: used or
-   * released again after its release it says so, where pg would act on whoever has the connection by then.
+   * pg's names alone `keep`, as pg does.
    */
   readonly sessionState?: "refuse" | "keep";
+  /**
+   * What `connect()` lends. `per-checkout`: a handle of its borrower's own, which says so whenever it is used or released
+   * again after its release, where pg would act on whoever has the connection by then. `per-connection`: one handle for
+   * each connection, which the pool's events show too, for those who know a connection by its client, as Kysely's own
+   * dialect does; it says so until `connect()` lends the connection again. `false`: pg's own object. Default
+   * `per-checkout`; with `sessionState: "keep"` `false`.
+   */
+  readonly clientHandles?: "per-checkout" | "per-connection" | false;
   /**
    * Written behind each statement, as sqlcommenter does, for the server's log. Tags that change, from a function or
    * from a statement's own options, only where statements are not prepared. Default: none.
@@ -237,6 +244,7 @@ export const poolDefaults: Readonly<
   leakThresholdMs: false,
   leakAction: "report",
   sessionState: "refuse",
+  clientHandles: "per-checkout",
   tags: {},
   probeIntervalMs: 500,
   probeTimeoutMs: 500,
@@ -310,8 +318,11 @@ export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
   // A pool made with pg's names alone opens no connection pg would not have opened.
   const { primaryUrl, replicaUrls = [], topology, targetSessionAttrs } = config;
   const probed = [primaryUrl, replicaUrls[0], topology, targetSessionAttrs].some((each) => each !== undefined);
-  const likePg = probed ? {} : ({ probeIntervalMs: false, sessionState: "keep" } as const);
-  const merged = { ...poolDefaults, ...likePg, ...flat };
+  const likePg: Pick<PoolOptions, "probeIntervalMs" | "sessionState"> = probed
+    ? {}
+    : { probeIntervalMs: false, sessionState: "keep" };
+  const kept = (flat.sessionState ?? likePg.sessionState) === "keep" ? ({ clientHandles: false } as const) : {};
+  const merged = { ...poolDefaults, ...likePg, ...kept, ...flat };
   const { Client, onConnect, verify, log, connectionTimeoutMillis } = config;
   const resolved = resolveServers(config, merged as Pick<ResolvedPoolOptions, "keepAliveMs"> & PoolOptions, problems);
   const options: ResolvedPoolOptions = {

@@ -356,9 +356,11 @@ export class Pool extends PgPool implements Database, Service {
     stack: string | undefined,
   ): Promise<pg.PoolClient & Disposable> {
     const { connection, server } = await this.#engine.borrow({ target, signal, timeoutMs, priority }, stack);
-    if (this.#engine.options.sessionState === "refuse") {
+    if (this.#engine.options.clientHandles !== false) {
       const release = giverBack(connection, server, this.#engine.whole?.hold());
-      return BorrowedClient.lend({ connection, server }, release);
+      const lent = this.#lendsPipelined ? lendPipelined(connection, release) : release;
+      const { standing } = connection;
+      return standing ? standing.lend({ connection, server }, lent) : BorrowedClient.lend({ connection, server }, lent);
     }
     const release = releaseOnce(connection, server, this.#engine.whole?.hold());
     connection.client.release = this.#lendsPipelined ? lendPipelined(connection, release) : release;

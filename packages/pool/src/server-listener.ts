@@ -25,12 +25,12 @@ export function listenToServers(of: {
     idleFailed: (error, connection) => {
       counters.idleFailures += 1;
       options.logger.info({ server: connection.server, error: error.message }, "an idle connection ended");
-      signals.idleFailed(error, connection.client);
+      connection.show((client) => signals.idleFailed(error, client));
     },
     lentFailed: (error, connection, heard) => {
       const lost = describeLoss(error, connection);
       options.logger.warn({ ...lost, error: error.message }, "a connection was lost while it was checked out");
-      signals.lentFailed(lost, heard ? undefined : connection.client);
+      connection.show((client) => signals.lentFailed(lost, heard ? undefined : client));
     },
     lent: (connection) => leaks.lent(connection),
     returned: (connection) => {

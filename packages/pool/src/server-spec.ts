@@ -39,7 +39,7 @@ const poolOnly: ReadonlySet<string> = new Set(
     "max min maxUses poolSize idleTimeoutMillis maxLifetimeSeconds connectionTimeoutMillis query_timeout log verify " +
     "onConnect Client Promise allowExitOnIdle connectionString primaryUrl replicaUrls applicationName logger clock " +
     "retry circuitBreaker sslMode pipeline prepare compat topology targetSessionAttrs loadBalance consistency tags " +
-    "sessionState leakAction"
+    "sessionState clientHandles leakAction"
   ).split(" "),
 );
 
