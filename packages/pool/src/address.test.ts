@@ -31,12 +31,13 @@ describe("readAddresses", () => {
     expect(problems.join("; ")).not.toContain("secret");
   });
 
-  test.each(["postgresql://u:p@h:5432/db", "postgres://u@h/db?sslmode=require&host=other", "postgresql:///db?host=/run"])(
-    "leaves %s, which is of one server, as it was given",
-    (url) => {
-      expect(readAddresses(url).addresses.map((each) => each.url)).toEqual([url]);
-    },
-  );
+  test.each([
+    "postgresql://u:p@h:5432/db",
+    "postgres://u@h/db?sslmode=require&host=other",
+    "postgresql:///db?host=/run",
+  ])("leaves %s, which is of one server, as it was given", (url) => {
+    expect(readAddresses(url).addresses.map((each) => each.url)).toEqual([url]);
+  });
 
   test("gives each of several hosts a URL of its own, which is not shown", () => {
     const { addresses } = readAddresses("postgres://u:p@h1:1,h2:2/db?application_name=x");

@@ -2,7 +2,14 @@ import { loadBalances } from "./balance.ts";
 import { consistencies } from "./consistency.ts";
 import type { PoolCompat, ResolvedPoolOptions } from "./options.ts";
 
-const bounds: Readonly<Record<string, { least: number; whole?: true; off?: true; infinite?: true }>> = {
+interface Bounds {
+  readonly least: number;
+  readonly whole?: true;
+  readonly off?: true;
+  readonly infinite?: true;
+}
+
+const bounds: Readonly<Record<string, Bounds>> = {
   max: { least: 1, whole: true },
   min: { least: 0, whole: true },
   connectConcurrency: { least: 1, whole: true },
@@ -26,19 +33,35 @@ const bounds: Readonly<Record<string, { least: number; whole?: true; off?: true;
   maxReplicaLagBytes: { least: 0, infinite: true },
   failoverTimeoutMs: { least: 1, off: true, infinite: true },
   drainTimeoutMs: { least: 0, infinite: true },
+  "circuitBreaker.errorThresholdPercentage": { least: 0 },
+  "circuitBreaker.volumeThreshold": { least: 0 },
+  "circuitBreaker.windowMs": { least: 1 },
+  "circuitBreaker.resetMs": { least: 0 },
+  "retry.retries": { least: 0, whole: true, infinite: true },
+  "retry.minDelayMs": { least: 0 },
+  "retry.factor": { least: 1 },
+  "retry.maxDelayMs": { least: 0 },
+  "retry.budgetRatio": { least: 0, infinite: true },
+  "retry.budgetReserve": { least: 0, infinite: true },
+  "pipeline.lanes": { least: 1, whole: true, infinite: true },
+  "pipeline.maxDepth": { least: 1, whole: true, infinite: true },
+  "prepare.after": { least: 1, whole: true },
+  "prepare.maxPerConnection": { least: 1, whole: true, infinite: true },
 };
 
 /** Each number within its bounds. */
 export function checkNumbers(options: ResolvedPoolOptions, problems: string[]): void {
   for (const [name, { least, whole, off, infinite }] of Object.entries(bounds)) {
-    const value = options[name as keyof ResolvedPoolOptions];
-    if (off && value === false) continue;
+    const [group = "", key] = name.split(".");
+    const found = options[group as keyof ResolvedPoolOptions];
+    if (found === false && (off || key !== undefined)) continue;
+    const value = key === undefined ? found : (found as unknown as Readonly<Record<string, unknown>>)[key];
     const fits =
       typeof value === "number" &&
       value >= least &&
       (!name.endsWith("Ms") || value < 2 ** 31 || value === Infinity) &&
       (infinite || Number.isFinite(value)) &&
-      (!whole || Number.isInteger(value));
+      (!whole || Number.isInteger(value) || value === Infinity);
     if (fits) continue;
     const most = name.endsWith("Ms") ? " to 2147483647" : "";
     const expected = `${whole ? "a whole number" : "a number"} from ${least}${most}${infinite ? ", Infinity" : ""}${off ? " or false" : ""}`;
@@ -68,9 +91,6 @@ export function checkRelations(options: ResolvedPoolOptions, problems: string[])
   if (retry && retry.minDelayMs > retry.maxDelayMs) {
     problems.push(`retry.minDelayMs (${retry.minDelayMs}) is above retry.maxDelayMs (${retry.maxDelayMs})`);
   }
-  if (retry && !(retry.factor >= 1 && Number.isFinite(retry.factor))) {
-    problems.push(`retry.factor is ${show(retry.factor)}, not a number from 1: the waits would shrink`);
-  }
   if (circuitBreaker && circuitBreaker.errorThresholdPercentage > 100) {
     problems.push(`circuitBreaker.errorThresholdPercentage (${circuitBreaker.errorThresholdPercentage}) is above 100`);
   }
@@ -94,6 +114,9 @@ function checkTopology({ topology, servers, ...options }: ResolvedPoolOptions, p
     problems.push(`leakAction is ${show(options.leakAction)}, not "report" or "reclaim"`);
   } else if (options.leakAction === "reclaim" && options.leakThresholdMs === false) {
     problems.push('leakAction is "reclaim", but leakThresholdMs is false: nothing would ever be reclaimed');
+  }
+  if (typeof options.allowExitOnIdle !== "boolean") {
+    problems.push(`allowExitOnIdle is ${show(options.allowExitOnIdle)}, not true or false`);
   }
   if (options.sessionState !== "refuse" && options.sessionState !== "keep") {
     problems.push(`sessionState is ${show(options.sessionState)}, not "refuse" or "keep"`);

@@ -40,12 +40,12 @@ describe("resolvePoolOptions", () => {
       "127.0.0.1:5432 is listed twice",
       "retry.typo is not an option",
       "acquireTimeoutMs is -1, not a number from 1 to 2147483647, Infinity",
+      "retry.factor is 0.5, not a number from 1",
       "min (3) is above max (2)",
       "maxLifetimeJitter (2) is above 0.9",
       'replicaFallback is "nobody", not "primary" or "error"',
       "probeIntervalMs is false with several servers: roles and lag could not be known",
       "retry.minDelayMs (10) is above retry.maxDelayMs (5)",
-      "retry.factor is 0.5, not a number from 1: the waits would shrink",
     ]);
     expect(problems.join()).not.toContain("topsecret");
   });
@@ -75,6 +75,25 @@ describe("resolvePoolOptions", () => {
     expect(problemsOf({ primaryUrl, targetSessionAttrs: "standby", replicaFallback: "primary" })).toEqual([
       'replicaFallback is "primary", but targetSessionAttrs is "standby"',
     ]);
+  });
+
+  test("reports a name that is no option, where the pool's own names are used, and what has the wrong type", () => {
+    const slip = {
+      primaryUrl,
+      maxReplicaLag: 5,
+      retry: 3,
+      pipeline: { lanes: 0.5 },
+      allowExitOnIdle: 1,
+      maxx: undefined,
+    };
+    expect(problemsOf(slip as never)).toEqual([
+      "retry is 3, not its options or false",
+      "maxReplicaLag is not an option",
+      "pipeline.lanes is 0.5, not a whole number from 1, Infinity",
+      "allowExitOnIdle is 1, not true or false",
+    ]);
+    expect(problemsOf({ primaryUrl, statement_timeout: 5, user: "u", options: "-c x=y" })).toEqual([]);
+    expect(problemsOf({ connectionString: primaryUrl, anything: 1 } as never)).toEqual([]);
   });
 
   test("takes undefined for the default and false for off", () => {

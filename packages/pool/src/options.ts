@@ -4,7 +4,7 @@ import type pg from "pg";
 import type { PrepareOptions } from "./auto-prepare.ts";
 import { InvalidPoolOptionsError } from "./errors.ts";
 import type { PipelineOptions } from "./lane-executor.ts";
-import { readPgNames } from "./pg-names.ts";
+import { checkNames, readPgNames } from "./pg-names.ts";
 import type { LoadBalance } from "./balance.ts";
 import type { Consistency } from "./consistency.ts";
 import { checkNumbers, checkRelations, show } from "./option-checks.ts";
@@ -337,6 +337,7 @@ export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
     ...wishesOf(config, merged as PoolOptions, problems),
     pg: withoutUndefined({ Client, onConnect, verify, log, connectionTimeoutMillis }),
   };
+  if (primaryUrl !== undefined) checkNames(config, Object.keys(poolDefaults), problems);
   checkNumbers(options, problems);
   checkRelations(options, problems);
   if (problems.length > 0) throw new InvalidPoolOptionsError(problems);
@@ -379,12 +380,11 @@ function nested<T extends object>(
   problems: string[],
 ): T | false {
   if (given === false) return false;
+  if (given !== undefined && typeof given !== "object")
+    problems.push(`${name} is ${show(given)}, not its options or false`);
   const merged = { ...defaults, ...withoutUndefined(given ?? {}) };
-  for (const [key, value] of Object.entries(merged)) {
+  for (const key of Object.keys(merged)) {
     if (!(key in defaults)) problems.push(`${name}.${key} is not an option`);
-    else if (typeof value !== "number" || !(value >= 0)) {
-      problems.push(`${name}.${key} is ${show(value)}, not a number from 0`);
-    }
   }
   return merged;
 }

@@ -74,7 +74,9 @@ async function use(pool: Pool, key: number): Promise<void> {
   await refused;
   await expect.poll(sleepers, { timeout: 20_000 }).toBe(0);
 
-  const kept = await pool.query<{ key: number }>("select key from used where pool = $1 order by key", [key], { target });
+  const kept = await pool.query<{ key: number }>("select key from used where pool = $1 order by key", [key], {
+    target,
+  });
   expect(kept.rows.map((row) => row.key)).toEqual([1, 2, 3, 4]);
   const streamed: number[] = [];
   for await (const { n } of pool.stream<{ n: number }>("select n from generate_series(1, 250) n")) streamed.push(n);
