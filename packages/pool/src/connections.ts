@@ -404,7 +404,7 @@ export class Connections {
       const expire = (): void => {
         if (this.#idle.includes(connection)) this.destroy(connection);
       };
-      connection.lifetimeTimer = setTimeout(expire, expiresAt - performance.now()).unref();
+      connection.lifetimeTimer = setTimeout(expire, Math.max(1, expiresAt - performance.now())).unref();
     }
     connection.show((client) => this.#listener.connected(client));
     this.#offer(connection);

@@ -1,6 +1,7 @@
 import { loadBalances } from "./balance.ts";
 import { consistencies } from "./consistency.ts";
 import type { PoolCompat, ResolvedPoolOptions } from "./options.ts";
+import { plainRoute } from "./target-session.ts";
 
 interface Bounds {
   readonly least: number;
@@ -80,8 +81,12 @@ export function checkRelations(options: ResolvedPoolOptions, problems: string[])
     problems.push(`replicaFallback is ${show(options.replicaFallback)}, not "primary" or "error"`);
   }
   const { topology, servers } = options;
-  if (servers.length > 1 && options.probeIntervalMs === false && topology !== "static") {
-    problems.push("probeIntervalMs is false with several servers: roles and lag could not be known");
+  if (options.probeIntervalMs === false && topology !== "static") {
+    if (servers.length > 1) {
+      problems.push("probeIntervalMs is false with several servers: roles and lag could not be known");
+    } else if (options.route !== plainRoute && options.route.target !== "any") {
+      problems.push("probeIntervalMs is false with targetSessionAttrs: the server's role could not be known");
+    }
   }
   checkTopology(options, problems);
   if (!compats.includes(options.compat)) {

@@ -112,6 +112,16 @@ describe("resolvePoolOptions", () => {
     });
   });
 
+  test("probes for pg's names too where there is something to choose, and says when it could not", () => {
+    for (const connectionString of ["postgres://u@h1,h2/db", "postgres://u@h/db?target_session_attrs=primary"]) {
+      const options = resolvePoolOptions({ connectionString });
+      expect(options).toMatchObject({ probeIntervalMs: 500, sessionState: "keep", clientHandles: false });
+      expect(problemsOf({ connectionString, probeIntervalMs: false })).toEqual([
+        expect.stringMatching(/^probeIntervalMs is false with (several servers|targetSessionAttrs)/),
+      ]);
+    }
+  });
+
   test("makes a server of each host of a list", () => {
     const { servers } = resolvePoolOptions({ primaryUrl: "postgres://u@h1,h2:2/db" });
     expect(servers.map(({ address, configuredRole }) => `${address.name} ${configuredRole}`)).toEqual([

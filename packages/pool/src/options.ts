@@ -315,16 +315,22 @@ export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
   const pooled = compat !== "postgres";
   const pipeline = given.pipeline ?? (pooled && compat !== "pgbouncer" ? false : undefined);
   const prepare = given.prepare ?? (pooled ? false : undefined);
-  // A pool made with pg's names alone opens no connection pg would not have opened.
   const { primaryUrl, replicaUrls = [], topology, targetSessionAttrs } = config;
-  const probed = [primaryUrl, replicaUrls[0], topology, targetSessionAttrs].some((each) => each !== undefined);
-  const likePg: Pick<PoolOptions, "probeIntervalMs" | "sessionState"> = probed
-    ? {}
-    : { probeIntervalMs: false, sessionState: "keep" };
+  const ours = [primaryUrl, replicaUrls[0], topology, targetSessionAttrs].some((each) => each !== undefined);
+  const resolved = resolveServers(
+    config,
+    { ...poolDefaults, ...flat } as Pick<ResolvedPoolOptions, "keepAliveMs"> & PoolOptions,
+    problems,
+  );
+  // A pool made with pg's names alone opens no connection pg would not have opened, unless it has to choose.
+  const choosy = resolved.servers.length > 1 || readWishes(config.connectionString).targetSessionAttrs !== undefined;
+  const likePg: Pick<PoolOptions, "probeIntervalMs" | "sessionState"> = {
+    ...(ours || choosy ? {} : { probeIntervalMs: false }),
+    ...(ours ? {} : { sessionState: "keep" }),
+  };
   const kept = (flat.sessionState ?? likePg.sessionState) === "keep" ? ({ clientHandles: false } as const) : {};
   const merged = { ...poolDefaults, ...likePg, ...kept, ...flat };
   const { Client, onConnect, verify, log, connectionTimeoutMillis } = config;
-  const resolved = resolveServers(config, merged as Pick<ResolvedPoolOptions, "keepAliveMs"> & PoolOptions, problems);
   const options: ResolvedPoolOptions = {
     ...pickKnown(merged),
     circuitBreaker: nested("circuitBreaker", circuitBreaker, poolDefaults.circuitBreaker, problems),

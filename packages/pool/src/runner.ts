@@ -140,9 +140,9 @@ export class Runner {
     if (retry === "idempotent" && !job.idempotent && server?.role !== "standby") return "no";
     if (kind === "stale-plan") return attempt <= this.#options.max ? "now" : "no";
     if (kind === "transient") return this.#spend();
-    const only = this.#topology.only;
+    const only = this.#topology.only ?? this.#believed(job, server);
     if (only) {
-      if (kind === "wrong-role") return "no";
+      if (kind === "wrong-role") return this.#options.topology === "static" && !job.readOnly ? this.#spend() : "no";
       // Work that finds the circuit open fails fast; work that was under way when it opened waits its turn.
       if (isDbError(error, "POOL_CIRCUIT_OPEN") && attempt === 1) return "no";
       // A server never reached is more likely misnamed than away, unless it said itself that it is starting or full.
@@ -159,6 +159,11 @@ export class Runner {
     if (kind === "wrong-role" && this.#options.topology === "static") return job.readOnly ? "no" : this.#spend();
     if (kind === "wrong-role" && (await this.#isReallyPrimary(job, server))) return "no";
     return await this.#afterFailedPrimary(server, job, trail);
+  }
+
+  /** The primary that was named, where no probe will ever say that it is well again or that another took over. */
+  #believed(job: Job<unknown>, server: Server | undefined): Server | undefined {
+    return this.#options.probeIntervalMs === false && job.target === "primary" ? server : undefined;
   }
 
   /** A read-only refusal from a server that is no standby is a setting or a read-only transaction, not a failover. */

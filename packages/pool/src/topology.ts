@@ -71,6 +71,11 @@ export class Topology {
       const changed = (members: readonly TopologyMember[]): void => this.#told(members);
       this.#membership = new Membership({ provider: topology, clock, logger, changed });
     }
+    // Nobody will be asked: the names are all there is, and they are believed.
+    if (topology === "static" && this.#intervalMs === false) {
+      this.#asked = true;
+      this.#elect();
+    }
   }
 
   get servers(): readonly Server[] {

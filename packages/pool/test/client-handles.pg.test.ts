@@ -146,7 +146,7 @@ describe("one handle for each connection", () => {
     const { query, release, [Symbol.dispose]: dispose } = first;
     first.release();
     const second = await pool.connect();
-    expect(await codeOf(query.call(second, "select 1") as unknown as Promise<unknown>)).toBe(ended.code);
+    expect(await codeOf((query as (text: string) => Promise<unknown>).call(second, "select 1"))).toBe(ended.code);
     expect(() => release()).toThrow(expect.objectContaining(twice));
     expect(() => dispose()).toThrow(expect.objectContaining(twice));
     expect(pool.stats()).toMatchObject({ checkedOut: 1 });

@@ -3,6 +3,7 @@ import { createPool, Pool, type PoolOptions } from "@db/pool";
 import { protocol, type ScriptedConnection, startScriptedServer } from "@db/testkit";
 import { Client } from "pg";
 import { describe, expect, test } from "vitest";
+import { makeKnown } from "./known.ts";
 
 const quiet: Partial<PoolOptions> = {
   probeIntervalMs: false,
@@ -25,9 +26,10 @@ async function rejection(work: Promise<unknown>): Promise<unknown> {
 const nothing = [protocol.message("I"), protocol.readyForQuery()];
 
 /** The messages of one statement, up to its Sync or its simple query. What takes the way, when slow, is answered. */
-async function asked(connection: ScriptedConnection): Promise<string> {
+async function asked(connection: ScriptedConnection, note?: (body: Buffer) => void): Promise<string> {
   for (let types = ""; ;) {
     const { type, body } = await connection.read();
+    if (type === "B") note?.(body);
     if (type === "Q" && body.length === 1) {
       connection.send(...nothing);
       continue;
@@ -69,21 +71,23 @@ function firstOf(first: (connection: ScriptedConnection) => Promise<void>) {
   });
 }
 
-const warmUps = 3;
+const warming = "warming up";
 
 /** After what makes the pool share a connection, takes the next two statements before it answers to either. */
 async function twoOnOne(connection: ScriptedConnection): Promise<[string, string]> {
-  for (let use = 0; use < warmUps; use += 1) connection.send(...reply(await asked(connection)));
-  return [await asked(connection), await asked(connection)];
+  for (;;) {
+    let warms = false;
+    const types = await asked(connection, (body) => (warms = body.includes(warming)));
+    if (!warms) return [types, await asked(connection)];
+    connection.send(...reply(types));
+  }
 }
 
 function sharing(url: string, options: Partial<PoolOptions> = {}) {
   return createPool({ primaryUrl: url, ...quiet, max: 2, ...options });
 }
 
-async function warm(pool: ReturnType<typeof sharing>): Promise<void> {
-  for (let use = 0; use < warmUps; use += 1) await pool.query(read, ["warm"]);
-}
+const warm = (pool: ReturnType<typeof sharing>): Promise<void> => makeKnown(pool, read, [warming]);
 
 const garbage: [string, Buffer][] = [
   ["of another protocol", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],

@@ -1,6 +1,7 @@
 import { createPool, type Pool, type PoolOptions } from "@db/pool";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeKnown } from "./known.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -40,6 +41,7 @@ async function preparedOn(pool: Pool): Promise<string[]> {
 describe("reads outside of transactions", () => {
   test("share a few connections, each with the rows it asked for", async () => {
     await using pool = await accounts();
+    await makeKnown(pool, rowOf, [1]);
     // As many as one of them takes.
     const reading = readAll(pool, 32);
     await new Promise((resolve) => setImmediate(resolve));
@@ -90,13 +92,17 @@ describe("reads outside of transactions", () => {
     await using pool = await accounts({ min: 6 });
     await pool.start();
     await pool.query(`create function doze() returns int language plpgsql as
-      'begin perform pg_sleep(0.3); return 1; end'`);
+      'begin perform pg_sleep(0.1), pg_advisory_xact_lock_shared(7); return 1; end'`);
     const slow = "select $1::int as n, doze()";
     await pool.query(slow, [1]);
+    // From here on it takes until the lock is free.
+    const holder = await pool.connect();
+    await holder.query("select pg_advisory_lock(7)");
     const order: string[] = [];
     const dawdling = Array.from({ length: 3 }, () => pool.query(slow, [1]).then(() => order.push("slow")));
-    await readAll(pool, 50);
+    expect(await readAll(pool, 50)).toEqual(expectedRows(50));
     order.push("fast");
+    holder.release(true);
     await Promise.all(dawdling);
     expect(order[0]).toBe("fast");
   });

@@ -27,7 +27,7 @@ function shown(options: PoolOptions): string {
   return JSON.stringify({ ...options, primaryUrl: "", replicaUrls: options.replicaUrls?.length, password: "" }, write);
 }
 
-const seeds = Array.from({ length: 40 }, (_, index) => index + 1);
+const seeds = Array.from({ length: 400 }, (_, index) => index + 1);
 
 /** Everything a pool is for, once each. */
 async function use(pool: Pool, key: number): Promise<void> {

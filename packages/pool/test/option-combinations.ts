@@ -84,6 +84,7 @@ export function combine(random: () => number, { primaryUrl, replicaUrl, password
   if (options.replicaUrls !== undefined && random() < 0.5) options.replicaFallback = pick(["primary", "error"]);
   const readable = servers === "replica" || servers === "weighted" || servers === "static";
   const attrs = readable ? ["any", "prefer-standby", "standby", "primary", "read-write"] : ["any", "primary"];
+  if (servers === "unprobed") attrs.pop();
   if (random() < 0.3) options.targetSessionAttrs = pick(attrs);
   if (options.targetSessionAttrs === "standby") options.replicaFallback = "error";
   if (options.targetSessionAttrs === "prefer-standby") options.replicaFallback = "primary";
@@ -103,7 +104,7 @@ function inOneUrl(primaryUrl: string, replicaUrl: string): string {
 /** What cannot be, by the options it touches and the words that must name it. */
 export const contradictions: readonly {
   readonly touches: readonly (keyof PoolOptions)[];
-  readonly with: Changeable;
+  readonly with: Readonly<Record<string, unknown>>;
   readonly named: RegExp;
 }[] = [
   { touches: ["max", "min"], with: { max: 3, min: 4 }, named: /^min \(4\) is above max \(3\)$/ },
@@ -140,7 +141,7 @@ export const contradictions: readonly {
     named: /^circuitBreaker.errorThresholdPercentage \(101\) is above 100/,
   },
   {
-    touches: ["targetSessionAttrs", "replicaFallback"],
+    touches: ["targetSessionAttrs", "replicaFallback", "probeIntervalMs"],
     with: { targetSessionAttrs: "prefer-standby", replicaFallback: "error" },
     named: /^replicaFallback is "error", but targetSessionAttrs is "prefer-standby"/,
   },
