@@ -150,8 +150,8 @@ export interface PoolOptions {
   readonly tags?: SqlTags | (() => SqlTags);
 
   /**
-   * Pause between two probes of a server, on a connection of their own. Default 500; for a pool made with pg's names
-   * alone `false`, so that it opens no connection pg would not have opened.
+   * Pause between two probes of a server, on a connection of their own. Default 500; for a pool of one server
+   * made with pg's names alone `false`, so that it opens no connection pg would not have opened.
    */
   readonly probeIntervalMs?: number | false;
   /** A probe without an answer fails after this; its first connection has `connectTimeoutMs`. Default 500. */

@@ -1,8 +1,8 @@
-import { createPool, InvalidPoolOptionsError, type Pool, type PoolOptions } from "@db/pool";
+import { createPool, InvalidPoolOptionsError, Pool, type PoolOptions } from "@db/pool";
 import { startCluster, type TestCluster } from "@db/testkit";
 import type { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { combine, contradict, randomOf, type Servers } from "./option-combinations.ts";
+import { combine, contradict, inOneUrl, randomOf, type Servers } from "./option-combinations.ts";
 
 let cluster: TestCluster<1>;
 let servers: Servers;
@@ -27,7 +27,7 @@ function shown(options: PoolOptions): string {
   return JSON.stringify({ ...options, primaryUrl: "", replicaUrls: options.replicaUrls?.length, password: "" }, write);
 }
 
-const seeds = Array.from({ length: 400 }, (_, index) => index + 1);
+const seeds = Array.from({ length: 40 }, (_, index) => index + 1);
 
 /** Everything a pool is for, once each. */
 async function use(pool: Pool, key: number): Promise<void> {
@@ -128,4 +128,35 @@ describe("options that contradict each other", () => {
     const unnamed = named.filter((each) => !problems.some((problem) => each.test(problem)));
     expect([shown(options), unnamed, problems.length]).toEqual([shown(options), [], named.length]);
   });
+});
+
+test.each([
+  ["a list of hosts", (url: string) => url],
+  ["a wish for a primary", (url: string) => `${url}?target_session_attrs=read-write`],
+])("%s in pg's own names leads to the primary among them", async (_, wish) => {
+  await using pool = new Pool({ connectionString: wish(inOneUrl(servers.replicaUrl, servers.primaryUrl)), max: 2 });
+  expect((await pool.query("insert into used values (0, $1)", [_.length])).rowCount).toBe(1);
+});
+
+test("names that are believed, with nobody probed, are worked with again as soon as their server is back", async () => {
+  const [primary] = observers;
+  await using pool = createPool({
+    primaryUrl: servers.primaryUrl,
+    replicaUrls: [servers.replicaUrl],
+    topology: "static",
+    probeIntervalMs: false,
+    applicationName: "believed",
+  });
+  const where = async (target: "primary" | "replica"): Promise<unknown> =>
+    (await pool.query("select pg_is_in_recovery() as standby", [], { target })).rows;
+  const end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'believed'";
+  for (let round = 0; round < 3; round += 1) {
+    expect(await where("replica")).toEqual([{ standby: true }]);
+    expect(await where("primary")).toEqual([{ standby: false }]);
+    // What was ended as it was sent finds no probe to tell that the primary is well, and needs none.
+    const ended = primary!.query(end);
+    const written = pool.query("select $1::int + $2::int as n", [round, round]);
+    await ended;
+    expect((await written).rows).toEqual([{ n: 2 * round }]);
+  }
 });

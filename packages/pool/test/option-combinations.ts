@@ -97,8 +97,9 @@ export function combine(random: () => number, { primaryUrl, replicaUrl, password
   return options as unknown as PoolOptions;
 }
 
-function inOneUrl(primaryUrl: string, replicaUrl: string): string {
-  return primaryUrl.replace(/@[^/]*/, (host) => `${host},${new URL(replicaUrl).host}`);
+/** One URL that names the hosts of both, in this order. */
+export function inOneUrl(url: string, other: string): string {
+  return url.replace(/@[^/]*/, (host) => `${host},${new URL(other).host}`);
 }
 
 /** What cannot be, by the options it touches and the words that must name it. */
