@@ -1,3 +1,5 @@
+import { type SslMode, sslModes } from "./tls-mode.ts";
+
 /** Where one server listens, as read from a URL. The password stays in the URL, which is never shown. */
 export interface ServerAddress {
   /** `host:port`, the name used in messages, events and metrics. */
@@ -38,6 +40,11 @@ export function readAddresses(text: string): AddressReading {
   const database = path.length > 1 ? path.slice(1) : undefined;
   if (database !== undefined && !decodes(database)) problems.push("has a database name with a broken percent escape");
   const parameters = new URLSearchParams(search);
+  const sslMode = parameters.get("sslmode");
+  // pg would connect without TLS for a word it does not know.
+  if (sslMode !== null && !sslModes.includes(sslMode as SslMode) && sslMode !== "no-verify") {
+    problems.push(`has the sslmode "${sslMode}", not one of ${sslModes.join(", ")}`);
+  }
   const addresses: ServerAddress[] = [];
   for (const hostAndPort of hostsOf(hostList, parameters)) {
     const reading = readHost(hostAndPort, parameters);

@@ -1,5 +1,6 @@
 import { sqlStateOf } from "@db/core";
 import type pg from "pg";
+import { refusalOf } from "./call-options.ts";
 import { classifyError } from "./classify.ts";
 import type { Connection } from "./connection.ts";
 import type { Consistency } from "./consistency.ts";
@@ -156,6 +157,8 @@ export class Engine {
     options: QueryOptions,
     afterward?: Afterward,
   ): Promise<pg.QueryResult> {
+    const refusal = options === noOptions ? undefined : refusalOf(options);
+    if (refusal) return Promise.reject(refusal);
     this.#startProbing();
     if (options.settings) return this.#queryWithSettings(config, values, options);
     const {
@@ -224,6 +227,8 @@ export class Engine {
     { target, signal, timeoutMs, priority }: BorrowOptions,
     stack: string | undefined,
   ): Promise<{ connection: Connection; server: Server }> {
+    const refusal = refusalOf({ target, timeoutMs, priority });
+    if (refusal) throw refusal;
     this.#startProbing();
     return await this.#runner.run({
       target,
@@ -273,6 +278,8 @@ export class Engine {
     stack: string | undefined,
     extras: JobExtras = {},
   ): Promise<T> {
+    const refusal = refusalOf(options);
+    if (refusal) throw refusal;
     this.#startProbing();
     const { mayUse = () => true } = extras;
     const { target = this.options.route.target, readOnly = false, retries, priority } = options;

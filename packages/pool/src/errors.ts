@@ -316,6 +316,19 @@ export class SessionStateError extends DbError {
   }
 }
 
+/** One call asked for what cannot be; nothing was sent. */
+export class InvalidCallOptionsError extends DbError {
+  override readonly code = "POOL_INVALID_CALL_OPTIONS";
+  /** Every one found. */
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`the options of the call cannot be followed: ${problems.join("; ")}`, {
+      hint: "Correct every option named here; nothing was sent.",
+    });
+    this.problems = problems;
+  }
+}
+
 /** A setting whose name or value cannot be one. */
 export class InvalidSettingError extends DbError {
   override readonly code = "POOL_INVALID_SETTING";

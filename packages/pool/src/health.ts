@@ -8,12 +8,18 @@ import type { PoolStats, ServerStats } from "./stats.ts";
  */
 export function judgePool(
   stats: PoolStats,
-  of: { readonly primary: string | undefined; readonly maxReplicaLagMs: number; readonly now: string },
+  of: {
+    readonly primary: string | undefined;
+    readonly maxReplicaLagMs: number;
+    readonly closed: boolean;
+    readonly now: string;
+  },
 ): ServiceHealth {
   const checks: HealthCheck[] = [];
   const add = (name: string, status: HealthStatus, rest: Partial<HealthCheck> = {}): void => {
     checks.push({ name, status, time: of.now, ...rest });
   };
+  if (of.closed) add("pool:open", "fail", { output: "The pool is closing or closed." });
   const primary = stats.servers.find(({ name }) => name === of.primary);
   if (!primary) add("primary:reachable", "fail", { output: "No server accepts writes." });
   else if (!primary.probedAt && primary.reason === undefined) {

@@ -16,6 +16,7 @@ export {
   DoubleReleaseError,
   InvalidBulkInsertError,
   InvalidCacheOptionsError,
+  InvalidCallOptionsError,
   InvalidPoolOptionsError,
   InvalidProviderOptionsError,
   InvalidSessionTokenError,

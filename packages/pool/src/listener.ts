@@ -1,6 +1,7 @@
 import { AbortedError, quoteIdentifier } from "@db/core";
 import type pg from "pg";
 import { connectClient } from "./connect.ts";
+import { PoolClosedError } from "./errors.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { fullJitterMs } from "./retry.ts";
 import type { Server } from "./server.ts";
@@ -62,6 +63,7 @@ export class Listener {
     receive: (notification: PoolNotification) => void,
     { onGap, signal }: ListenOptions,
   ): Promise<AsyncDisposable> {
+    if (this.#ended) throw new PoolClosedError();
     const subscription: Subscription = { channel, receive, onGap };
     if (signal?.aborted) throw new AbortedError("aborted before listening", { cause: signal.reason });
     // Known before the server listens, so that nothing said in between is missed.

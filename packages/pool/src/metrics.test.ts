@@ -96,7 +96,7 @@ describe("collectPoolMetrics", () => {
 
 describe("judgePool", () => {
   const judge = (of: PoolStats, primary: string | undefined = "db1:5432") =>
-    judgePool(of, { primary, maxReplicaLagMs: 1_000, now: "2026-01-01T00:00:00.000Z" });
+    judgePool(of, { primary, maxReplicaLagMs: 1_000, closed: false, now: "2026-01-01T00:00:00.000Z" });
 
   test("passes while everything is well", () => {
     expect(judge(stats([server(), replica({})])).status).toBe("pass");
@@ -110,7 +110,9 @@ describe("judgePool", () => {
 
   test("fails without a primary, whatever the replicas do", () => {
     expect(judge(stats([server({ state: "down" }), replica({})])).status).toBe("fail");
-    expect(judgePool(stats([replica({})]), { primary: undefined, maxReplicaLagMs: 1, now: "" }).status).toBe("fail");
+    expect(
+      judgePool(stats([replica({})]), { primary: undefined, maxReplicaLagMs: 1, closed: false, now: "" }).status,
+    ).toBe("fail");
   });
 
   test("names no server, for checks are shown to strangers", () => {

@@ -96,6 +96,23 @@ describe("resolvePoolOptions", () => {
     expect(problemsOf({ connectionString: primaryUrl, anything: 1 } as never)).toEqual([]);
   });
 
+  test("says what a URL is instead of one, and which word of it is none", () => {
+    const slips = { primaryUrl: 5, replicaUrls: [null, { weight: 1 }, "", "postgres://h/db?sslmode=requre"] };
+    expect(problemsOf(slips as never)).toEqual([
+      "primaryUrl is number, not a URL",
+      "replicaUrls[0] is empty, not a URL",
+      "replicaUrls[1] is empty, not a URL",
+      "replicaUrls[2] is empty, not a URL",
+      'replicaUrls[3] has the sslmode "requre", not one of disable, allow, prefer, require, verify-ca, verify-full',
+    ]);
+    expect(problemsOf({ primaryUrl: "", replicaUrls: "postgres://h/db" } as never)).toEqual([
+      "primaryUrl is empty, not a URL",
+      "replicaUrls is no list",
+    ]);
+    expect(problemsOf({ connectionString: "" })).toEqual([]);
+    expect(problemsOf({ primaryUrl: "postgres://h/db?sslmode=no-verify" })).toEqual([]);
+  });
+
   test("takes undefined for the default and false for off", () => {
     const resolved = resolvePoolOptions({ primaryUrl, max: undefined as never, idleTimeoutMs: false, retry: false });
     expect(resolved).toMatchObject({ max: 10, idleTimeoutMs: false, retry: false });

@@ -315,8 +315,8 @@ export function resolvePoolOptions(config: PoolConfig): ResolvedPoolOptions {
   const pooled = compat !== "postgres";
   const pipeline = given.pipeline ?? (pooled && compat !== "pgbouncer" ? false : undefined);
   const prepare = given.prepare ?? (pooled ? false : undefined);
-  const { primaryUrl, replicaUrls = [], topology, targetSessionAttrs } = config;
-  const ours = [primaryUrl, replicaUrls[0], topology, targetSessionAttrs].some((each) => each !== undefined);
+  const { primaryUrl, replicaUrls, topology, targetSessionAttrs } = config;
+  const ours = [primaryUrl, replicaUrls?.[0], topology, targetSessionAttrs].some((each) => each !== undefined);
   const resolved = resolveServers(
     config,
     { ...poolDefaults, ...flat } as Pick<ResolvedPoolOptions, "keepAliveMs"> & PoolOptions,

@@ -198,6 +198,7 @@ export class Pool extends PgPool implements Database, Service {
     receive: (notification: PoolNotification) => void,
     options: ListenOptions = {},
   ): Promise<AsyncDisposable> {
+    if (this.#drain) return Promise.reject(new PoolClosedError());
     return this.#engine.listener.listen(channel, receive, options);
   }
 
@@ -219,6 +220,7 @@ export class Pool extends PgPool implements Database, Service {
    * @throws {NoPrimaryError} when none of several accepts writes; with one server, why connecting to it failed
    */
   async start(): Promise<void> {
+    if (this.#drain) throw new PoolClosedError();
     await this.#engine.start();
   }
 
@@ -227,6 +229,7 @@ export class Pool extends PgPool implements Database, Service {
    * @throws why the first that could not be made was not
    */
   async warmUp(count: number = this.#engine.options.min): Promise<void> {
+    if (this.#drain) throw new PoolClosedError();
     await this.#engine.topology.start();
     const up = this.#engine.topology.servers.filter(({ state }) => state === "up");
     const { max } = this.#engine.options;
@@ -238,6 +241,7 @@ export class Pool extends PgPool implements Database, Service {
    * true when nothing runs any more, or with false when something still does after `timeoutMs`.
    */
   pause({ timeoutMs = this.#engine.options.drainTimeoutMs }: { readonly timeoutMs?: number } = {}): Promise<boolean> {
+    if (this.#drain) return Promise.reject(new PoolClosedError());
     this.#engine.gate.close();
     return this.#engine.quiet(timeoutMs);
   }
@@ -260,6 +264,7 @@ export class Pool extends PgPool implements Database, Service {
     return judgePool(this.stats(), {
       primary: topology.settled ? topology.primary?.name : configured,
       maxReplicaLagMs: options.maxReplicaLagMs,
+      closed: this.#drain !== undefined,
       now: new Date(options.clock.now()).toISOString(),
     });
   }
@@ -274,6 +279,7 @@ export class Pool extends PgPool implements Database, Service {
    * @throws {InvalidPoolOptionsError} for URLs that cannot be used, or when a provider says which servers there are
    */
   setReplicas(replicaUrls: NonNullable<PoolOptions["replicaUrls"]>): void {
+    if (this.#drain) throw new PoolClosedError();
     const { options, topology } = this.#engine;
     const problems: string[] = [];
     if (topology.provider)
@@ -403,7 +409,10 @@ export class Pool extends PgPool implements Database, Service {
  * @throws {InvalidPoolOptionsError} with every contradiction in the options
  */
 export function createPool(options: PoolOptions): Pool {
-  return new Pool(options);
+  // Without one, pg would take the server from its environment; a variable that is missing is no reason to.
+  return new Pool(
+    (options as PoolOptions | undefined)?.primaryUrl === undefined ? { ...options, primaryUrl: "" } : options,
+  );
 }
 
 /** What `pool.options` shows, in pg's names, for libraries that look there. Secrets do not show when it is printed. */

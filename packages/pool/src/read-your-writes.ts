@@ -1,11 +1,12 @@
 import { type Database, formatLsn, parseLsn } from "@db/core";
 import type pg from "pg";
+import { refusalOf } from "./call-options.ts";
 import { classifyError } from "./classify.ts";
 import type { Connection } from "./connection.ts";
 import type { Consistency } from "./consistency.ts";
 import type { Engine, QueryOptions } from "./engine.ts";
 import { NoPrimaryError, NoReplicaError } from "./errors.ts";
-import { unfitness } from "./routing.ts";
+import { type Target, unfitness } from "./routing.ts";
 import { evidenceOf } from "./runner.ts";
 import type { Server } from "./server.ts";
 import type { SessionHandle, StatementInput } from "./session-handle.ts";
@@ -49,6 +50,8 @@ export class ReadYourWrites implements Database {
     values?: readonly unknown[],
     options: QueryOptions = {},
   ): Promise<pg.QueryResult<Row>> {
+    const refusal = refusalOf(options);
+    if (refusal) throw refusal;
     const { route, queryTimeoutMs } = this.#engine.options;
     const { target = route.target, idempotent = false, consistency = "session", signal } = options;
     if (options.settings) {
@@ -66,7 +69,8 @@ export class ReadYourWrites implements Database {
     const { timeoutMs = queryTimeoutMs, priority, prepare } = options;
     const plain: Statement = { config, values, signal, timeoutMs, priority, prepare };
     const statement = this.#engine.annotated(plain, options);
-    const result = target === "primary" ? this.#write(statement, idempotent) : this.#read(statement, consistency);
+    const result =
+      target === "primary" ? this.#write(statement, idempotent) : this.#read(statement, consistency, target);
     return (await result) as pg.QueryResult<Row>;
   }
 
@@ -161,18 +165,18 @@ export class ReadYourWrites implements Database {
     }
   }
 
-  async #read(statement: Statement, consistency: Consistency): Promise<pg.QueryResult> {
+  async #read(statement: Statement, consistency: Consistency, target: Target): Promise<pg.QueryResult> {
     const wanted = await this.#wanted(consistency);
     const candidates = this.#candidates(wanted);
     const fresh = wanted ? candidates.filter((server) => server.hasReplayed(wanted)) : candidates;
-    if (fresh.length > 0) return await this.#readOn(fresh, statement);
+    if (fresh.length > 0) return await this.#readOn(fresh, statement, target);
     if (wanted) {
       for (const server of candidates) {
         const result = await this.#readIfCaughtUp(server, wanted, statement);
         if (result) return result;
       }
     }
-    return await this.#readOn([], statement);
+    return await this.#readOn([], statement, target);
   }
 
   /** What a replica must have replayed; undefined when it need not have anything. */
@@ -254,9 +258,10 @@ export class ReadYourWrites implements Database {
   }
 
   /** Reads on one of these, or on the primary when they fail or there are none. */
-  #readOn(servers: readonly Server[], statement: Statement): Promise<pg.QueryResult> {
+  #readOn(servers: readonly Server[], statement: Statement, target: Target): Promise<pg.QueryResult> {
     const { topology, options } = this.#engine;
-    if (servers.length === 0 && options.replicaFallback === "error") {
+    // Whoever is content with any server is with the primary.
+    if (servers.length === 0 && target === "replica" && options.replicaFallback === "error") {
       const evidence = evidenceOf(topology, options).map(({ server, seen }) => ({
         server,
         seen: server === topology.primary?.name ? seen : `${seen}, not seen to have what must be read`,

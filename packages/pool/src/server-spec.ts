@@ -60,16 +60,19 @@ export function resolveServers(
 ): ResolvedServers {
   const base = clientBase(config, merged.keepAliveMs);
   const ways = readTls(config, problems);
-  const primary = readAll("primaryUrl", config.primaryUrl ?? config.connectionString, problems);
-  const replicasOf: ResolvedServers["replicasOf"] = (replicaUrls = [], found) =>
-    replicaUrls.flatMap((each, index) => {
-      const { url, weight } = typeof each === "string" ? { url: each, weight: 1 } : each;
+  const primary = readAll("primaryUrl", config.primaryUrl ?? (config.connectionString || undefined), problems);
+  const replicasOf: ResolvedServers["replicasOf"] = (replicaUrls = [], found) => {
+    if (!Array.isArray(replicaUrls)) found.push("replicaUrls is no list");
+    return (Array.isArray(replicaUrls) ? (replicaUrls as typeof replicaUrls) : []).flatMap((each, index) => {
+      const { url, weight = 1 } =
+        typeof each === "string" ? { url: each } : ((each as WeightedReplica | null) ?? { url: "" });
       if (!(weight >= 0) || !Number.isFinite(weight)) {
         found.push(`replicaUrls[${index}] has the weight ${String(weight)}, not a number from 0`);
       }
-      const addresses = readAll(`replicaUrls[${index}]`, url, found);
+      const addresses = readAll(`replicaUrls[${index}]`, url ?? "", found);
       return addresses.map((at) => spec(at, { configuredRole: "replica", weight }, base, ways));
     });
+  };
   const specs = [
     ...(primary.length > 0 ? primary : [unnamedServer(base)]).map((at) =>
       spec(at, { configuredRole: "primary", weight: 1 }, base, ways),
@@ -100,6 +103,10 @@ function urlElsewhere(url: string, host: string, port: number): string {
 
 function readAll(option: string, url: string | undefined, problems: string[]): readonly ServerAddress[] {
   if (url === undefined) return [];
+  if (typeof url !== "string" || url.trim() === "") {
+    problems.push(`${option} is ${typeof url === "string" ? "empty" : typeof url}, not a URL`);
+    return [];
+  }
   // pg also takes a bare socket directory, and leaves it to pg-connection-string.
   if (url.startsWith("/") || url.startsWith("socket:")) {
     const { host, port, database } = new Client(url);
@@ -149,8 +156,8 @@ function readTls(config: PoolConfig, problems: string[]): TlsWays | undefined {
   if (ways.second === undefined) return ways;
   const urls: readonly (readonly [string, string | undefined])[] = [
     ["primaryUrl", config.primaryUrl ?? config.connectionString],
-    ...(config.replicaUrls ?? []).map(
-      (each, index) => [`replicaUrls[${index}]`, typeof each === "string" ? each : each.url] as const,
+    ...(Array.isArray(config.replicaUrls) ? (config.replicaUrls as (string | WeightedReplica | null)[]) : []).map(
+      (each, index) => [`replicaUrls[${index}]`, typeof each === "string" ? each : each?.url] as const,
     ),
   ];
   for (const [name, url] of urls) {

@@ -50,6 +50,7 @@ export class Annotator {
     const name = typeof config === "string" ? undefined : config.name;
     const mayChange = name === undefined && (own.prepare === false || !this.#prepares);
     const text = statementText(config);
+    if (text === "") return statement;
     const tagged =
       mayChange && (this.#changing || own.tags)
         ? withComment(text, this.#changingComment(own.tags))

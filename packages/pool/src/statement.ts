@@ -109,7 +109,8 @@ export async function stoppable<T>(
     }, repeatCancelMs);
   };
   const abort = (): void => stop("abort");
-  const timer = timeoutMs === false ? undefined : setTimeout(() => stop("timeout"), timeoutMs);
+  const timer =
+    timeoutMs === false || timeoutMs === Infinity ? undefined : setTimeout(() => stop("timeout"), timeoutMs);
   if (signal?.aborted) stop("abort");
   signal?.addEventListener("abort", abort, { once: true });
   try {

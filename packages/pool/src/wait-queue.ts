@@ -6,6 +6,7 @@ import type { Histogram } from "./histogram.ts";
 export type Priority = "high" | "normal" | "low";
 
 const ranks: Readonly<Record<Priority, number>> = { high: 0, normal: 1, low: 2 };
+export const priorities: readonly Priority[] = ["high", "normal", "low"];
 
 /** One wish for a connection. */
 export interface AcquireRequest {

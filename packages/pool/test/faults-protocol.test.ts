@@ -376,8 +376,31 @@ describe("a connection that ends before its statement is sent", () => {
   });
 });
 
+const cancelled = protocol.errorResponse({ code: "57014", message: "canceling statement due to user request" });
+
+test("a cancel that overtook its statement, and found nothing to cancel, is sent again", async () => {
+  let cancels = 0;
+  const second = Promise.withResolvers<void>();
+  await using server = await startScriptedServer(async (connection) => {
+    const startup = await connection.welcome();
+    if (startup.kind === "cancel") {
+      cancels += 1;
+      if (cancels === 2) second.resolve();
+      return;
+    }
+    const types = await asked(connection);
+    await second.promise;
+    connection.send(...reply(types, "PB"), cancelled, ...reply(types, "S"));
+    await well(connection);
+  });
+  await using pool = createPool({ primaryUrl: server.url, ...quiet, max: 1, cancelTimeoutMs: 60_000 });
+  const error = await rejection(pool.query(read, [1], { timeoutMs: 50 }));
+  expect(error).toMatchObject({ code: "POOL_QUERY_TIMEOUT", cancelled: true });
+  expect((await pool.query(read, [1])).rows).toEqual([{ v: "1" }]);
+  expect(server.accepted).toBeGreaterThanOrEqual(3);
+});
+
 describe("a statement that reaches the bound of all, on a connection it shares", () => {
-  const cancelled = protocol.errorResponse({ code: "57014", message: "canceling statement due to user request" });
   const bounded = { retry: false, queryTimeoutMs: 300, cancelTimeoutMs: 2_000 } as const;
 
   /** Connections that want to cancel are told of; the first other one does as told, the rest are well. */

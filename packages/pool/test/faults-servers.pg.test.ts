@@ -46,9 +46,13 @@ describe("a backend killed by SIGKILL in a statement, which makes the whole serv
     await using pool = createPool({ primaryUrl: own.primary.url, max: 4, ...patient });
     await pool.query("create table t (id int)");
     const write = rejection(pool.query("insert into t select 1 from pg_sleep(60)"));
+    const beside = rejection(pool.query("insert into t select 2 from pg_sleep(60)"));
     const read = pool.query("select 42 as answer from pg_sleep(0.2 + $1::int)", [0], { idempotent: true });
+    await runnerOf(own, "insert into t select 2");
     process.kill(await runnerOf(own, "insert into t select 1"), "SIGKILL");
     expect(await write).toMatchObject({ code: "POOL_CONNECTION_LOST", phase: "sent", retryable: false });
+    // The server tells the others why it ends them too; what they had begun may have been done.
+    expect(await beside).toMatchObject({ code: "57P02" });
     expect((await read).rows).toEqual([{ answer: 42 }]);
     expect((await pool.query("select count(*)::int as n from t", [], { idempotent: true })).rows).toEqual([{ n: 0 }]);
   });

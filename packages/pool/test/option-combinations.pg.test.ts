@@ -98,8 +98,8 @@ async function strangers(): Promise<number> {
 describe("options that go together, whichever they are", () => {
   test.each(seeds)("make a pool that does all its work and leaves nothing behind (%i)", async (seed) => {
     const options = combine(randomOf(seed), servers);
+    const pool = createPool(options);
     try {
-      const pool = createPool(options);
       await pool.start();
       await use(pool, seed);
       expect(pool.health()).not.toMatchObject({ status: "unhealthy" });
@@ -109,6 +109,8 @@ describe("options that go together, whichever they are", () => {
       await expect.poll(strangers, { timeout: 20_000 }).toBe(0);
     } catch (error) {
       throw new Error(`with ${shown(options)}`, { cause: error });
+    } finally {
+      await pool.drain({ timeoutMs: 0 }).catch(() => undefined);
     }
   });
 });

@@ -86,7 +86,11 @@ export function combine(random: () => number, { primaryUrl, replicaUrl, password
   const attrs = readable ? ["any", "prefer-standby", "standby", "primary", "read-write"] : ["any", "primary"];
   if (servers === "unprobed") attrs.pop();
   if (random() < 0.3) options.targetSessionAttrs = pick(attrs);
-  if (options.targetSessionAttrs === "standby") options.replicaFallback = "error";
+  if (options.targetSessionAttrs === "standby") {
+    options.replicaFallback = "error";
+    // A read that no standby has what it must see is refused then.
+    delete options.consistency;
+  }
   if (options.targetSessionAttrs === "prefer-standby") options.replicaFallback = "primary";
   // It would have none to go to: too far behind, or said to serve no reads.
   if (options.replicaFallback === "error") {
