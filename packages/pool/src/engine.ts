@@ -141,6 +141,8 @@ export class Engine {
     values: readonly unknown[] | undefined,
     options: QueryOptions = noOptions,
   ): Promise<pg.QueryResult> {
+    const refusal = options === noOptions ? undefined : refusalOf(options);
+    if (refusal) return Promise.reject(refusal);
     const { consistency = this.options.consistency } = options;
     if (consistency === "eventual" && !this.whole) return this.plainQuery(config, values, options);
     if (this.whole) return this.whole.query(config, values, { ...options, consistency });
@@ -157,8 +159,6 @@ export class Engine {
     options: QueryOptions,
     afterward?: Afterward,
   ): Promise<pg.QueryResult> {
-    const refusal = options === noOptions ? undefined : refusalOf(options);
-    if (refusal) return Promise.reject(refusal);
     this.#startProbing();
     if (options.settings) return this.#queryWithSettings(config, values, options);
     const {
@@ -244,6 +244,8 @@ export class Engine {
 
   /** Takes a session that is given back when it is disposed. */
   async openSession(options: SessionOptions, stack: string | undefined): Promise<OwnedSession> {
+    const refusal = refusalOf(options);
+    if (refusal) throw refusal;
     const { target = this.options.route.target, signal, timeoutMs = this.options.queryTimeoutMs, priority } = options;
     const { connection, server } = await this.borrow({ target, signal, priority }, stack);
     return new OwnedSession(connection, server.statements, { timeoutMs, signal }, async (session) => {
@@ -259,6 +261,8 @@ export class Engine {
     stack: string | undefined,
     afterward?: Afterward,
   ): Promise<T> {
+    const refusal = refusalOf(options);
+    if (refusal) throw refusal;
     const { target = this.options.route.target, signal, timeoutMs = this.options.queryTimeoutMs, priority } = options;
     const { connection, server } = await this.borrow({ target, signal, priority }, stack);
     const session = new SessionHandle(connection, server.statements, { timeoutMs, signal });

@@ -1,5 +1,6 @@
 import type { Queryable } from "@db/core";
 import type pg from "pg";
+import { refusalOf } from "./call-options.ts";
 import type { Connection } from "./connection.ts";
 import { DoubleReleaseError, SessionEndedError } from "./errors.ts";
 import { StatementFailure } from "./failure.ts";
@@ -50,6 +51,8 @@ export class SessionHandle implements Queryable {
     values?: readonly unknown[],
     options: StatementOptions = {},
   ): Promise<pg.QueryResult<Row>> {
+    const refusal = options.timeoutMs === undefined ? undefined : refusalOf({ timeoutMs: options.timeoutMs });
+    if (refusal) throw refusal;
     const { signal = this.#defaults.signal, timeoutMs = this.#defaults.timeoutMs } = options;
     return (await this.run({ config, values, signal, timeoutMs })) as pg.QueryResult<Row>;
   }

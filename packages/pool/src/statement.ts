@@ -49,7 +49,7 @@ export async function runStatement(
 ): Promise<pg.QueryResult> {
   const { config, values, signal, timeoutMs } = statement;
   if (signal?.aborted) throw new AbortedError("aborted before the statement was sent", { cause: signal.reason });
-  const text = typeof config === "string" ? config : config.text;
+  const text = statementText(config);
   const started = performance.now();
   connection.lastStatement = text;
   connection.phase = connection.usable ? "sent" : "unsent";
@@ -74,7 +74,7 @@ export function classifyStatementError(
   statement: Statement,
 ): ReturnType<typeof classifyError> {
   const { config, values } = statement;
-  const text = typeof config === "string" ? config : config.text;
+  const text = statementText(config);
   const parameters = values?.length ?? (typeof config === "string" ? 0 : (config.values?.length ?? 0));
   const extended = connection?.extended ?? parameters > 0;
   const phase = connection?.phase ?? "connect";

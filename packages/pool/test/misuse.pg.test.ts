@@ -65,8 +65,11 @@ describe("what one call cannot ask for", () => {
     await expect(pool.query("select 1", [], odd)).rejects.toMatchObject(refused(...problems));
     await expect(pool.session().query("select 1", [], odd)).rejects.toMatchObject({ code: refused().code });
     await expect(pool.connect(odd)).rejects.toMatchObject({ code: refused().code });
-    await expect(pool.withSession(async () => 1, odd)).rejects.toMatchObject({ code: refused().code });
+    await expect(pool.withSession(async () => 1, odd)).rejects.toMatchObject(refused(...problems));
+    await expect(pool.acquire(odd)).rejects.toMatchObject(refused(...problems));
     expect(pool.totalCount).toBe(0);
+    const within = pool.withSession((session) => session.query("select 1", [], { timeoutMs: 2 ** 31 }));
+    await expect(within).rejects.toMatchObject({ code: refused().code });
   });
 
   test("is refused of a transaction, whose isolation is part of its text", async () => {
