@@ -20,15 +20,10 @@ const isolations: readonly TransactionOptions["isolation"][] = ["read committed"
 export function refusalOf(options: CallOptions): InvalidCallOptionsError | undefined {
   const { target, timeoutMs, priority, consistency, isolation, retries } = options;
   const problems: string[] = [];
-  const oneOf = (name: string, value: unknown, among: readonly unknown[]): void => {
-    if (value !== undefined && !among.includes(value)) {
-      problems.push(`${name} is ${show(value)}, not one of ${among.join(", ")}`);
-    }
-  };
-  oneOf("target", target, targets);
-  oneOf("priority", priority, priorities);
-  oneOf("consistency", consistency, consistencies);
-  oneOf("isolation", isolation, isolations);
+  oneOf(problems, "target", target, targets);
+  oneOf(problems, "priority", priority, priorities);
+  oneOf(problems, "consistency", consistency, consistencies);
+  oneOf(problems, "isolation", isolation, isolations);
   if (timeoutMs !== undefined && timeoutMs !== false && !isBound(timeoutMs)) {
     problems.push(`timeoutMs is ${show(timeoutMs)}, not a number above 0 to 2147483647, Infinity or false`);
   }
@@ -40,6 +35,11 @@ export function refusalOf(options: CallOptions): InvalidCallOptionsError | undef
     problems.push('deferrable is true, which needs readOnly and isolation "serializable"');
   }
   return problems.length === 0 ? undefined : new InvalidCallOptionsError(problems);
+}
+
+function oneOf(problems: string[], name: string, value: unknown, among: readonly unknown[]): void {
+  if (value === undefined || among.includes(value)) return;
+  problems.push(`${name} is ${show(value)}, not one of ${among.join(", ")}`);
 }
 
 function isBound(value: unknown): boolean {
