@@ -35,7 +35,12 @@ export async function apply(
     safetyBackup: toggle(input, "backup") === true,
     ...planAge(input),
   });
-  const told = withWarnings(reportText(report), planned, context);
+  const done = new Set(report.applied.map(({ id }) => id));
+  // That it failed before is no news once it has run.
+  const findings = planned.findings.filter(
+    ({ id, migration }) => !/^MIGRATE-(FAILED|INTERRUPTED)$/.test(id) || !done.has(migration ?? ""),
+  );
+  const told = withWarnings(reportText(report), { ...planned, findings }, context);
   return { data: report, text: told, changes, findings: planned.findings, next: ["db migrate status"] };
 }
 

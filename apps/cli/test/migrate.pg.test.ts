@@ -326,6 +326,9 @@ describe("db migrate", () => {
         if (Date.now() > until || filling.child.exitCode !== null)
           throw new Error(`no batch was done:\n${filling.output()}`);
       }
+      const during = await runDb(["migrate", "status"], { cwd: folder.path, env });
+      expect(during.stdout).toMatch(/at work now: server process \d+/);
+      expect(during.stdout).toContain("0002_fill  online");
       expect((await db("migrate backfill --pause")).data).toEqual({ asked: 1 });
       const ended = await filling.ended;
       expect(ended.stderr).toMatch(/the backfill of t was paused after \d+ rows/);

@@ -10,8 +10,8 @@ import type { FindingPolicy } from "./options.ts";
 
 /**
  * Where a migration stands, folder and history held side by side. `changed`: applied, and its file edited since.
- * `missing`: applied, without a file. `interrupted`: begun outside a transaction and not ended. `online`: the same of
- * an online migration, which goes on with its next phase. `outdated`: a repeatable to run again.
+ * `missing`: applied, without a file. `interrupted`: begun outside a transaction and not ended; `running` instead where a
+ * status sees a runner at work. `online`: the same of an online migration, which goes on with its next phase. `outdated`: a repeatable to run again.
  */
 export type MigrationState =
   | "applied"
@@ -21,6 +21,7 @@ export type MigrationState =
   | "out-of-order"
   | "failed"
   | "interrupted"
+  | "running"
   | "online"
   | "reverted"
   | "outdated";

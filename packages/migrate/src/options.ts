@@ -94,7 +94,10 @@ export interface ApplyOptions {
   /** Told of every step as it happens; must not throw. */
   readonly onEvent?: (event: MigrationEvent) => void;
   readonly onProgress?: OnProgress;
-  /** Heard between statements and in every wait; a statement under way is bounded by its time-out. */
+  /**
+   * Heard between statements and in every wait. A statement under way is cancelled from a second session; on one session, and
+   * behind a pooler, it is bounded by its time-out.
+   */
   readonly signal?: AbortSignal;
   /** Recorded as who applied. Default: the session's user. */
   readonly appliedBy?: string;

@@ -6,7 +6,7 @@ import type { StatementReport } from "./report.ts";
 import { announceStatement, historyRecord, type RunContext } from "./run-context.ts";
 import { runScript } from "./script.ts";
 import { timeoutSettings } from "./session-settings.ts";
-import { round, rowsOf, runVerify, serverMessage, StatementError } from "./statement-run.ts";
+import { isCancelled, round, rowsOf, runVerify, serverMessage, StatementError } from "./statement-run.ts";
 
 /** The answer to COMMIT was lost: the history, read again, knows whether it happened. Internal. */
 export class CommitUnknownError extends Error {
@@ -64,6 +64,8 @@ async function runOnce(
       rows = rowsOf(results[before.length] ?? {});
     } catch (error) {
       unwatch();
+      const { signal } = options;
+      if (isCancelled(error, signal)) throw new AbortedError("the migration was aborted", { cause: signal.reason });
       throw errorOf(context, error, statement, index, after.length > 0);
     }
     const { kind, file, line } = statement;

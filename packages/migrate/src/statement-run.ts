@@ -45,8 +45,15 @@ export async function runStatement(
   } catch (error) {
     unwatch();
     if (isDbError(error, "MIGRATE_PROGRAM")) throw error;
+    if (isCancelled(error, signal)) throw new AbortedError("the migration was aborted", { cause: signal.reason });
     throw new StatementError(statement, index, serverMessage(error), error);
   }
+}
+
+/** Whether a statement ended because the caller wanted it to: the watcher had it cancelled. */
+export function isCancelled(error: unknown, signal: AbortSignal): boolean {
+  // query_canceled
+  return signal.aborted && sqlStateOf(error) === "57014";
 }
 
 /** Runs the verify queries: each must succeed, and one that answers a single boolean must answer true. */

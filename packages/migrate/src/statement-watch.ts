@@ -68,11 +68,13 @@ const nothingSeen: SeenStatement = Object.freeze({ waitedMs: null, locks: null }
 /** Watches nothing: there is one session only, or the statements may come to any server process. */
 export const noWatcher: StatementWatcher = { watch: () => () => nothingSeen };
 
-/** Watches a server process through other sessions of a pool. */
+const cancelSql = "select pg_catalog.pg_cancel_backend($1)";
+
+/** Watches a server process through other sessions of a pool, and cancels its statement on abort. */
 export function watchProcess(
   db: Queryable,
   { pid, version }: { readonly pid: number; readonly version: number },
-  { onEvent, onProgress }: Pick<ResolvedApplyOptions, "onEvent" | "onProgress">,
+  { onEvent, onProgress, signal }: Pick<ResolvedApplyOptions, "onEvent" | "onProgress" | "signal">,
 ): StatementWatcher {
   const sql = sightSql(version);
   return {
@@ -117,8 +119,12 @@ export function watchProcess(
           .finally(() => (busy = false));
       }, pollMs);
       timer.unref();
+      // Left alone it would go on after its runner is gone, and hold the migration lock to its end.
+      const cancel = (): void => void db.query(cancelSql, [pid]).catch(() => undefined);
+      signal.addEventListener("abort", cancel, { once: true });
       return () => {
         clearInterval(timer);
+        signal.removeEventListener("abort", cancel);
         return { waitedMs, locks };
       };
     },

@@ -56,6 +56,7 @@ export async function migrationStatus(
       ...planDefaults,
       ...options,
     });
+    const runner = await (await import("./advisory-lock.ts")).findLockHolder(session, history);
     const done = migrations.filter(({ state }) => state === "applied" || state === "changed" || state === "missing");
     const current = done.findLast(({ file, entry }) => (file ?? entry)?.kind === "versioned");
     return {
@@ -64,13 +65,24 @@ export async function migrationStatus(
       current: current?.id ?? null,
       applied: done.length,
       pending: migrations.length - done.length,
-      migrations: migrations.map(statusEntry),
-      findings: findings.toSorted(compareFindings),
-      runner: await (await import("./advisory-lock.ts")).findLockHolder(session, history),
+      migrations: migrations.map((one) => statusEntry(runner ? atWork(one) : one)),
+      findings: (runner ? findings.map(beingRun) : findings).toSorted(compareFindings),
+      runner,
     };
   });
   const [, told] = await bothOf(reading, telling);
   return told;
+}
+
+function atWork(one: ComparedMigration): ComparedMigration {
+  return one.state === "interrupted" ? { ...one, state: "running" } : one;
+}
+
+/** What is not ended is no accident while somebody is at it. */
+function beingRun(finding: MigrationFinding): MigrationFinding {
+  if (finding.id !== "MIGRATE-INTERRUPTED") return finding;
+  const title = finding.title.replace("was cut short after", "is being run just now:");
+  return { ...finding, id: "MIGRATE-RUNNING", severity: "info", title: `${title} are done`, hint: "Wait for its end." };
 }
 
 function statusEntry({ id, state, file, entry, adopted }: ComparedMigration): MigrationStatusEntry {

@@ -1,4 +1,4 @@
-import { sqlStateOf } from "@db/core";
+import { isDbError, sqlStateOf } from "@db/core";
 import { forgetBackfills, runBackfill } from "./backfill-run.ts";
 import { dropInvalidIndex, isIndexSettled } from "./concurrent-index.ts";
 import { deleteDrizzleRow, writeDrizzleRow } from "./drizzle-history.ts";
@@ -223,6 +223,8 @@ async function runNoted(
     await note({ state: "done", report });
     return report;
   } catch (error) {
+    // Removing the index waits for what it waited for itself: the next run does it.
+    if (isDbError(error, "CORE_ABORTED")) await note({ state: "failed", error: error.message }).catch(() => undefined);
     if (error instanceof StatementError) {
       if (statement.index) await dropInvalidIndex(session, statement.index).catch(() => false);
       await note({ state: "failed", error: error.message }).catch(() => undefined);

@@ -1,6 +1,5 @@
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import type { TestCluster } from "@db/testkit";
 import { Client } from "pg";
 import { expect } from "vitest";
@@ -19,7 +18,6 @@ import {
 import { makeWorkspace, type Workspace } from "./workspace.ts";
 
 const scenario = fileURLToPath(new URL("crash-scenario.ts", import.meta.url));
-const run = promisify(execFile);
 
 /** Something that is killed half-way, and what must hold when it is done once more. */
 export interface CrashJob {
@@ -237,48 +235,72 @@ const plainJobs: readonly CrashJob[] = [
 /** Each job of this package that writes, but for plain `up`, which has proofs of its own. */
 export const crashJobs: readonly CrashJob[] = [...onlineJobs, ...plainJobs];
 
-async function runChild(
-  job: string,
-  url: string,
-  directory: string,
-  killAt: number,
-): Promise<{ killed: boolean; sent: number }> {
-  try {
-    const flags = ["--conditions=@db/source", "--no-warnings", scenario, job, url, directory, String(killAt)];
-    const { stdout } = await run(process.execPath, flags);
-    return { killed: false, sent: (JSON.parse(stdout) as { sent: number }).sent };
-  } catch (error) {
-    if ((error as { signal?: string }).signal === "SIGKILL") return { killed: true, sent: killAt };
-    throw error;
-  }
+interface Kill {
+  readonly at: number;
+  readonly victim: "runner" | "server";
+  readonly cluster: TestCluster;
+}
+
+/** @returns whether it came as far as the query to be killed after */
+function runChild(job: string, url: string, directory: string, { at, victim, cluster }: Kill): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const flags = ["--conditions=@db/source", "--no-warnings", scenario, job, url, directory, String(at), victim];
+    const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "pipe"] });
+    let [output, errors] = ["", ""];
+    let killed: Promise<void> | undefined;
+    child.stderr.on("data", (text: Buffer) => (errors += text.toString()));
+    child.stdout.on("data", (text: Buffer) => {
+      output += text.toString();
+      if (output.startsWith("sent")) killed ??= cluster.primary.kill();
+    });
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      if (killed) void killed.then(() => cluster.primary.start()).then(() => resolve(true), reject);
+      else if (signal === "SIGKILL") resolve(true);
+      else if (code === 0) resolve(false);
+      else reject(new Error(`${job} ended with ${code}:\n${errors}`));
+    });
+  });
 }
 
 /**
- * Kills a job right after its first query, then in a new database after its `every`-th next, and so on to its end. After
- * each the job is done again, and must end as if it had never been killed.
+ * Kills the runner of a job, or its server, right after its first query, then in a new database after its `every`-th next,
+ * and so on to its end. After each the job is done again, and must end as if it had never been killed.
  * @returns how often it was killed
  */
-export async function killJob(cluster: TestCluster, job: CrashJob, every: number): Promise<number> {
+export async function killJob(
+  cluster: TestCluster,
+  job: CrashJob,
+  { every, victim }: { readonly every: number; readonly victim: Kill["victim"] },
+): Promise<number> {
   let kills = 0;
-  for (let killAt = 1; ; killAt += every) {
+  for (let at = 1; ; at += every) {
     const { url } = await cluster.createDatabase();
     await using workspace = await makeWorkspace(job.files);
     const { directory } = workspace;
-    const client = new Client({ connectionString: url });
-    await client.connect();
-    try {
-      await job.prepare(client, workspace);
-      const { killed } = await runChild(job.name, url, directory, killAt);
-      const others =
-        "select count(*)::int as n from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database() and backend_type = 'client backend'";
-      while ((await client.query<{ n: number }>(others)).rows[0]?.n !== 0);
+    await withClient(url, (client) => job.prepare(client, workspace));
+    const killed = await runChild(job.name, url, directory, { at, victim, cluster });
+    await withClient(url, async (client) => {
+      while ((await client.query<{ n: number }>(othersSql)).rows[0]?.n !== 0);
       await job.check?.(client, directory);
       await job.again(client, directory);
       await job.settled(client, directory);
-      if (!killed) return kills;
-      kills++;
-    } finally {
-      await client.end();
-    }
+    });
+    if (!killed) return kills;
+    kills++;
+  }
+}
+
+const othersSql = /* sql */ `
+  select count(*)::int as n from pg_stat_activity
+   where pid <> pg_backend_pid() and datname = current_database() and backend_type = 'client backend'`;
+
+async function withClient(url: string, use: (client: Client) => Promise<void>): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await use(client);
+  } finally {
+    await client.end();
   }
 }

@@ -1,4 +1,6 @@
-// Run as a program of its own: does one job on a database and kills itself with SIGKILL right after its n-th query.
+// Run as a program of its own: does one job on a database, and right after its n-th query kills itself with SIGKILL, or
+// says so and stands still until its server is killed.
+import { writeSync } from "node:fs";
 import type { Database, DatabaseLike, Queryable } from "@db/core";
 import { Client } from "pg";
 import {
@@ -13,18 +15,21 @@ import {
   planRollback,
 } from "../src/index.ts";
 
-const [job = "", url = "", directory = "", killAt = "0"] = process.argv.slice(2);
+const [job = "", url = "", directory = "", killAt = "0", victim = "runner"] = process.argv.slice(2);
 let sent = 0;
 
 /** Counts the queries of all sessions together. */
 async function connect(): Promise<{ readonly db: Database; end(): Promise<void> }> {
   const client = new Client({ connectionString: url });
+  client.on("error", () => process.exit(1));
   await client.connect();
   const session: Queryable = {
     query: (text, values) => {
       const answer = client.query(text, values as unknown[]);
-      if (++sent === Number(killAt)) process.kill(process.pid, "SIGKILL");
-      return answer as never;
+      if (++sent !== Number(killAt)) return answer as never;
+      if (victim === "runner") process.kill(process.pid, "SIGKILL");
+      writeSync(1, "sent\n");
+      return answer.then(() => new Promise(() => undefined)) as never;
     },
   };
   const db: Database = {

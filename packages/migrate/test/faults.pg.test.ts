@@ -2,7 +2,13 @@ import type { Database, Progress, Queryable } from "@db/core";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { Client, Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { applyMigrations, MigrationFailedError, migrationStatus, planMigrations } from "../src/index.ts";
+import {
+  applyMigrations,
+  MigrationFailedError,
+  type MigrationStatus,
+  migrationStatus,
+  planMigrations,
+} from "../src/index.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 let cluster: TestCluster<1>;
@@ -85,12 +91,18 @@ describe("a statement that takes its time", () => {
       .query<{ pid: number }>("begin; lock table t in row exclusive mode; select 1")
       .then(() => blocker.query<{ pid: number }>("select pg_backend_pid() as pid"));
     const blockers: number[] = [];
+    let during: Promise<MigrationStatus> | undefined;
     const report = await applyMigrations(pool, plan, {
       onEvent: (event) => {
         if (event.type !== "statement-waiting") return;
         blockers.push(...event.blockedBy);
-        void blocker.query("commit");
+        during ??= migrationStatus(pool, files).finally(() => blocker.query("commit"));
       },
+    });
+    expect(await during).toMatchObject({
+      runner: { application: "" },
+      migrations: [{ state: "running", statementsDone: 0 }],
+      findings: [{ id: "MIGRATE-RUNNING", title: "0001_i.sql is being run just now: 0 of 1 statements are done" }],
     });
     blocker.release();
     expect(blockers).toContain(rows[0]?.pid);
@@ -134,6 +146,53 @@ describe("a statement that takes its time", () => {
     });
   });
 });
+
+describe("an abort while a statement runs", () => {
+  test("cancels it in its transaction: nothing stays, nothing is recorded, and the lock is free", async () => {
+    await using files = await makeWorkspace({ "0001_a.sql": "create table a ();\nselect pg_sleep(600);" });
+    await using pool = await freshPool();
+    const { directory } = files;
+    const controller = new AbortController();
+    const running = applyMigrations(pool, await planMigrations(pool, { directory }), { signal: controller.signal });
+    await untilSleeping(pool);
+    controller.abort();
+    await expect(running).rejects.toMatchObject({ code: "CORE_ABORTED" });
+    const status = await migrationStatus(pool, { directory });
+    expect(status).toMatchObject({ runner: null, migrations: [{ state: "pending" }] });
+    expect((await pool.query("select to_regclass('a') as t")).rows).toEqual([{ t: null }]);
+  });
+
+  test("cancels CREATE INDEX CONCURRENTLY though it waits for another transaction, and the next run builds it", async () => {
+    await using files = await makeWorkspace({ "0001_i.sql": "create index concurrently t_id on t (id);" });
+    await using pool = await freshPool();
+    await pool.query("create table t (id int)");
+    const { directory } = files;
+    const plan = await planMigrations(pool, { directory });
+    const blocker = await pool.connect();
+    await blocker.query("begin; lock table t in row exclusive mode");
+    const controller = new AbortController();
+    const running = applyMigrations(pool, plan, {
+      signal: controller.signal,
+      onEvent: (event) => event.type === "statement-waiting" && controller.abort(),
+    });
+    await expect(running).rejects.toMatchObject({ code: "CORE_ABORTED" });
+    expect((await migrationStatus(pool, { directory })).migrations).toMatchObject([
+      { state: "interrupted", statementsDone: 0 },
+    ]);
+    await blocker.query("commit");
+    blocker.release();
+    await applyMigrations(pool, await planMigrations(pool, { directory }));
+    expect((await pool.query(indexes)).rows).toEqual([{ relname: "t_id", indisvalid: true }]);
+  });
+});
+
+/** Waits until a session of the database sleeps. */
+async function untilSleeping(pool: Pool): Promise<void> {
+  const sql = "select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
+  for (const until = Date.now() + 60_000; (await pool.query(sql)).rowCount === 0;) {
+    if (Date.now() > until) throw new Error("no session came to its sleep");
+  }
+}
 
 describe("a statement cut short outside a transaction", () => {
   test("stops the next run until the caller says whether it took effect", async () => {

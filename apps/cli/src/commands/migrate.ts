@@ -22,13 +22,19 @@ export async function status(context: Context, input: Input): Promise<CommandRes
   const findings = findingsText(report.findings, context.terminal);
   return {
     data: report,
-    text: [table, `${report.applied} applied, ${report.pending} pending`, findings]
+    text: [table, `${report.applied} applied, ${report.pending} pending`, runnerText(report), findings]
       .filter((part) => part !== "")
       .join("\n"),
     findings: report.findings,
     gate: true,
     ...(report.pending > 0 ? { next: nextOf(report) } : {}),
   };
+}
+
+function runnerText({ runner }: MigrationStatus): string {
+  if (runner === null) return "";
+  const who = runner.pid === null ? "a runner behind a pooler" : `server process ${runner.pid}`;
+  return `at work now: ${who}${runner.application === "" ? "" : ` (${runner.application})`}`;
 }
 
 /** What is under way online goes on by its own commands. */
