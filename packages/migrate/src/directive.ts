@@ -53,17 +53,17 @@ function refuseNearly(line: string): null {
 }
 
 /** Tools whose mark of a section to undo is a comment to PostgreSQL: what follows it would run. */
-const foreignDowns: readonly (readonly [tool: string, mark: RegExp])[] = [
-  ["goose", /^[ \t]*--[ \t]*\+goose[ \t]+down\b/im],
-  ["sql-migrate", /^[ \t]*--[ \t]*\+migrate[ \t]+down\b/im],
-  ["node-pg-migrate", /^[ \t]*--[ \t]*down migration\b/im],
-  ["MyBatis Migrations", /^[ \t]*--[ \t]*\/\/[ \t]*@undo\b/im],
+const foreignDowns: readonly (readonly [tool: string, sign: string, mark: RegExp])[] = [
+  ["goose", "+goose", /^[ \t]*--[ \t]*\+goose[ \t]+down\b/im],
+  ["sql-migrate", "+migrate", /^[ \t]*--[ \t]*\+migrate[ \t]+down\b/im],
+  ["node-pg-migrate", "own Migration", /^[ \t]*--[ \t]*down migration\b/im],
+  ["MyBatis Migrations", "@UNDO", /^[ \t]*--[ \t]*\/\/[ \t]*@undo\b/im],
 ];
 
 /** Where another tool's section to undo begins; null where there is none. */
 export function findForeignDown(text: string): { readonly tool: string; readonly index: number } | null {
-  for (const [tool, mark] of foreignDowns) {
-    const index = text.search(mark);
+  for (const [tool, sign, mark] of foreignDowns) {
+    const index = text.includes(sign) ? text.search(mark) : -1;
     if (index !== -1) return { tool, index };
   }
   return null;
