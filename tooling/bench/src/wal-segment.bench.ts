@@ -13,6 +13,9 @@ interface Stored {
   end(): Promise<void>;
 }
 
+/** Segments that a daemon has taken and given back before it is measured. */
+const served = 3;
+
 /** What PostgreSQL waits for, segment by segment: a whole process, the segment durable or back when it ends. */
 export const walSegment: Benchmark<WalArena, Stored> = {
   name: "wal-segment",
@@ -51,7 +54,14 @@ function ours(name: string, client?: "node" | "sh"): Contender<WalArena, Stored>
         const opened = await openRepository(repository, { encryptionKey: arena.encryptionKey });
         serving = await startWalDaemon({ repository: opened, socketPath });
         flags.push("--socket", socketPath);
-        await arena.runOurs(["push", first, ...flags]);
+        // A daemon serves segment after segment; its first few, like any program's first steps, are slower.
+        const others = arena.segments.filter((segment) => segment !== first && segment !== original);
+        for (const other of others.slice(0, served)) {
+          await arena.runOurs(["push", other, ...flags]);
+          const back = join(arena.dataDirectory, "pg_wal", `fetched-before-${basename(path)}`);
+          await arena.runOurs(["fetch", basename(other), back, ...flags]);
+          await rm(back);
+        }
       }
       const runOurs = client === "sh" ? arena.runShell : arena.runOurs;
       const push = ["push", original, ...flags];

@@ -110,18 +110,28 @@ export class WalScanner {
           if (this.#skip === 0) at = aligned(at);
         }
       } else {
-        const length = page.readUInt32LE(at);
+        const length = wordAt(page, at);
         if (length < recordHeaderBytes) {
           this.#usedBytes = this.#offset + at;
           this.#ended = true;
           return;
         }
+        // Nearly every record lies in one page and tells nothing but its transaction.
+        if (at + length <= pageBytes && !isTransactionEnd(page, at) && !isRestorePoint(page, at)) {
+          this.#transaction(wordAt(page, at + 4));
+          at = aligned(at + length);
+          continue;
+        }
         this.#recordBytes = length;
         this.#headUsed = 0;
         this.#headWanted = Math.min(length, headBytes);
       }
-      this.#usedBytes = this.#offset + Math.min(at, pageBytes);
     }
+    this.#usedBytes = this.#offset + Math.min(at, pageBytes);
+  }
+
+  #transaction(xid: number): void {
+    if (xid !== 0 && (this.#newestXid === null || isNewer(xid, this.#newestXid))) this.#newestXid = xid;
   }
 
   #mayMatter(): boolean {
@@ -131,8 +141,7 @@ export class WalScanner {
 
   #record(): void {
     const head = this.#head.subarray(0, this.#headUsed);
-    const xid = head.readUInt32LE(4);
-    if (xid !== 0 && (this.#newestXid === null || isNewer(xid, this.#newestXid))) this.#newestXid = xid;
+    this.#transaction(wordAt(head, 4));
     if (isTransactionEnd(head)) {
       const at = timeAt(head, mainData(head));
       if (at === undefined) return;
@@ -155,12 +164,17 @@ export function isNewer(xid: number, than: number): boolean {
   return ((xid - than) | 0) > 0;
 }
 
-function isTransactionEnd(head: Buffer): boolean {
-  return head[17] === transactionManager && transactionEnds.has(head[16]! & 0x70);
+function isTransactionEnd(bytes: Buffer, at = 0): boolean {
+  return bytes[at + 17] === transactionManager && transactionEnds.has(bytes[at + 16]! & 0x70);
 }
 
-function isRestorePoint(head: Buffer): boolean {
-  return head[17] === xlogManager && (head[16]! & 0xf0) === restorePoint;
+function isRestorePoint(bytes: Buffer, at = 0): boolean {
+  return bytes[at + 17] === xlogManager && (bytes[at + 16]! & 0xf0) === restorePoint;
+}
+
+/** Little-endian. A segment has some hundred thousand of them: `readUInt32LE` would cost more than all else here. */
+function wordAt(bytes: Buffer, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }
 
 function aligned(at: number): number {
