@@ -57,7 +57,6 @@ export const migrateOnline: Benchmark<OnlineArena, FilledTable> = {
     await writeFile(join(directory, "0001_label.sql"), migration);
     const client = await cluster.connect();
     const { rows } = await client.query<{ server_version: string }>("show server_version");
-    await writeWalBefore(client);
     await client.end();
     const absent = version === undefined ? [{ case: "", reason: "pgbench is not installed" }] : [];
     const kept = stack.move();
@@ -84,6 +83,7 @@ export const migrateOnline: Benchmark<OnlineArena, FilledTable> = {
         );
         await client.query("insert into account select i, 0 from generate_series(1, $1::bigint) i", [rows]);
         await client.query("vacuum analyze account");
+        if (round > 0) await writeWalBefore(client);
         await client.end();
         const calm = await startWriters(url, rows);
         await new Promise((resolve) => setTimeout(resolve, round === 0 || quick ? 5_000 : 60_000));
