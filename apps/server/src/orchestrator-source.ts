@@ -6,13 +6,13 @@ import {
   keySeries,
   type MainJobReport,
   type Orchestrator,
-  renderOpenMetrics,
-  renderPrometheus,
   replication,
   samplesOf,
   type Snapshot,
   topQueries,
   valueOf,
+  writeOpenMetrics,
+  writePrometheus,
 } from "@db/orchestrator";
 import { actionsOf } from "./admin/orchestrator-actions.ts";
 import { createLatencyMemory, sumOf } from "./latency.ts";
@@ -130,7 +130,8 @@ export function sourceFromOrchestrator(orchestrator: Orchestrator, options: Orch
     async metricsText(format, signal, collectors) {
       const current = await inTime(monitor, signal);
       const only = collectors === undefined ? {} : { collectors };
-      return format === "openmetrics" ? renderOpenMetrics(current, only) : renderPrometheus(current, only);
+      const write = format === "openmetrics" ? writeOpenMetrics : writePrometheus;
+      return (sink) => write(current, sink, only);
     },
     async metricsJson(detailed, signal) {
       const current = await inTime(monitor, signal);

@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import type { HealthCheck, HealthStatus } from "@db/core";
 import type { HeadView, PageName, PageView, RangeName } from "@db/dashboard";
 import type { AdminAction } from "./admin/action.ts";
@@ -62,12 +63,15 @@ export interface StatusSource {
   /** Names of the series there are. */
   readonly seriesNames: readonly string[];
   series(request: SeriesRequest): object;
-  /** Every metric, collected at most once per second whoever asks; `collectors` leaves out the others. */
+  /**
+   * Every metric, collected at most once per second whoever asks; `collectors` leaves out the others. Resolves once
+   * they are collected; what it gives writes them piece by piece, each over the one before, and does not end the sink.
+   */
   metricsText(
     format: "prometheus" | "openmetrics",
     signal: AbortSignal,
     collectors?: readonly string[],
-  ): Promise<string>;
+  ): Promise<(sink: Writable) => Promise<void>>;
   /** The same as data; `detailed` adds tables, indexes and statements. */
   metricsJson(detailed: boolean, signal: AbortSignal): Promise<unknown>;
   /** False until the first start has finished. */

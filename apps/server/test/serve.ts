@@ -23,6 +23,19 @@ export async function closeAll(): Promise<void> {
   await Promise.all(running.splice(0).map((server) => server.close()));
 }
 
+/** Metrics as a source gives them: through one buffer, each piece over the one before. */
+export function written(...pieces: readonly string[]): Awaited<ReturnType<StatusSource["metricsText"]>> {
+  return async (sink) => {
+    const buffer = Buffer.alloc(Math.max(...pieces.map((piece) => piece.length)));
+    for (const piece of pieces) {
+      const bytes = buffer.subarray(0, buffer.write(piece));
+      await new Promise<void>((resolve, reject) => {
+        sink.write(bytes, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+  };
+}
+
 /** A source that knows what a test gives it. */
 export function sourceOf(source: Partial<StatusSource> = {}): StatusSource {
   return {
@@ -35,7 +48,7 @@ export function sourceOf(source: Partial<StatusSource> = {}): StatusSource {
     plan: async (queryId) => (queryId === "7" ? { queryId, query: "select $1", nodes: [], note: null } : undefined),
     seriesNames: ["commits"],
     series: ({ name, from, to, stepMs }) => ({ name, from, to, stepMs, series: [], markers: [] }),
-    metricsText: async (format) => (format === "openmetrics" ? "pg_up 1\n# EOF\n" : "pg_up 1\n"),
+    metricsText: async (format) => written(format === "openmetrics" ? "pg_up 1\n# EOF\n" : "pg_up 1\n"),
     metricsJson: async (detailed) => ({ detailed }),
     started: () => true,
     ...source,

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { gunzipSync } from "node:zlib";
 import type { AggregateHealth } from "@db/server";
 import { afterEach, describe, expect, test } from "vitest";
-import { closeAll, serve, token, well } from "./serve.ts";
+import { closeAll, serve, token, well, written } from "./serve.ts";
 
 afterEach(closeAll);
 
@@ -69,7 +69,7 @@ describe("metrics endpoints", () => {
 
   test("stop waiting for a collection that hangs", async () => {
     const hang = (_format: unknown, signal: AbortSignal) =>
-      new Promise<string>((_resolve, reject) =>
+      new Promise<never>((_resolve, reject) =>
         signal.addEventListener("abort", () => reject(new Error("timed out at postgres://u:pw@h/d"))),
       );
     const { get } = await serve({ metricsText: hang }, { collectTimeoutMs: 50 });
@@ -147,11 +147,32 @@ describe("lists", () => {
   });
 });
 
+describe("metrics too large for one buffer", () => {
+  test("arrive whole, piece after piece", async () => {
+    const pieces = Array.from({ length: 50 }, (_, n) => `pg_piece_${n} ${"1".repeat(20_000)}\n`);
+    const { get } = await serve({ metricsText: async () => written(...pieces) });
+    expect(await (await get("/metrics", { "accept-encoding": "identity" })).text()).toBe(pieces.join(""));
+  });
+
+  test("that break off end the answer instead of looking whole", async () => {
+    const { get } = await serve({
+      metricsText: async () => async (sink) => {
+        sink.write("pg_up 1\n");
+        throw new Error("broke off at postgres://u:pw@h/d");
+      },
+    });
+    await expect(get("/metrics").then((response) => response.text())).rejects.toThrow();
+  });
+});
+
 describe("metrics for whoever wants less", () => {
   test("are compressed, and only of the collectors that are named", async () => {
     let asked: readonly string[] | undefined;
     const { server, get } = await serve({
-      metricsText: async (_format, _signal, collectors) => ((asked = collectors), "pg_up 1\n".repeat(100)),
+      metricsText: async (_format, _signal, collectors) => {
+        asked = collectors;
+        return written("pg_up 1\n".repeat(100), "pg_down 1\n");
+      },
     });
     await get("/metrics?collect[]=activity&collect[]=locks");
     expect(asked).toEqual(["activity", "locks"]);
@@ -159,7 +180,7 @@ describe("metrics for whoever wants less", () => {
       request(`${server.url}/metrics`, { headers: { "accept-encoding": "gzip" } }, resolve).end();
     });
     const packed = Buffer.concat((await response.toArray()) as Buffer[]);
-    expect(gunzipSync(packed).toString()).toBe("pg_up 1\n".repeat(100));
+    expect(gunzipSync(packed).toString()).toBe(`${"pg_up 1\n".repeat(100)}pg_down 1\n`);
   });
 });
 

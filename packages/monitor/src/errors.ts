@@ -22,6 +22,18 @@ export class InvalidMonitorOptionsError extends DbError {
   }
 }
 
+/** A silence cannot be made of what was asked for; every problem is listed. */
+export class InvalidSilenceError extends DbError {
+  override readonly code = "MONITOR_INVALID_SILENCE";
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`nothing is silenced: ${problems.join("; ")}`, {
+      hint: "Name a rule of `db monitor alerts`, a reason and an end within 30 days.",
+    });
+    this.problems = problems;
+  }
+}
+
 /** A server did not answer within the time one collection may take. The next collection tries again. */
 export class CollectTimeoutError extends DbError {
   override readonly code = "MONITOR_COLLECT_TIMEOUT";

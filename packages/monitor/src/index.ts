@@ -1,4 +1,6 @@
 export { type Blackout, isBlackedOut } from "./alerts/blackout.ts";
+export { createMemorySilences, type Silence, type SilenceRequest, type SilenceStore } from "./alerts/silence.ts";
+export { createTableSilences, type TableSilencesOptions } from "./alerts/table-silences.ts";
 export type { Alert, AlertEvent, AlertListener } from "./alerts/event.ts";
 export { type AlertEngine, type AlertEngineOptions, createAlertEngine } from "./alerts/engine.ts";
 export {
@@ -28,6 +30,7 @@ export type { CollectLimits, Detail } from "./collector.ts";
 export {
   CollectTimeoutError,
   InvalidMonitorOptionsError,
+  InvalidSilenceError,
   OtlpPushError,
   UnknownInspectionError,
   UnsupportedServerError,
@@ -82,10 +85,11 @@ export {
   openMetricsContentType,
   prometheusContentType,
   renderOpenMetrics,
-  renderOpenMetricsParts,
   renderPrometheus,
-  renderPrometheusParts,
   type RenderOptions,
+  type TextSink,
+  writeOpenMetrics,
+  writePrometheus,
 } from "./prometheus/text.ts";
 export { renderMetricsDoc } from "./registry-doc.ts";
 export { redactSql } from "./redact.ts";

@@ -10,6 +10,8 @@ import {
 } from "@db/core";
 import { type AlertEngine, createAlertEngine } from "./alerts/engine.ts";
 import type { Alert, AlertEvent } from "./alerts/event.ts";
+import type { Silence, SilenceRequest } from "./alerts/silence.ts";
+import { Silences } from "./alerts/silences.ts";
 import { type Anomaly, anomalyFindings, findAnomalies } from "./anomaly/anomaly.ts";
 import { UnsupportedServerError } from "./errors.ts";
 import { copyFamilies, type MetricFamily } from "./family.ts";
@@ -61,6 +63,12 @@ export interface Monitor extends Service {
   alerts(): readonly Alert[];
   /** What alerts did, oldest first, at most 1 000 events. */
   alertHistory(): readonly AlertEvent[];
+  /** What is silenced, as of the last collection or change. */
+  silences(): readonly Silence[];
+  /** Silences alerts that somebody knows of: they stay in every list, and are not told. @throws {InvalidSilenceError} */
+  silence(request: SilenceRequest): Promise<Silence>;
+  /** Ends a silence before its time. @returns false when there is none of that id */
+  unsilence(id: string): Promise<boolean>;
   /** A chart's lines, by the name in `keySeries`. */
   series(name: string, query: SeriesQuery): readonly Series[];
   /** Load over time by what active sessions wait for, from samples taken since `start`; empty for an unknown server. */
@@ -85,6 +93,7 @@ class LiveMonitor implements Monitor {
   readonly #options: ResolvedMonitorOptions;
   readonly #targets: readonly Target[];
   readonly #engine: AlertEngine;
+  readonly #silences: Silences;
   readonly #series: SeriesStore;
   readonly #regressions: Regressions;
   #inFlight: Promise<void> | undefined;
@@ -104,7 +113,8 @@ class LiveMonitor implements Monitor {
     this.#targets = options.targets.map(
       (target, i) => new Target(target, options, i === 0 ? options.targets.length - 1 : 0),
     );
-    this.#engine = createAlertEngine(options);
+    this.#silences = new Silences(options);
+    this.#engine = createAlertEngine({ ...options, silences: () => this.#silences.now });
     this.#series = new SeriesStore(options);
     this.#regressions = new Regressions(this.#series);
   }
@@ -112,6 +122,7 @@ class LiveMonitor implements Monitor {
   async start(signal?: AbortSignal): Promise<void> {
     if (this.#loop) return;
     await this.#restoreHistory();
+    await this.#silences.refresh();
     await this.collect(signal ? { signal } : {});
     // Somebody may have started it during the first collection.
     if (this.#loop as unknown) return;
@@ -128,9 +139,12 @@ class LiveMonitor implements Monitor {
     this.#loop = undefined;
     loop?.stop.abort();
     const bound = new AbortController();
-    const ending = Promise.allSettled([loop?.done, this.#inFlight, this.#engine.settled()]).then(() =>
-      this.#saveHistory({ unfinished: true }),
-    );
+    const ending = Promise.allSettled([
+      loop?.done,
+      this.#inFlight,
+      this.#engine.settled(),
+      this.#silences.settled(),
+    ]).then(() => this.#saveHistory({ unfinished: true }));
     await Promise.race([ending, this.#options.clock.sleep(timeoutMs, bound.signal).catch(() => undefined)]);
     bound.abort();
   }
@@ -210,6 +224,18 @@ class LiveMonitor implements Monitor {
 
   alertHistory(): readonly AlertEvent[] {
     return this.#engine.history();
+  }
+
+  silences(): readonly Silence[] {
+    return this.#silences.now;
+  }
+
+  silence(request: SilenceRequest): Promise<Silence> {
+    return this.#silences.add(request);
+  }
+
+  unsilence(id: string): Promise<boolean> {
+    return this.#silences.remove(id);
   }
 
   series(name: string, query: SeriesQuery): readonly Series[] {
@@ -369,6 +395,9 @@ class LiveMonitor implements Monitor {
     this.#series.record(this.snapshot(), now);
     this.forecasts();
     this.#engine.evaluate(this.snapshot());
+    this.#silences.endWith(this.#engine.alerts());
+    // The next collection knows what another process silenced; this one waits for no table.
+    void this.#silences.refresh();
     void this.#saveHistory();
   }
 }

@@ -3,6 +3,7 @@ import { type Blackout, blackoutProblems } from "./alerts/blackout.ts";
 import type { AlertListener } from "./alerts/event.ts";
 import type { AlertRule, RuleOverride } from "./alerts/rule.ts";
 import { defaultRules } from "./alerts/rules.ts";
+import { createMemorySilences, type SilenceStore } from "./alerts/silence.ts";
 import type { CollectLimits, Detail } from "./collector.ts";
 import { InvalidMonitorOptionsError } from "./errors.ts";
 import type { MetricFamily } from "./family.ts";
@@ -73,6 +74,8 @@ export interface MonitorOptions {
   readonly overrides?: readonly RuleOverride[];
   /** Times at which alerts are kept but not told. */
   readonly blackouts?: readonly Blackout[];
+  /** Where silences live. Default in memory; `createTableSilences` keeps them in a table. */
+  readonly silences?: SilenceStore;
   /** Told of every alert that begins, changes its severity or ends. */
   readonly onAlert?: AlertListener;
   /** How long key series are kept in memory. Default 24 h. */
@@ -134,6 +137,7 @@ export interface ResolvedMonitorOptions {
   readonly rules: readonly AlertRule[];
   readonly overrides: readonly RuleOverride[];
   readonly blackouts: readonly Blackout[];
+  readonly silences: SilenceStore;
   readonly onAlert: AlertListener;
   readonly historyMs: number;
   readonly keepHoursMs: number;
@@ -195,6 +199,7 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     rules,
     overrides: options.overrides ?? [],
     blackouts: options.blackouts ?? [],
+    silences: options.silences ?? createMemorySilences(),
     history: options.history ?? noHistory,
     onAlert: options.onAlert ?? (() => undefined),
     clock: options.clock ?? systemClock,

@@ -34,27 +34,27 @@ export interface RankedOptions {
 
 type Values = readonly (number | null)[];
 
-/** One row of a ranking before it becomes metrics. */
-export interface RankedRow {
-  readonly id: string | null;
-  readonly labels: readonly string[];
-  readonly values: Values;
-}
-
 export interface RankedTable {
-  readonly rows: readonly RankedRow[];
+  readonly table: MetricTable;
+  /** What names each row of the table, its key joined by `/`; `null` for the row of the rest. */
+  readonly ids: readonly (string | null)[];
   /** How many rows the server has. */
   readonly count: number;
-  /** Metric names, in the order of each row's values. */
-  readonly columns: readonly string[];
-  readonly table: MetricTable;
 }
 
+/** A row that has series of its own. */
 interface Found {
   readonly id: string;
   readonly labels: readonly string[];
   values: Values;
   rank: number;
+}
+
+/** What a reading gave: rows by their ids, and what all others come to. */
+interface Read {
+  readonly found: readonly Found[];
+  readonly left: Values;
+  readonly count: number;
 }
 
 /** What a ranking remembers between its runs. */
@@ -76,36 +76,25 @@ export class Ranking {
       ({ detail }) => detail === undefined || detail === context.detail,
     );
     const metrics = columns.map(({ name }) => name);
-    const { found, total, count } = await (Number.isFinite(this.#limit)
+    const { found, left, count } = await (Number.isFinite(this.#limit)
       ? this.#readTop(session, options, columns, context.now)
       : this.#readAll(session, options, columns));
-    // The rest is what is left of the whole, never less than nothing: the sums are of floating point numbers.
-    const left = total.map((whole, i) =>
-      Math.max(
-        0,
-        found.reduce((sum, { values }) => sum - (values[i] ?? 0), whole ?? 0),
-      ),
+    const continued = left.every((value) => value === 0)
+      ? this.#remainder.nothing()
+      : this.#remainder.next({ exported: new Map(found.map(({ id, values }) => [id, values])), other: left });
+    const rest = columns.map(({ type, other }, i) =>
+      other === "none" ? null : type === "counter" ? (continued[i] ?? 0) : (left[i] ?? 0),
     );
-    const continued = this.#remainder.next({
-      exported: new Map(found.map(({ id, values }) => [id, values])),
-      other: left,
-    });
-    const rest: RankedRow = {
-      id: null,
-      labels: options.otherLabels(context),
-      values: columns.map(({ type, other }, i) =>
-        other === "none" ? null : type === "counter" ? (continued[i] ?? 0) : (left[i] ?? 0),
-      ),
-    };
-    const rows: readonly RankedRow[] = [...found, rest];
     return {
-      rows,
       count,
-      columns: metrics,
+      ids: [...found.map(({ id }) => id), null],
       table: {
         labelNames: Object.keys(options.labels),
         metrics,
-        rows: rows.map(({ labels, values }) => ({ labels, values })),
+        rows: [
+          ...found.map(({ labels, values }) => ({ labels, values })),
+          { labels: options.otherLabels(context), values: rest },
+        ],
       },
     };
   }
@@ -115,12 +104,12 @@ export class Ranking {
     options: RankedOptions,
     columns: readonly RankedColumn[],
     now: number,
-  ): Promise<{ readonly found: readonly Found[]; readonly total: Values; readonly count: number }> {
+  ): Promise<Read> {
     const kept = this.#sticky.ids(now).map((id) => id.split("/"));
     const arrays = options.key.map((_, i) => `{${kept.map((parts) => parts[i]).join(",")}}`);
-    const { rows } = await session.query<Record<string, unknown>>(topSql(options, columns), [this.#limit, ...arrays]);
+    const { rows } = await session.query<Row>(topSql(options, columns), [this.#limit, ...arrays]);
     const totals = rows.find((row) => row["total"] === true) ?? {};
-    const found = foundIn(
+    const { found } = sortOut(
       rows.filter((row) => row["total"] !== true),
       options,
       columns,
@@ -130,61 +119,68 @@ export class Ranking {
       byRank.slice(0, this.#limit).map(({ id }) => id),
       now,
     );
-    return { found: byRank, total: valuesOf(totals, columns), count: toNumber(totals["count"]) ?? 0 };
+    // The rest is what is left of the whole, never less than nothing: the sums are of floating point numbers.
+    const left = valuesOf(totals, columns).map((whole, i) =>
+      Math.max(
+        0,
+        byRank.reduce((sum, { values }) => sum - (values[i] ?? 0), whole ?? 0),
+      ),
+    );
+    return { found: byRank, left, count: toNumber(totals["count"]) ?? 0 };
   }
 
-  async #readAll(
-    session: Queryable,
-    options: RankedOptions,
-    columns: readonly RankedColumn[],
-  ): Promise<{ readonly found: readonly Found[]; readonly total: Values; readonly count: number }> {
-    const { rows } = await session.query<Record<string, unknown>>(allSql(options, columns));
-    // A row without a key is one the role may not see: it is part of the rest.
-    const nameless = rows.filter((row) => options.key.some((_, i) => row[`k${i}`] === null));
-    const found = foundIn(
-      nameless.length === 0 ? rows : rows.filter((row) => !nameless.includes(row)),
-      options,
-      columns,
-    );
-    const hidden = nameless.map((row) => valuesOf(row, columns));
-    const total = columns.map((_, i) =>
-      [...found.map(({ values }) => values), ...hidden].reduce((sum, values) => sum + (values[i] ?? 0), 0),
-    );
-    return { found, total, count: rows.length };
+  async #readAll(session: Queryable, options: RankedOptions, columns: readonly RankedColumn[]): Promise<Read> {
+    const { rows } = await session.query<Row>(allSql(options, columns));
+    return { ...sortOut(rows, options, columns), count: rows.length };
   }
 }
 
-function foundIn(
-  rows: readonly Record<string, unknown>[],
+type Row = Record<string, unknown>;
+
+/** Rows of one key become one; a row without a key is one the role may not see, and is part of the rest. */
+function sortOut(
+  rows: readonly Row[],
   options: RankedOptions,
   columns: readonly RankedColumn[],
-): readonly Found[] {
+): Pick<Read, "found" | "left"> {
   const keys = options.key.map((_, i) => `k${i}`);
   const labels = Object.keys(options.labels).map((_, i) => `l${i}`);
   const metrics = columns.map(({ name }) => name);
   const merge = options.merge ?? sums;
   const byId = new Map<string, Found>();
+  let left: Values = columns.map(() => 0);
   for (const row of rows) {
-    const id = keys.map((key) => toText(row[key])).join("/");
+    const values = valuesOf(row, columns);
+    if (keys.some((key) => row[key] === null)) {
+      left = sums(left, values, metrics);
+      continue;
+    }
+    let id = toText(row[keys[0]!]);
+    for (let i = 1; i < keys.length; i++) id += `/${toText(row[keys[i]!])}`;
     const rank = toNumber(row["rank"]) ?? 0;
     const same = byId.get(id);
     if (same) {
-      same.values = merge(same.values, valuesOf(row, columns), metrics);
+      same.values = merge(same.values, values, metrics);
       same.rank += rank;
-    } else {
-      byId.set(id, { id, labels: labels.map((label) => toText(row[label])), values: valuesOf(row, columns), rank });
-    }
+    } else byId.set(id, { id, labels: labels.map((label) => toText(row[label])), values, rank });
   }
-  return [...byId.values()];
+  return { found: [...byId.values()], left };
 }
 
 const sums: NonNullable<RankedOptions["merge"]> = (a, b) => a.map((value, i) => (value ?? 0) + (b[i] ?? 0));
 
-function valuesOf(row: Record<string, unknown>, columns: readonly RankedColumn[]): Values {
-  return columns.map(({ scale, sparse }, i) => {
-    const value = toNumber(row[`m${i}`]) ?? (sparse ? 0 : null);
-    return value === null || scale === undefined ? value : value * scale;
-  });
+// Names of columns, made once: this runs for every value of every row.
+const columnNames: string[] = [];
+const columnName = (i: number): string => (columnNames[i] ??= `m${i}`);
+
+function valuesOf(row: Row, columns: readonly RankedColumn[]): Values {
+  const values: (number | null)[] = [];
+  for (let i = 0; i < columns.length; i++) {
+    const { scale, sparse } = columns[i]!;
+    const value = toNumber(row[columnName(i)]) ?? (sparse ? 0 : null);
+    values.push(value === null || scale === undefined ? value : value * scale);
+  }
+  return values;
 }
 
 const list = (items: readonly string[]): string => items.map((item) => `, ${item}`).join("");

@@ -26,6 +26,11 @@ export class Remainder {
     this.#previous = { ...input, total };
     return total;
   }
+
+  /** Says that there is no rest: everything has series of its own. @returns the counters where they stand */
+  nothing(): readonly number[] {
+    return this.#previous?.total ?? [];
+  }
 }
 
 type Exported = RemainderInput["exported"];

@@ -72,16 +72,33 @@ export interface Sample {
   readonly value: number;
 }
 
-const indexes = new WeakMap<Snapshot, ReadonlyMap<string, readonly Sample[]>>();
+/** Where the values of one metric stand. */
+interface Column {
+  readonly server: string | undefined;
+  readonly table: MetricTable;
+  readonly column: number;
+}
+
+interface SnapshotIndex {
+  readonly columns: ReadonlyMap<string, readonly Column[]>;
+  readonly samples: Map<string, readonly Sample[]>;
+}
+
+const indexes = new WeakMap<Snapshot, SnapshotIndex>();
 
 /** The series of one metric over all servers; server metrics carry a `server` label. Empty when there are none. */
 export function samplesOf(snapshot: Snapshot, metric: string): readonly Sample[] {
   let index = indexes.get(snapshot);
   if (!index) {
-    index = indexSamples(snapshot);
+    index = { columns: columnsOf(snapshot), samples: familySamples(snapshot) };
     indexes.set(snapshot, index);
   }
-  return index.get(metric) ?? [];
+  const known = index.samples.get(metric);
+  if (known) return known;
+  // Of a hundred thousand series a few hundred are asked about, so only those are made.
+  const samples = (index.columns.get(metric) ?? []).flatMap(samplesIn);
+  index.samples.set(metric, samples);
+  return samples;
 }
 
 /** The one value of a metric on one server, summed when it has several series; undefined when it has none. */
@@ -118,29 +135,38 @@ function histogramSamples(
   ]);
 }
 
-function indexSamples(snapshot: Snapshot): ReadonlyMap<string, readonly Sample[]> {
-  const index = new Map<string, Sample[]>();
-  const add = (table: MetricTable, server: string | undefined): void => {
-    for (const row of table.rows) {
-      const labels: Record<string, string> = server === undefined ? {} : { server };
-      for (const [i, name] of table.labelNames.entries()) labels[name] = row.labels[i] ?? "";
-      for (const [i, metric] of table.metrics.entries()) {
-        const value = row.values[i];
-        if (value === null || value === undefined) continue;
-        const samples = index.get(metric);
-        if (samples) samples.push({ labels, value });
-        else index.set(metric, [{ labels, value }]);
+/** What another part of the process gives itself replaces what was made from its statistics. */
+function familySamples(snapshot: Snapshot): Map<string, readonly Sample[]> {
+  const samples = new Map<string, readonly Sample[]>();
+  for (const family of snapshot.families) {
+    if (family.type !== "histogram") samples.set(family.name, [...family.samples]);
+    else for (const [name, each] of histogramSamples(family)) samples.set(name, each);
+  }
+  return samples;
+}
+
+function columnsOf(snapshot: Snapshot): ReadonlyMap<string, readonly Column[]> {
+  const columns = new Map<string, Column[]>();
+  const add = (blocks: readonly Block[], server: string | undefined): void => {
+    for (const table of blocks.flatMap(({ tables }) => tables)) {
+      for (const [column, metric] of table.metrics.entries()) {
+        const others = columns.get(metric);
+        if (others) others.push({ server, table, column });
+        else columns.set(metric, [{ server, table, column }]);
       }
     }
   };
-  for (const block of snapshot.blocks) for (const table of block.tables) add(table, undefined);
-  for (const family of snapshot.families) {
-    // What another part gives itself replaces what was made from its statistics.
-    if (family.type !== "histogram") index.set(family.name, [...family.samples]);
-    else for (const [name, samples] of histogramSamples(family)) index.set(name, samples);
-  }
-  for (const server of snapshot.servers) {
-    for (const block of server.blocks) for (const table of block.tables) add(table, server.name);
-  }
-  return index;
+  add(snapshot.blocks, undefined);
+  for (const server of snapshot.servers) add(server.blocks, server.name);
+  return columns;
+}
+
+function samplesIn({ server, table, column }: Column): readonly Sample[] {
+  return table.rows.flatMap((row) => {
+    const value = row.values[column];
+    if (value === null || value === undefined) return [];
+    const labels: Record<string, string> = server === undefined ? {} : { server };
+    for (const [i, name] of table.labelNames.entries()) labels[name] = row.labels[i] ?? "";
+    return { labels, value };
+  });
 }

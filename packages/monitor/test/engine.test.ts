@@ -164,14 +164,26 @@ describe("alert engine", () => {
   });
 
   describe("in a blackout", () => {
-    test("keeps the alert and marks its events as not to be sent", () => {
-      const { at, engine, events } = bench([lockWait], { blackouts: [{ from: "00:00", to: "00:01" }] });
+    const minute = { blackouts: [{ from: "00:00", to: "00:01" }] };
+
+    test("keeps the alert and marks its events as not to be sent, its end included", () => {
+      const { at, engine, events } = bench([lockWait], minute);
       at(0, 40);
       at(30, 40);
       expect(events[0]?.suppressed).toBe(true);
       expect(engine.alerts()).toHaveLength(1);
       at(60, 0);
-      expect(events[1]).toMatchObject({ kind: "cleared", suppressed: false });
+      expect(events[1]).toMatchObject({ kind: "cleared", suppressed: true });
+    });
+
+    test("that ends before the alert does leaves it to be told, once", () => {
+      const { at, events } = bench([lockWait], minute);
+      at(0, 40);
+      at(30, 40);
+      expect(at(61, 40)).toEqual(["firing warn"]);
+      expect(at(90, 40)).toEqual([]);
+      expect(at(120, 0)).toEqual(["cleared warn"]);
+      expect(events.map(({ suppressed }) => suppressed)).toEqual([true, false, false]);
     });
 
     test("covers a night over midnight, only for the rules it names", () => {

@@ -104,7 +104,6 @@ export {
   keySeries,
   metricRegistry,
   type Monitor,
-  renderOpenMetrics,
   renderPrometheus,
   renderPrometheusRules,
   renderReportHtml,
@@ -117,5 +116,7 @@ export {
   topQueries,
   type TopQuery,
   valueOf,
+  writeOpenMetrics,
+  writePrometheus,
 } from "@db/monitor";
 export type { ValidationReport, ValidationRule } from "@db/validate";

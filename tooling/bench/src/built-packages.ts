@@ -14,6 +14,9 @@ export const migrationProcess: string = fileURLToPath(new URL("migration-process
   .replace("/src/", "/dist/")
   .replace(/ts$/, "js");
 
+/** The same, for the process that answers scrapes. */
+export const monitorProcess: string = migrationProcess.replace("migration-process", "monitor-process");
+
 /**
  * Builds what whole processes run: a user's process loads built packages, and types stripped at every start would be a
  * cost of ours alone.

@@ -1,9 +1,7 @@
 // Run as a process of its own by the benchmark "monitor-scrape": <url> <profile>. Prints its port, serves /metrics.
 import { createServer } from "node:http";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { systemClock } from "@db/core";
-import { createMonitor, prometheusContentType, renderPrometheusParts } from "@db/monitor";
+import { createMonitor, prometheusContentType, writePrometheus } from "@db/monitor";
 import { Pool } from "pg";
 
 const [url = "", profile = "default"] = process.argv.slice(2);
@@ -28,9 +26,10 @@ const server = createServer((_request, response) => {
   passed += stepMs;
   monitor
     .collect()
-    .then((snapshot) => {
+    .then(async (snapshot) => {
       response.writeHead(200, { "content-type": prometheusContentType });
-      return pipeline(Readable.from(renderPrometheusParts(snapshot)), response);
+      await writePrometheus(snapshot, response);
+      response.end();
     })
     .catch((error: unknown) => response.writeHead(500).end(String(error)));
 });

@@ -5,10 +5,10 @@ import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { findFreePort } from "@db/embedded";
 import { startCluster } from "@db/testkit";
 import type { Absence, Arena, SetupContext } from "./benchmark.ts";
+import { buildPackages, monitorProcess } from "./built-packages.ts";
 
 /** A server with many tables and statements, and the exporters that watch it. */
 export interface ScrapeArena extends Arena {
@@ -83,6 +83,8 @@ export async function openScrapes({ quick, say }: SetupContext): Promise<ScrapeA
   const { rows } = await client.query<{ version: string }>("select current_setting('server_version') as version");
   await client.end();
   const { url } = cluster.primary;
+  const unbuilt = await buildPackages();
+  if (unbuilt !== undefined) throw new Error(unbuilt);
   const exporters = new Map<string, Exporter>();
   for (const profile of ["parity", "minute", "default"]) {
     exporters.set(`db_monitor_${profile}`, await startMonitor(url, profile, stack));
@@ -105,10 +107,7 @@ export async function openScrapes({ quick, say }: SetupContext): Promise<ScrapeA
 }
 
 async function startMonitor(url: string, profile: string, stack: AsyncDisposableStack): Promise<Exporter> {
-  const script = fileURLToPath(new URL("monitor-process.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--conditions=@db/source", script, url, profile], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(process.execPath, [monitorProcess, url, profile], { stdio: ["ignore", "pipe", "inherit"] });
   stack.defer(() => end(child));
   for await (const line of createInterface({ input: child.stdout })) return exporterOf(child, Number(line));
   throw new Error("the monitor ended before it said its port");

@@ -6,12 +6,15 @@ import type { Alert, AlertEvent, AlertListener } from "./event.ts";
 import { evaluate } from "./evaluate.ts";
 import { windowsOf } from "./expression.ts";
 import type { AlertLevel, AlertRule, AlertSeverity, RuleOverride } from "./rule.ts";
+import { type Silence, silenceOf } from "./silence.ts";
 import { SampleWindow } from "./window.ts";
 
 export interface AlertEngineOptions {
   readonly rules: readonly AlertRule[];
   readonly overrides?: readonly RuleOverride[];
   readonly blackouts?: readonly Blackout[];
+  /** What is silenced now. Default nothing. */
+  readonly silences?: () => readonly Silence[];
   readonly onAlert: AlertListener;
   /** Most events kept; the oldest go first. Default 1 000. */
   readonly historyLimit?: number;
@@ -41,6 +44,8 @@ interface State {
   readonly levels: readonly LevelState[];
   alert: Alert | undefined;
   firedAt: number | undefined;
+  /** Whether somebody was told that it fires. */
+  told: boolean;
 }
 
 export function createAlertEngine(options: AlertEngineOptions): AlertEngine {
@@ -80,7 +85,7 @@ class Engine implements AlertEngine {
     for (const [key, state] of this.#states) {
       if (seen.has(key)) continue;
       this.#states.delete(key);
-      if (state.alert?.state === "firing") events.push(this.#event("cleared", state.alert, now));
+      if (state.alert?.state === "firing") events.push(this.#event("cleared", state.alert, state, now));
     }
     this.#history.push(...events);
     const limit = this.#options.historyLimit ?? 1000;
@@ -90,7 +95,12 @@ class Engine implements AlertEngine {
   }
 
   alerts(): readonly Alert[] {
-    return [...this.#states.values()].flatMap(({ alert }) => alert ?? []);
+    const now = this.#options.clock.now();
+    return [...this.#states.values()].flatMap(({ alert }) => {
+      if (!alert) return [];
+      const silence = this.#silenceOf(alert, now);
+      return silence ? { ...alert, silence } : alert;
+    });
   }
 
   history(): readonly AlertEvent[] {
@@ -116,6 +126,7 @@ class Engine implements AlertEngine {
         levels: levels.map(() => ({ since: undefined, fired: false })),
         alert: undefined,
         firedAt: undefined,
+        told: false,
       };
       this.#states.set(key, state);
     }
@@ -126,16 +137,19 @@ class Engine implements AlertEngine {
     const wasFiring = before?.state === "firing";
     if (holding < 0) {
       this.#states.delete(key);
-      return wasFiring ? [this.#event("cleared", { ...before, value: sample.value }, now)] : [];
+      return wasFiring ? [this.#event("cleared", { ...before, value: sample.value }, state, now)] : [];
     }
     if (firing >= 0) state.firedAt ??= now;
     else state.firedAt = undefined;
     const alert = describe({ key, rule, level: levels[holding]!, sample, snapshot, state, firing: firing >= 0 });
     state.alert = alert;
     if (firing >= 0 && (!wasFiring || before.severity !== alert.severity)) {
-      return [this.#event("firing", alert, now, wasFiring ? before.severity : undefined)];
+      return [this.#event("firing", alert, state, now, wasFiring ? before.severity : undefined)];
     }
-    return wasFiring && firing < 0 ? [this.#event("cleared", { ...before, value: sample.value }, now)] : [];
+    // It began while nobody was to be told, and still fires now that somebody is.
+    if (firing >= 0)
+      return state.told || this.#isSuppressed(alert, now) ? [] : [this.#event("firing", alert, state, now)];
+    return wasFiring ? [this.#event("cleared", { ...before, value: sample.value }, state, now)] : [];
   }
 
   #levelsFor(rule: AlertRule, { labels }: Sample): readonly AlertLevel[] | undefined {
@@ -150,14 +164,31 @@ class Engine implements AlertEngine {
     return rule.levels.map((level) => applyOverride(level, override));
   }
 
-  #event(kind: AlertEvent["kind"], alert: Alert, now: number, previousSeverity?: AlertSeverity): AlertEvent {
+  #event(
+    kind: AlertEvent["kind"],
+    alert: Alert,
+    state: State,
+    now: number,
+    previousSeverity?: AlertSeverity,
+  ): AlertEvent {
+    const silence = this.#silenceOf(alert, now);
+    const suppressed = this.#isSuppressed(alert, now) || (kind === "cleared" && !state.told);
+    state.told = kind === "firing" && (state.told || !suppressed);
     return {
       kind,
       at: new Date(now).toISOString(),
-      alert,
+      alert: silence ? { ...alert, silence } : alert,
       ...(previousSeverity !== undefined && { previousSeverity }),
-      suppressed: isBlackedOut(this.#options.blackouts ?? [], alert, now),
+      suppressed,
     };
+  }
+
+  #silenceOf(alert: Alert, now: number): Silence | undefined {
+    return silenceOf(this.#options.silences?.() ?? [], alert, now);
+  }
+
+  #isSuppressed(alert: Alert, now: number): boolean {
+    return isBlackedOut(this.#options.blackouts ?? [], alert, now) || this.#silenceOf(alert, now) !== undefined;
   }
 
   #tell(event: AlertEvent): void {

@@ -1,4 +1,5 @@
 import type { AlertSeverity } from "./rule.ts";
+import type { Silence } from "./silence.ts";
 
 /** One rule that holds, or is about to, for one series. */
 export interface Alert {
@@ -22,6 +23,8 @@ export interface Alert {
   /** Since when it fires, ISO 8601; absent while pending. */
   readonly firedAt?: string;
   readonly hint: string;
+  /** Who said that they know of it, and until when it is not told; absent where nobody did. */
+  readonly silence?: Silence;
   /** The exact command that mends or shows it. */
   readonly command?: string;
 }
@@ -34,7 +37,10 @@ export interface AlertEvent {
   readonly alert: Alert;
   /** Its severity before, when an alert that fires got worse or better. */
   readonly previousSeverity?: AlertSeverity;
-  /** True during a blackout: kept in the history, not to be sent. */
+  /**
+   * True during a blackout or a silence, and for the end of what was never told: kept in the history, not to be sent.
+   * What still fires when a blackout or a silence ends is told then.
+   */
   readonly suppressed: boolean;
 }
 

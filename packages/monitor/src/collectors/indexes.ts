@@ -10,7 +10,7 @@ const columns: readonly RankedColumn[] = [
   {
     name: "pg_stat_user_indexes_last_idx_scan",
     type: "gauge",
-    sql: "coalesce(extract(epoch from pg_stat_get_lastscan(x.indexrelid)), 0)",
+    sql: "coalesce(pg_catalog.date_part('epoch', pg_stat_get_lastscan(x.indexrelid)), 0)",
     help: "When the index was last scanned",
     since: 16,
     other: "none",

@@ -8,7 +8,6 @@ import {
   gauge,
   type MetricColumn,
   toNumber,
-  toText,
 } from "../collector.ts";
 import type { StatementFact, StatementsFact } from "../facts.ts";
 import { type RankedColumn, Ranking, type RankedTable } from "../ranked.ts";
@@ -134,8 +133,8 @@ export const statementCollector: Collector = {
       ranking ??= new Ranking({ limit: context.limits.statements, stickyMs: context.limits.stickyMs });
       const shape = { ...context, version: shapeOf(state.extensionVersion) };
       const ranked = await named(session, await ranking.read(session, rankedOptions(state, shape.version), shape));
-      const unknown = ranked.rows.flatMap((row) =>
-        row.id !== null && !texts.has(row.labels[2]!) ? row.labels[2]! : [],
+      const unknown = ranked.table.rows.flatMap(({ labels }, i) =>
+        ranked.ids[i] !== null && !texts.has(labels[2]!) ? labels[2]! : [],
       );
       if (unknown.length > 0 && context.now >= textsDueAt) {
         const startedAt = performance.now();
@@ -224,19 +223,23 @@ const namesSql = /* sql */ `
 
 /** Puts names to the numbers of roles and databases, which cost the server more in every row than once. */
 async function named(session: Queryable, ranked: RankedTable): Promise<RankedTable> {
-  const parts = ranked.rows.map(({ id }) => id?.split("/") ?? []);
+  const parts = ranked.ids.map((id) => id?.split("/") ?? []);
   const users = [...new Set(parts.flatMap(([user]) => user ?? []))];
   const { rows } = await session.query<{ kind: string; id: string; name: string }>(namesSql, [`{${users.join(",")}}`]);
-  const names = new Map(rows.map(({ kind, id, name: text }) => [`${kind} ${id}`, text]));
-  const labelled = ranked.rows.map((row, i) => {
-    const [user, database, queryId] = parts[i]!;
-    const known = [names.get(`role ${user}`) ?? "", names.get(`database ${database}`) ?? "", queryId ?? "other"];
-    return { ...row, labels: known };
-  });
+  const namesOf = (wanted: string): ReadonlyMap<string, string> =>
+    new Map(rows.flatMap(({ kind, id, name: text }) => (kind === wanted ? [[id, text] as const] : [])));
+  const roles = namesOf("role");
+  const databases = namesOf("database");
   return {
     ...ranked,
-    rows: labelled,
-    table: { ...ranked.table, labelNames, rows: labelled.map(({ labels, values }) => ({ labels, values })) },
+    table: {
+      ...ranked.table,
+      labelNames,
+      rows: ranked.table.rows.map(({ values }, i) => {
+        const [user = "", database = "", queryId = "other"] = parts[i]!;
+        return { labels: [roles.get(user) ?? "", databases.get(database) ?? "", queryId], values };
+      }),
+    },
   };
 }
 
@@ -257,9 +260,9 @@ async function readTexts(
   ]);
 }
 
-function forgetTexts(texts: Texts, ranked: RankedTable, { limits }: CollectContext): void {
+function forgetTexts(texts: Texts, { table }: RankedTable, { limits }: CollectContext): void {
   if (texts.size <= limits.statements * 4) return;
-  const present = new Set(ranked.rows.map(({ labels }) => labels[2]));
+  const present = new Set(table.rows.map(({ labels }) => labels[2]));
   for (const id of texts.keys()) if (!present.has(id)) texts.delete(id);
 }
 
@@ -280,23 +283,28 @@ async function readDeallocations(session: Queryable, { schema }: State): Promise
   return toNumber(rows[0]?.dealloc);
 }
 
-function toFacts(ranked: RankedTable, texts: Texts): readonly StatementFact[] {
-  const at = new Map(ranked.columns.map((column, i) => [column, i]));
-  return ranked.rows.map(({ labels, values }) => {
-    const value = (column: string): number => values[at.get(`pg_stat_statements_${column}_total`) ?? -1] ?? 0;
+function toFacts({ table }: RankedTable, texts: Texts): readonly StatementFact[] {
+  const at = (column: string): number => table.metrics.indexOf(`pg_stat_statements_${column}_total`);
+  const calls = at("calls");
+  const totalSeconds = at("seconds");
+  const rows = at("rows");
+  const sharedBlocksHit = at("shared_blks_hit");
+  const sharedBlocksRead = at("shared_blks_read");
+  const tempBlocksWritten = at("temp_blks_written");
+  return table.rows.map(({ labels, values }) => {
     const known = texts.get(labels[2] ?? "");
-    return {
+    const fact = {
       user: labels[0] ?? "",
       database: labels[1] ?? "",
-      queryId: toText(labels[2]),
-      calls: value("calls"),
-      totalSeconds: value("seconds"),
-      rows: value("rows"),
-      sharedBlocksHit: value("shared_blks_hit"),
-      sharedBlocksRead: value("shared_blks_read"),
-      tempBlocksWritten: value("temp_blks_written"),
+      queryId: labels[2] ?? "",
+      calls: values[calls] ?? 0,
+      totalSeconds: values[totalSeconds] ?? 0,
+      rows: values[rows] ?? 0,
+      sharedBlocksHit: values[sharedBlocksHit] ?? 0,
+      sharedBlocksRead: values[sharedBlocksRead] ?? 0,
+      tempBlocksWritten: values[tempBlocksWritten] ?? 0,
       own: known?.own ?? false,
-      ...(known && { text: known.text }),
     };
+    return known ? { ...fact, text: known.text } : fact;
   });
 }

@@ -3,7 +3,8 @@ import { type RankedColumn, Ranking } from "../ranked.ts";
 
 const name = "user_tables";
 const none = { other: "none" } as const;
-const epoch = (sql: string): string => `extract(epoch from ${sql})::float8`;
+// extract() gives numeric from 14 on, which becomes floating point by way of text.
+const epoch = (sql: string): string => `pg_catalog.date_part('epoch', ${sql})`;
 
 const stat = (column: string, type: "counter" | "gauge", sql: string, help: string): RankedColumn => ({
   name: `pg_stat_user_tables_${column}`,

@@ -1,7 +1,9 @@
+import { Buffer } from "node:buffer";
 import { metricRegistry } from "../registry.ts";
 import type { MetricDefinition } from "../metric.ts";
 import type { MetricFamily } from "../family.ts";
 import type { MetricTable, Snapshot } from "../snapshot.ts";
+import { ByteBuffer, numberText, type RowTexts, sampleBytes, toRowTexts } from "./bytes.ts";
 
 export interface RenderOptions {
   /** Label that tells the servers apart, `false` for none (only with one server). Default `server`. */
@@ -18,14 +20,25 @@ export const prometheusContentType = "text/plain; version=0.0.4; charset=utf-8";
 /** The content type of `renderOpenMetrics`. */
 export const openMetricsContentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/** A snapshot in Prometheus' text format 0.0.4. */
-export function renderPrometheus(snapshot: Snapshot, options: RenderOptions = {}): string {
-  return renderPrometheusParts(snapshot, options).toArray().join("");
+/** Where text goes: a response, a file, a `zlib` stream. */
+export interface TextSink {
+  write(bytes: Uint8Array, done: (error?: Error | null) => void): unknown;
 }
 
-/** The same text one metric after the other, so that a large one need never be in memory whole. */
-export function renderPrometheusParts(snapshot: Snapshot, options: RenderOptions = {}): IteratorObject<string> {
-  return render(snapshot, options, { counterSuffix: "", end: "" });
+const prometheus: Format = { counterSuffix: "", end: "" };
+const openMetrics: Format = { counterSuffix: "_total", end: "# EOF\n" };
+
+/** A snapshot in Prometheus' text format 0.0.4. */
+export function renderPrometheus(snapshot: Snapshot, options: RenderOptions = {}): string {
+  return textOf(render(snapshot, options, prometheus));
+}
+
+/**
+ * Writes the same text through one buffer of 64 kB: a large one is never in memory whole. The sink is not ended.
+ * @throws what the sink gives to `done`
+ */
+export function writePrometheus(snapshot: Snapshot, sink: TextSink, options: RenderOptions = {}): Promise<void> {
+  return writeAll(render(snapshot, options, prometheus), sink);
 }
 
 /**
@@ -33,12 +46,28 @@ export function renderPrometheusParts(snapshot: Snapshot, options: RenderOptions
  * dashboards know without `_total` is given as `unknown`, so that its series keep their names.
  */
 export function renderOpenMetrics(snapshot: Snapshot, options: RenderOptions = {}): string {
-  return renderOpenMetricsParts(snapshot, options).toArray().join("");
+  return textOf(render(snapshot, options, openMetrics));
 }
 
-/** The same text one metric after the other. */
-export function renderOpenMetricsParts(snapshot: Snapshot, options: RenderOptions = {}): IteratorObject<string> {
-  return render(snapshot, options, { counterSuffix: "_total", end: "# EOF\n" });
+/** Writes the same text through one buffer of 64 kB. @throws what the sink gives to `done` */
+export function writeOpenMetrics(snapshot: Snapshot, sink: TextSink, options: RenderOptions = {}): Promise<void> {
+  return writeAll(render(snapshot, options, openMetrics), sink);
+}
+
+/** A part ends with a line, so none cuts a character. */
+function textOf(parts: IteratorObject<Uint8Array>): string {
+  return parts.map((part) => decoder.decode(part)).reduce((text, part) => text + part, "");
+}
+
+const decoder = new TextDecoder();
+
+/** The next part takes the place of the one before, which therefore must be gone. */
+async function writeAll(parts: IteratorObject<Uint8Array>, sink: TextSink): Promise<void> {
+  for (const part of parts) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    sink.write(part, (error) => (error ? reject(error) : resolve()));
+    await promise;
+  }
 }
 
 interface Format {
@@ -54,7 +83,8 @@ interface Family {
 
 const definitions: ReadonlyMap<string, MetricDefinition> = new Map(metricRegistry.map((each) => [each.name, each]));
 
-function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Generator<string, void, undefined> {
+/** Each part is overwritten by the next. */
+function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Generator<Uint8Array, void, undefined> {
   const { serverLabel = "server" } = options;
   const families = new Map<string, Family[]>();
   const add = (tables: readonly MetricTable[], prefix: string): void => {
@@ -74,28 +104,44 @@ function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Ge
     for (const block of server.blocks) if (wanted(block.collector)) add(block.tables, prefix);
   }
   // Labels are the same for every metric of a row, so they are written once and used again.
-  const labels = new Map<string, readonly string[]>();
-  const tableIds = new Map<MetricTable, number>();
-  const labelsOf = ({ prefix, table }: Family): readonly string[] => {
-    const id = tableIds.get(table) ?? tableIds.size;
-    tableIds.set(table, id);
-    const key = `${id}|${prefix}`;
-    let texts = labels.get(key);
+  const labels = new Map<MetricTable, Map<string, RowTexts>>();
+  const labelsOf = ({ prefix, table }: Family): RowTexts => {
+    const known = labels.get(table) ?? new Map<string, RowTexts>();
+    labels.set(table, known);
+    let texts = known.get(prefix);
     if (!texts) {
-      texts = table.rows.map((row) => labelText(prefix, table.labelNames, row.labels));
-      labels.set(key, texts);
+      texts = toRowTexts(table.rows.map((row) => labelText(prefix, table.labelNames, row.labels)));
+      known.set(prefix, texts);
     }
     return texts;
   };
+  const out = new ByteBuffer();
   const replaced = new Set(snapshot.families.map(({ name }) => name));
   for (const [metric, members] of families) {
-    if (replaced.has(metric)) continue;
-    const lines = members.map((family) => samplesText(metric, family, labelsOf(family))).join("");
-    if (lines === "") continue;
-    yield header(metric, format) + lines;
+    if (replaced.has(metric) || !members.some(hasValues)) continue;
+    out.text(header(metric, format));
+    const name = Buffer.from(metric);
+    for (const family of members) {
+      const { table, column } = family;
+      const texts = labelsOf(family);
+      for (let row = 0; row < table.rows.length; row++) {
+        const value = table.rows[row]!.values[column];
+        if (value === null || value === undefined) continue;
+        if (out.isFullFor(sampleBytes(name, texts, row))) yield out.take();
+        out.sample(name, texts, row, value);
+      }
+    }
   }
-  for (const family of snapshot.families) yield familyText(family, format);
-  if (format.end !== "") yield format.end;
+  for (const family of snapshot.families) {
+    out.text(familyText(family, format));
+    yield out.take();
+  }
+  out.text(format.end);
+  yield out.take();
+}
+
+function hasValues({ table, column }: Family): boolean {
+  return table.rows.some(({ values }) => values[column] !== null && values[column] !== undefined);
 }
 
 function familyText(family: MetricFamily, format: Format): string {
@@ -138,28 +184,12 @@ function header(
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
 }
 
-function samplesText(metric: string, { table, column }: Family, labels: readonly string[]): string {
-  let text = "";
-  for (let i = 0; i < table.rows.length; i++) {
-    const value = table.rows[i]!.values[column];
-    if (value === null || value === undefined) continue;
-    text += `${metric}${labels[i]!} ${numberText(value)}\n`;
-  }
-  return text;
-}
-
 function labelText(prefix: string, names: readonly string[], values: readonly string[]): string {
   let text = prefix;
   for (let i = 0; i < names.length; i++) {
     text += `${text === "" ? "" : ","}${names[i]!}="${escapeLabel(values[i] ?? "")}"`;
   }
   return text === "" ? "" : `{${text}}`;
-}
-
-function numberText(value: number): string {
-  if (value === Number.POSITIVE_INFINITY) return "+Inf";
-  if (value === Number.NEGATIVE_INFINITY) return "-Inf";
-  return String(value);
 }
 
 const special = /[\\"\n]/;

@@ -49,6 +49,8 @@ interface Recent {
   readonly labels: Labels;
   calls: number;
   seconds: number;
+  seenAt: number;
+  /** Readings in which it was run, of the last ten minutes. */
   readonly steps: { readonly at: number; readonly calls: number; readonly seconds: number }[];
 }
 
@@ -71,11 +73,17 @@ export class Regressions {
     const slow: (readonly [Labels, number])[] = [];
     for (const { own, queryId, user, database, calls, totalSeconds } of server.facts.statements?.top ?? []) {
       if (own || queryId === "other") continue;
-      const labels = { server: server.name, user, datname: database, queryid: queryId };
-      const mean = this.#step(labels, calls, totalSeconds, now);
-      if (mean !== undefined) slow.push([labels, mean]);
+      const key = [server.name, user, database, queryId].join("\n");
+      const known = this.#recent.get(key);
+      if (known === undefined) {
+        const labels = { server: server.name, user, datname: database, queryid: queryId };
+        this.#recent.set(key, { labels, calls, seconds: totalSeconds, seenAt: now, steps: [] });
+        continue;
+      }
+      const mean = this.#step(known, calls, totalSeconds, now);
+      if (mean !== undefined) slow.push([known.labels, mean]);
     }
-    for (const [key, { steps }] of this.#recent) if (steps.at(-1)!.at < now - 2 * windowMs) this.#recent.delete(key);
+    for (const [key, { seenAt }] of this.#recent) if (seenAt < now - 2 * windowMs) this.#recent.delete(key);
     const usual = slow.length === 0 ? new Map<string, number>() : this.#baselines(now);
     this.#tables.set(server.name, {
       labelNames,
@@ -94,27 +102,25 @@ export class Regressions {
   }
 
   /** @returns the mean of the last ten minutes in seconds, where it is worth a comparison */
-  #step(labels: Labels, calls: number, seconds: number, now: number): number | undefined {
-    const key = keyOf(queryMeanSeries, labels);
-    const before = this.#recent.get(key);
-    if (!before) {
-      this.#recent.set(key, { labels, calls, seconds, steps: [{ at: now, calls: 0, seconds: 0 }] });
-      return undefined;
-    }
+  #step(query: Recent, calls: number, seconds: number, now: number): number | undefined {
+    query.seenAt = now;
     // Fewer calls than before: the counters were reset, and all there is happened since.
-    const reset = calls < before.calls;
-    const step = {
-      at: now,
-      calls: reset ? calls : calls - before.calls,
-      seconds: Math.max(0, reset ? seconds : seconds - before.seconds),
-    };
-    before.calls = calls;
-    before.seconds = seconds;
-    before.steps.push(step);
-    while (before.steps[0]!.at <= now - windowMs) before.steps.shift();
-    if (step.calls > 0) this.#hours.addHour(queryMeanSeries, labels, now, step.seconds / step.calls);
-    const total = before.steps.reduce((sum, each) => sum + each.calls, 0);
-    const mean = before.steps.reduce((sum, each) => sum + each.seconds, 0) / Math.max(1, total);
+    const reset = calls < query.calls;
+    if (calls !== query.calls) {
+      const step = {
+        at: now,
+        calls: reset ? calls : calls - query.calls,
+        seconds: Math.max(0, reset ? seconds : seconds - query.seconds),
+      };
+      query.calls = calls;
+      query.seconds = seconds;
+      query.steps.push(step);
+      if (step.calls > 0) this.#hours.addHour(queryMeanSeries, query.labels, now, step.seconds / step.calls);
+    }
+    while (query.steps.length > 0 && query.steps[0]!.at <= now - windowMs) query.steps.shift();
+    if (query.steps.length === 0) return undefined;
+    const total = query.steps.reduce((sum, each) => sum + each.calls, 0);
+    const mean = query.steps.reduce((sum, each) => sum + each.seconds, 0) / Math.max(1, total);
     return total > leastCalls && mean > leastMeanSeconds ? mean : undefined;
   }
 
