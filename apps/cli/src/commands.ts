@@ -293,6 +293,37 @@ export const commands: readonly Command[] = Object.freeze([
     load: async () => (await import("./commands/monitor.ts")).alerts,
   },
   {
+    name: "monitor silence",
+    summary: "keep an alert quiet: until it ends, or for a while",
+    effect: "changes",
+    examples: [
+      ['db monitor silence PgLockWait --reason "a known migration"', "acknowledged: told again the next time"],
+      ['db monitor silence PgReplicationLag --label server=replica-1 --for 2h --reason "rebuilt"', "for two hours"],
+    ],
+    arguments: [{ name: "rule", summary: "as `db monitor alerts` names it", required: true }],
+    flags: {
+      reason: { type: "string", value: "<text>", summary: "why, for whoever looks; it is required" },
+      for: { type: "string", value: "<duration>", summary: 'how long, "2h"; without it until the alert ends' },
+      label: { type: "string", value: "<name=value>", multiple: true, summary: "only series with this label" },
+    },
+    load: async () => (await import("./commands/silence.ts")).silence,
+  },
+  {
+    name: "monitor silences",
+    summary: "the alerts that are kept quiet, by whom, why and until when",
+    effect: "reads",
+    examples: [["db monitor silences", "with the ids that `db monitor unsilence` takes"]],
+    load: async () => (await import("./commands/silence.ts")).silences,
+  },
+  {
+    name: "monitor unsilence",
+    summary: "end a silence before its time",
+    effect: "changes",
+    examples: [["db monitor unsilence 4f7c0d1e-0a55-4c06-9d5e-6f8f2d3c9b10", "its alerts are told again"]],
+    arguments: [{ name: "id", summary: "as `db monitor silences` lists it", required: true }],
+    load: async () => (await import("./commands/silence.ts")).unsilence,
+  },
+  {
     name: "monitor rules",
     summary: "the alert rules for a Prometheus",
     effect: "reads",

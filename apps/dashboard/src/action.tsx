@@ -13,6 +13,7 @@ export function Actions({ actions }: { readonly actions: readonly ActionLink[] }
           key={action.path}
           data-path={action.path}
           data-args={JSON.stringify(action.args)}
+          data-asks={action.asks && JSON.stringify(action.asks)}
           aria-label={action.about}
         >
           {action.label}

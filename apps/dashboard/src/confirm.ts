@@ -1,3 +1,5 @@
+import type { ActionQuestion } from "./page-view.ts";
+
 interface Plan {
   readonly token: string;
   readonly plan: { readonly title: string; readonly facts: readonly string[]; readonly sql: readonly string[] };
@@ -20,15 +22,22 @@ interface Problem {
 export async function confirmAction(button: HTMLButtonElement, base: string): Promise<void> {
   const path = base + button.dataset["path"]!;
   const dialog = makeDialog();
-  dialog.say("Asking what it would do …");
   dialog.open();
-  const planned = await post<Plan>(`${path}/plan`, JSON.parse(button.dataset["args"]!) as object);
+  const asks = JSON.parse(button.dataset["asks"] ?? "[]") as readonly ActionQuestion[];
+  const answers = asks.length === 0 ? {} : await dialog.question(button.getAttribute("aria-label")!, asks);
+  if (answers === undefined) return undefined;
+  dialog.say("Asking what it would do …");
+  const args = { ...(JSON.parse(button.dataset["args"]!) as object), ...answers };
+  const planned = await post<Plan>(`${path}/plan`, args);
   if ("problem" in planned) return dialog.end("Not possible", planned.problem);
   const { token, plan } = planned.answer;
   const agreed = await dialog.ask(plan, button.textContent);
   if (!agreed) return undefined;
   dialog.say("Under way …");
-  const started = await post<Job>(path, { token });
+  // The key makes it safe to ask once more where the answer was lost on its way.
+  const execution = { "idempotency-key": token };
+  let started = await post<Job>(path, { token }, execution);
+  if ("lost" in started) started = await post<Job>(path, { token }, execution);
   if ("problem" in started) return dialog.end("Not done", started.problem);
   let job = started.answer;
   while (job.state === "running") {
@@ -54,18 +63,22 @@ function outcome(result: unknown): string {
     .join(", ");
 }
 
-async function post<T>(url: string, body: object): Promise<{ answer: T } | { problem: string }> {
+async function post<T>(
+  url: string,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<{ answer: T } | { problem: string; lost?: true }> {
   try {
     const response = await fetch(url, {
       method: "POST",
-      headers: { "content-type": "application/json", "x-requested-with": "dashboard" },
+      headers: { "content-type": "application/json", "x-requested-with": "dashboard", ...headers },
       body: JSON.stringify(body),
     });
     if (response.ok) return { answer: (await response.json()) as T };
     const { detail = `the server answered ${response.status}`, hint = "" } = (await response.json()) as Problem;
     return { problem: `${detail}. ${hint}`.trim() };
   } catch {
-    return { problem: "The server does not answer." };
+    return { problem: "The server does not answer.", lost: true };
   }
 }
 
@@ -99,6 +112,54 @@ function makeDialog() {
       say(text);
       close.textContent = "Close";
       close.focus();
+    },
+    question(
+      heading: string,
+      asks: readonly ActionQuestion[],
+    ): Promise<Readonly<Record<string, string | number>> | undefined> {
+      title.textContent = heading;
+      const form = make("form");
+      form.id = "confirm-form";
+      form.append(
+        ...asks.map(({ name, label, choices }) => {
+          const field = make("label", label);
+          const input = choices ? make("select") : make("input");
+          input.name = name;
+          input.required = true;
+          if (input instanceof HTMLInputElement) {
+            input.maxLength = 500;
+            input.autocomplete = "off";
+          }
+          for (const choice of choices ?? []) {
+            const option = make("option", choice.label);
+            option.value = String(choice.value);
+            input.append(option);
+          }
+          field.append(input);
+          return field;
+        }),
+      );
+      body.replaceChildren(form);
+      const go = make("button", "Go on");
+      go.setAttribute("form", form.id);
+      buttons.append(go);
+      form.querySelector("input")?.focus();
+      return new Promise((resolve) => {
+        form.addEventListener("submit", (event) => {
+          event.preventDefault();
+          const given = new FormData(form);
+          go.remove();
+          resolve(
+            Object.fromEntries(
+              asks.map(({ name, choices }) => {
+                const value = given.get(name) as string;
+                return [name, choices ? Number(value) : value];
+              }),
+            ),
+          );
+        });
+        dialog.addEventListener("close", () => resolve(undefined));
+      });
     },
     ask(plan: Plan["plan"], label: string): Promise<boolean> {
       title.textContent = plan.title;

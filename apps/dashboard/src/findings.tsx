@@ -1,7 +1,9 @@
 import type { Finding } from "@db/core";
 import type { JSX } from "preact";
+import { Actions } from "./action.tsx";
 import { formatAgo } from "./format.ts";
 import { Badge, toneOfSeverity, wordOfSeverity } from "./icon.tsx";
+import type { StatusFinding } from "./view.ts";
 
 const shownAtOnce = 6;
 
@@ -10,7 +12,7 @@ export function Findings({
   findings,
   asOf,
 }: {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly StatusFinding[];
   readonly asOf: string;
 }): JSX.Element {
   if (findings.length === 0) return <p class="calm">Nothing to act on: every check passes.</p>;
@@ -39,7 +41,7 @@ export function Findings({
   );
 }
 
-function List({ findings, asOf }: { readonly findings: readonly Finding[]; readonly asOf: string }): JSX.Element {
+function List({ findings, asOf }: { readonly findings: readonly StatusFinding[]; readonly asOf: string }): JSX.Element {
   return (
     <ol class="findings">
       {findings.map((finding) => (
@@ -54,6 +56,7 @@ function List({ findings, asOf }: { readonly findings: readonly Finding[]; reado
           </div>
           {finding.hint !== undefined && <p>{finding.hint}</p>}
           {finding.command !== undefined && <Command text={finding.command} />}
+          {finding.actions && <Actions actions={finding.actions} />}
         </li>
       ))}
     </ol>

@@ -167,6 +167,15 @@ export interface ActionLink {
   /** `api/admin/sessions/4711/cancel`. */
   readonly path: string;
   readonly args: Readonly<Record<string, string | number>>;
+  /** What the reader is asked before it is planned, by the name of the argument. */
+  readonly asks?: readonly ActionQuestion[];
+}
+
+/** A line of text, or one of a few choices. */
+export interface ActionQuestion {
+  readonly name: string;
+  readonly label: string;
+  readonly choices?: readonly { readonly label: string; readonly value: number }[];
 }
 
 /** A session and those that wait for it. */

@@ -129,8 +129,8 @@ function Tiles({ view }: { readonly view: StatusView }): JSX.Element {
   const worstLag = replication?.standbys.reduce((worst, standby) => Math.max(worst, standby.lagMs ?? 0), 0);
   const tiles: readonly (readonly [string, string, string])[] = [
     [
-      "Server",
-      server ? `PostgreSQL ${server.version}` : "not reachable",
+      "PostgreSQL",
+      server ? server.version : "not reachable",
       server
         ? `${server.role}${server.startedAt === null ? "" : `, started ${formatAgo(server.startedAt, view.asOf)}`}`
         : "",
@@ -147,10 +147,10 @@ function Tiles({ view }: { readonly view: StatusView }): JSX.Element {
       activity?.cacheHitRatio == null ? "" : `${formatShare(activity.cacheHitRatio)} from cache`,
     ],
     [
-      "Replica",
+      "Replica lag",
       replication && replication.standbys.length > 0 ? formatDuration(worstLag ?? 0) : "none",
       replication && replication.standbys.length > 0
-        ? `${replication.standbys.length} streaming, behind`
+        ? `${replication.standbys.length} ${replication.standbys.length === 1 ? "standby" : "standbys"} connected`
         : "no standby connected",
     ],
     [

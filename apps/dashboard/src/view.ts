@@ -1,5 +1,5 @@
 import type { Finding, HealthStatus } from "@db/core";
-import type { CellKind } from "./page-view.ts";
+import type { ActionLink, CellKind } from "./page-view.ts";
 
 /** Everything the page is drawn from: plain JSON, made by the server, sent again with every update. */
 export interface StatusView {
@@ -13,7 +13,7 @@ export interface StatusView {
   readonly environment: string;
   readonly readOnly: boolean;
   readonly server: ServerFacts | null;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly StatusFinding[];
   readonly connections: ConnectionsView | null;
   readonly activity: ActivityView | null;
   readonly topQueries: TopQueriesView | null;
@@ -24,6 +24,11 @@ export interface StatusView {
   readonly indexes: IndexesView | null;
   /** What the last run of the main job did, in order; empty when there was none. */
   readonly steps: readonly StepView[];
+}
+
+/** A finding, and what may be done about its being told. */
+export interface StatusFinding extends Finding {
+  readonly actions?: readonly ActionLink[];
 }
 
 export interface ServerFacts {

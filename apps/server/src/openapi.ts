@@ -6,7 +6,12 @@ interface Told {
   readonly method: string;
   readonly url: string;
   readonly doc: RouteDoc;
-  readonly schema: { readonly querystring?: JsonSchema; readonly params?: JsonSchema; readonly body?: JsonSchema };
+  readonly schema: {
+    readonly querystring?: JsonSchema;
+    readonly params?: JsonSchema;
+    readonly body?: JsonSchema;
+    readonly headers?: JsonSchema;
+  };
 }
 
 /** Collects every route as it is registered; what requests are checked with is what is described. */
@@ -61,7 +66,11 @@ function describe(told: readonly Told[], version: string): object {
 }
 
 function operation({ method, url, doc, schema }: Told): object {
-  const parameters = [...parametersOf("path", schema.params), ...parametersOf("query", schema.querystring)];
+  const parameters = [
+    ...parametersOf("path", schema.params),
+    ...parametersOf("query", schema.querystring),
+    ...parametersOf("header", schema.headers),
+  ];
   const answers = {
     ...doc.answers,
     ...(doc.scope !== "public" && {
@@ -101,7 +110,7 @@ function operation({ method, url, doc, schema }: Told): object {
   };
 }
 
-function parametersOf(where: "path" | "query", schema: JsonSchema | undefined): readonly object[] {
+function parametersOf(where: "path" | "query" | "header", schema: JsonSchema | undefined): readonly object[] {
   const { properties = {}, required = [] } = (schema ?? object({})) as {
     properties?: Record<string, JsonSchema>;
     required?: readonly string[];

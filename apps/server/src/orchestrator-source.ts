@@ -1,6 +1,7 @@
 import { compareFindings, type Finding, type Logger, worstStatus } from "@db/core";
 import type { HeadView, Part } from "@db/dashboard";
 import {
+  type AlertFinding,
   connections,
   type InspectReport,
   keySeries,
@@ -112,7 +113,7 @@ export function sourceFromOrchestrator(orchestrator: Orchestrator, options: Orch
       sample();
       const findings = findingsOf(state);
       const head = headOf(state, request, findings);
-      if (request.page === "status") return { head, status: statusView(state, findings, head), parts: [] };
+      if (request.page === "status") return { head, status: statusView(state, findings, head, request.may), parts: [] };
       const context: PageContext = {
         ...state,
         head,
@@ -161,7 +162,7 @@ async function inTime(monitor: Orchestrator["monitor"], signal: AbortSignal): Pr
   }
 }
 
-function findingsOf({ orchestrator, mainJob }: KnownState): readonly Finding[] {
+function findingsOf({ orchestrator, mainJob }: KnownState): readonly AlertFinding[] {
   return [...orchestrator.monitor.findings(), ...stepSummaries(mainJob, orchestrator.readOnly)].toSorted(
     compareFindings,
   );

@@ -1,14 +1,26 @@
-import type { Finding } from "@db/core";
-import type { HeadView, StatusView } from "@db/dashboard";
-import { connections, replication, samplesOf, type Snapshot, topQueries, valueOf } from "@db/orchestrator";
+import type { ActionLink, HeadView, StatusView } from "@db/dashboard";
+import {
+  type AlertFinding,
+  connections,
+  replication,
+  samplesOf,
+  type Snapshot,
+  topQueries,
+  valueOf,
+} from "@db/orchestrator";
 
 import { seriesChart } from "./pages/charts.ts";
-import type { KnownState } from "./pages/known.ts";
+import type { KnownState, PageContext } from "./pages/known.ts";
 import { scrub } from "./problem.ts";
 import { stepFindings } from "./step-findings.ts";
 
 /** The page's data, from what is known. Pure: asks nobody. */
-export function statusView(known: KnownState, findings: readonly Finding[], head: HeadView): StatusView {
+export function statusView(
+  known: KnownState,
+  findings: readonly AlertFinding[],
+  head: HeadView,
+  may: PageContext["may"],
+): StatusView {
   const { snapshot, mainJob } = known;
   const primary = snapshot.servers[0];
   return {
@@ -19,7 +31,10 @@ export function statusView(known: KnownState, findings: readonly Finding[], head
     environment: head.environment,
     readOnly: head.readOnly,
     server: primary?.up ? serverFacts(known) : null,
-    findings,
+    findings: findings.map(({ alertId, silenceId, ...finding }) => {
+      const actions = alertActions(may, finding.title, { alertId, silenceId });
+      return actions.length === 0 ? finding : { ...finding, actions };
+    }),
     connections: primary?.up ? connectionsView(known, head) : null,
     activity: primary?.up ? activityView(known, head) : null,
     topQueries: topQueriesView(snapshot),
@@ -37,6 +52,36 @@ export function statusView(known: KnownState, findings: readonly Finding[], head
     })),
   };
 }
+
+/** Keeping it quiet, or ending that, where whoever looks may. */
+function alertActions(
+  may: PageContext["may"],
+  title: string,
+  { alertId, silenceId }: { readonly alertId: string | undefined; readonly silenceId: string | undefined },
+): readonly ActionLink[] {
+  if (silenceId !== undefined) {
+    if (!may("alerts.unsilence")) return [];
+    return [{ label: "End silence", about: `End: ${title}`, path: `api/admin/silences/${silenceId}/end`, args: {} }];
+  }
+  if (alertId === undefined || !may("alerts.silence")) return [];
+  const path = `api/admin/alerts/${alertId}/silence`;
+  return [{ label: "Silence", about: `Silence: ${title}`, path, args: {}, asks: silenceQuestions }];
+}
+
+const silenceQuestions: NonNullable<ActionLink["asks"]> = [
+  { name: "reason", label: "Why, for whoever looks" },
+  {
+    name: "minutes",
+    label: "For how long",
+    choices: [
+      { label: "until it ends", value: 0 },
+      { label: "1 hour", value: 60 },
+      { label: "4 hours", value: 240 },
+      { label: "1 day", value: 1_440 },
+      { label: "7 days", value: 10_080 },
+    ],
+  },
+];
 
 function serverFacts({ orchestrator, snapshot }: KnownState): StatusView["server"] {
   const primary = snapshot.servers[0]!;

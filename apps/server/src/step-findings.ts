@@ -40,7 +40,7 @@ export function stepSummaries(mainJob: MainJobReport | undefined, readOnly: bool
   }
   const pending = factsOf(mainJob, "schema")["pending"];
   if (readOnly && typeof pending === "number" && pending > 0) {
-    const title = `${pending} migrations are pending`;
+    const title = pending === 1 ? "1 migration is pending" : `${pending} migrations are pending`;
     found.push({ id: "DB-MIGRATIONS-PENDING", severity: "info", title, command: "db migrate plan" });
   }
   return found;

@@ -76,6 +76,41 @@ describe("an action", () => {
     expect(thing.done).toEqual([]);
   });
 
+  test("asked for again under its key is done once, and answered with the same job", async () => {
+    const { post, thing, plan } = await withThing();
+    const token = await plan();
+    const keyed = { ...operate, "idempotency-key": "one" };
+    const first = (await (await post(url, { token }, keyed)).json()) as { id: string };
+    const again = await post(url, { token }, keyed);
+    expect(again.status).toBe(202);
+    expect(await again.json()).toEqual(first);
+    expect(thing.done).toHaveLength(1);
+    const other = await post(url, { token: await plan() }, keyed);
+    expect([other.status, await other.json()]).toEqual([
+      422,
+      expect.objectContaining({ code: "SERVER_IDEMPOTENCY_KEY" }),
+    ]);
+    expect(thing.done).toHaveLength(1);
+  });
+
+  test("that was refused leaves its key free for the next try", async () => {
+    const { post, thing, plan } = await withThing();
+    const agreed = await plan();
+    thing.value = 2;
+    const keyed = { ...operate, "idempotency-key": "two" };
+    expect((await post(url, { token: agreed }, keyed)).status).toBe(409);
+    expect((await post(url, { token: await plan() }, keyed)).status).toBe(202);
+  });
+
+  test("under somebody else's key is another execution", async () => {
+    const { post, thing, plan } = await withThing();
+    const key = { "idempotency-key": "three" };
+    const admin = bearer(tokens.admin);
+    expect((await post(url, { token: await plan() }, { ...operate, ...key })).status).toBe(202);
+    expect((await post(url, { token: await plan(admin) }, { ...admin, ...key })).status).toBe(202);
+    expect(thing.done).toHaveLength(2);
+  });
+
   test("of one kind runs one at a time, and is waited for when the server closes", async () => {
     const gate = Promise.withResolvers<void>();
     const { post, server, thing, plan } = await withThing(gate.promise);

@@ -31,7 +31,7 @@ describe.skipIf(executablePath === undefined)("dashboard in a browser", () => {
     mkdirSync(screenshots, { recursive: true });
     platform = await startLoadedPlatform({
       tokens: scopedTokens,
-      adminActions: ["sessions", "statements", "backups", "drills"],
+      adminActions: ["sessions", "statements", "backups", "drills", "alerts"],
       signInsPerMinute: 1_000,
       actionsPerMinute: 1_000,
     });

@@ -7,7 +7,7 @@ let platform: LoadedPlatform;
 beforeAll(async () => {
   platform = await startLoadedPlatform({
     tokens: scopedTokens,
-    adminActions: ["sessions", "statements", "backups", "drills", "migrations", "indexes"],
+    adminActions: ["sessions", "statements", "backups", "drills", "migrations", "indexes", "alerts"],
     actionsPerMinute: 1e6,
     signInsPerMinute: 1e6,
   });
@@ -124,6 +124,32 @@ describe("actions on a real platform", () => {
       expect(actor).toMatch(/^token:[0-9a-f]{8}$/);
       expect(details["plan"]).toMatch(/^[0-9a-f]{64}$/);
     }
+  });
+
+  test("silence an alert and tell of it again, with a line each in the audit trail", async () => {
+    const alerts = async () => ((await get("/api/alerts")) as unknown as Rows).rows;
+    const restarted = async () => (await alerts()).find((row) => row["rule"] === "PgRestarted");
+    await vi.waitFor(async () => expect(await restarted()).toBeDefined(), { timeout: 20_000 });
+    const before = (await platform.orchestrator.audit.entries()).length;
+    const path = `/api/admin/alerts/${String((await restarted())!["id"])}/silence`;
+    expect((await post(`${path}/plan`, { reason: " ", minutes: 0 })).status).toBe(400);
+    expect((await act(path, { reason: "we know", minutes: 60 })).job.state).toBe("done");
+    const silence = (await restarted())!["silence"] as { id: string; reason: string; by: string };
+    expect(silence).toMatchObject({ reason: "we know", by: expect.stringMatching(/^token:[0-9a-f]{8}$/) });
+    expect((await post(`${path}/plan`, { reason: "again", minutes: 60 })).status).toBe(409);
+    expect(platform.orchestrator.monitor.findings().find(({ id }) => id === "PG-RESTARTED")).toMatchObject({
+      severity: "info",
+      title: expect.stringMatching(/^Silenced: /),
+      hint: expect.stringContaining(": we know. "),
+    });
+    expect((await act(`/api/admin/silences/${silence.id}/end`)).job.result).toEqual({ ended: true });
+    expect((await restarted())!["silence"]).toBeUndefined();
+    expect((await post(`/api/admin/silences/${silence.id}/end/plan`, {})).status).toBe(404);
+    const lines = (await platform.orchestrator.audit.entries()).slice(before);
+    expect(lines.map(({ operation, details }) => [operation, details["reason"] ?? null])).toEqual([
+      ["alert.silence", "we know"],
+      ["alert.unsilence", null],
+    ]);
   });
 
   test("refuse a session that is another by now, and one that is not there", async () => {

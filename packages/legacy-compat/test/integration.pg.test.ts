@@ -43,7 +43,7 @@ afterAll(async () => {
 describe("the integration of a product", () => {
   test("tells of migrations that are pending", async () => {
     const { migrations } = (await getDatabaseIntegration().getHealthStatus()).components;
-    expect(migrations).toMatchObject({ status: "warning", message: "1 migrations are pending" });
+    expect(migrations).toMatchObject({ status: "warning", message: "1 migration is pending" });
     expect(await getServices().migrationManager.validateMigrations()).toEqual({ valid: true, issues: [] });
   });
 

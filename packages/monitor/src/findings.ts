@@ -1,6 +1,7 @@
 import { compareFindings, type Finding, type Severity } from "@db/core";
 import type { Alert } from "./alerts/event.ts";
 import type { AlertSeverity } from "./alerts/rule.ts";
+import type { Silence } from "./alerts/silence.ts";
 import type { Check } from "./checks/check.ts";
 import { constraints, primaryKeys } from "./checks/design.ts";
 import { memory, safety, timeouts, visibility } from "./checks/setup.ts";
@@ -28,22 +29,41 @@ export function recommend(snapshot: Snapshot): readonly Finding[] {
 
 const severities: Readonly<Record<AlertSeverity, Severity>> = { page: "critical", warn: "warn", info: "info" };
 
-/** An alert as a finding. One that is about to fire is a finding too: what was observed is a fact already. */
-export function toFinding(alert: Alert, id: string): Finding {
+/** A finding that an alert is behind. */
+export interface AlertFinding extends Finding {
+  /** Id of the alert; absent where it comes from no rule. */
+  readonly alertId?: string;
+  /** Id of the silence that keeps it quiet; such a finding is a note. */
+  readonly silenceId?: string;
+}
+
+/**
+ * An alert as a finding. One that is about to fire is a finding too: what was observed is a fact already. One that
+ * somebody silenced presses nobody.
+ */
+export function toFinding(alert: Alert, id: string): AlertFinding {
+  const { silence } = alert;
   const own = Object.entries(alert.labels)
     .filter(([name]) => name !== "server")
     .map(([, value]) => value)
     .filter(Boolean);
   return {
     id,
-    severity: severities[alert.severity],
-    title: alert.title,
+    severity: silence ? "info" : severities[alert.severity],
+    title: silence ? `Silenced: ${alert.title}` : alert.title,
     subject: [alert.server, ...own].filter(Boolean).join("/"),
     observed: alert.value,
     threshold: alert.threshold,
     ...(alert.unit !== undefined && { unit: alert.unit }),
     since: alert.since,
-    hint: alert.hint,
+    hint: silence ? `${saidOf(silence)} ${alert.hint}` : alert.hint,
+    alertId: alert.id,
+    ...(silence && { silenceId: silence.id }),
     ...(alert.command !== undefined && { command: alert.command }),
   };
+}
+
+function saidOf({ by, reason, until, endsWithAlert }: Silence): string {
+  const end = `${until.slice(0, 16).replace("T", " ")} UTC`;
+  return `By ${by}, ${endsWithAlert ? `until it ends or ${end}` : `until ${end}`}: ${reason.replace(/[.\s]*$/, "")}.`;
 }

@@ -1,4 +1,5 @@
 export { type Blackout, isBlackedOut } from "./alerts/blackout.ts";
+export type { AlertFinding } from "./findings.ts";
 export { createMemorySilences, type Silence, type SilenceRequest, type SilenceStore } from "./alerts/silence.ts";
 export { createTableSilences, type TableSilencesOptions } from "./alerts/table-silences.ts";
 export type { Alert, AlertEvent, AlertListener } from "./alerts/event.ts";

@@ -1,7 +1,6 @@
 import {
   AbortedError,
   compareFindings,
-  type Finding,
   type HealthCheck,
   messageOf,
   type Service,
@@ -15,7 +14,7 @@ import { Silences } from "./alerts/silences.ts";
 import { type Anomaly, anomalyFindings, findAnomalies } from "./anomaly/anomaly.ts";
 import { UnsupportedServerError } from "./errors.ts";
 import { copyFamilies, type MetricFamily } from "./family.ts";
-import { recommend, toFinding } from "./findings.ts";
+import { type AlertFinding, recommend, toFinding } from "./findings.ts";
 import { capacityFindings, type CapacityForecast, forecastCapacity, forecastTable } from "./forecast/capacity.ts";
 import { type HostStats, type HostStatsSource, hostTables } from "./host.ts";
 import { type MonitorOptions, type ResolvedMonitorOptions, resolveMonitorOptions } from "./options.ts";
@@ -58,13 +57,13 @@ export interface Monitor extends Service {
   /** What is known now, with ages. Asks no server; before the first collection it holds no values. */
   snapshot(): Snapshot;
   /** What holds now and what the last snapshot suggests, worst first. */
-  findings(): readonly Finding[];
+  findings(): readonly AlertFinding[];
   /** Alerts that fire or are about to. */
   alerts(): readonly Alert[];
   /** What alerts did, oldest first, at most 1 000 events. */
   alertHistory(): readonly AlertEvent[];
-  /** What is silenced, as of the last collection or change. */
-  silences(): readonly Silence[];
+  /** What is silenced, read anew from where silences live; as last known while that is away. */
+  silences(): Promise<readonly Silence[]>;
   /** Silences alerts that somebody knows of: they stay in every list, and are not told. @throws {InvalidSilenceError} */
   silence(request: SilenceRequest): Promise<Silence>;
   /** Ends a silence before its time. @returns false when there is none of that id */
@@ -207,7 +206,7 @@ class LiveMonitor implements Monitor {
     };
   }
 
-  findings(): readonly Finding[] {
+  findings(): readonly AlertFinding[] {
     const ids = new Map(this.#options.rules.map(({ name, finding }) => [name, finding]));
     const fromAlerts = this.#engine.alerts().map((alert) => toFinding(alert, ids.get(alert.rule) ?? alert.rule));
     return [
@@ -226,7 +225,8 @@ class LiveMonitor implements Monitor {
     return this.#engine.history();
   }
 
-  silences(): readonly Silence[] {
+  async silences(): Promise<readonly Silence[]> {
+    await this.#silences.refresh();
     return this.#silences.now;
   }
 
@@ -298,7 +298,9 @@ class LiveMonitor implements Monitor {
     }
     const ageSeconds = (now - this.#collectedAt) / 1000;
     const late = this.#loop !== undefined && now - this.#collectedAt > intervalMs * 3;
-    const firing = this.#engine.alerts().filter(({ state, severity }) => state === "firing" && severity !== "info");
+    const firing = this.#engine
+      .alerts()
+      .filter(({ state, severity, silence }) => state === "firing" && severity !== "info" && !silence);
     const checks: HealthCheck[] = [
       {
         name: "monitoring:collection",

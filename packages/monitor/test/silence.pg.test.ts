@@ -73,13 +73,13 @@ describe("a silence", () => {
     const second = watch(clock);
     await second.monitor.start();
     await second.monitor.stop();
-    expect(second.monitor.silences()).toEqual([kept]);
+    expect(await second.monitor.silences()).toEqual([kept]);
     expect(second.monitor.alerts()[0]).toMatchObject({ state: "firing", silence: { reason: "upgrade", by: "ann" } });
     expect(second.told).toEqual(["firing (not told)"]);
     clock.now += 3_600_000;
     await second.monitor.collect({ force: true });
     expect(second.told).toEqual(["firing (not told)", "firing"]);
-    expect(second.monitor.silences()).toEqual([]);
+    expect(await second.monitor.silences()).toEqual([]);
   });
 
   test("without an end acknowledges: it goes with the alert, and the next time is told", async () => {

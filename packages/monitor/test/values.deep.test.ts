@@ -4,7 +4,8 @@ import { Client } from "pg";
 import { describe, expect, test, vi } from "vitest";
 import { elsewhere } from "./coverage.ts";
 import { prepareScenario, scenarioSettings } from "./scenario.ts";
-import { unchecked, type ValueCheck, valueChecks } from "./value-checks.ts";
+import type { ValueCheck } from "./value-check.ts";
+import { unchecked, valueChecks } from "./value-checks.ts";
 
 /** Asked of a server by itself: where, which metric, which series, what it is. */
 interface Told {

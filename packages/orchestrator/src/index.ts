@@ -36,6 +36,7 @@ export {
   type ServiceName,
 } from "./orchestrator.ts";
 export type { ReportService } from "./report-service.ts";
+export type { AlertService } from "./alert-service.ts";
 export type { SessionEnd, SessionName, SessionService } from "./session-service.ts";
 export type {
   ScriptArgument,
@@ -92,6 +93,8 @@ export {
   type SquashPlan,
 } from "@db/migrate";
 export {
+  type Alert,
+  type AlertFinding,
   buildGrafanaDashboard,
   buildReport,
   type CellKind,
@@ -110,6 +113,8 @@ export {
   renderReportText,
   replication,
   samplesOf,
+  type Silence,
+  type SilenceRequest,
   type Snapshot,
   type StatementPlan,
   type StatementPlanNode,

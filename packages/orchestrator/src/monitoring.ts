@@ -9,6 +9,7 @@ import {
   type Monitor,
   type ProcessMetrics,
   type RuleOverride,
+  type SilenceStore,
 } from "@db/monitor";
 import { collectPoolMetrics, type Pool } from "@db/pool";
 import { Pool as ConnectionPool } from "pg";
@@ -37,6 +38,8 @@ export function createMonitoring(options: {
   readonly metrics?: Pick<ProcessMetrics, "families">;
   /** Where hourly values outlive the process. */
   readonly history?: HistoryStore;
+  /** Where silences outlive the process. */
+  readonly silences?: SilenceStore;
   readonly rules?: readonly AlertRule[];
   readonly overrides?: readonly RuleOverride[];
 }): Monitoring {
@@ -70,6 +73,7 @@ export function createMonitoring(options: {
       ...(options.metrics === undefined ? [] : options.metrics.families()),
     ],
     ...(options.history === undefined ? {} : { history: options.history }),
+    ...(options.silences === undefined ? {} : { silences: options.silences }),
     ...(local ? { host: createLocalHost({ directories: [tmpdir()] }) } : {}),
     ...(options.rules === undefined ? {} : { rules: options.rules }),
     ...(options.overrides === undefined ? {} : { overrides: options.overrides }),
@@ -78,8 +82,10 @@ export function createMonitoring(options: {
     tierMs: { T1: Math.min(60_000, config.monitor.intervalMs * 3) },
     clock,
     logger,
-    onAlert: ({ kind, alert }) =>
-      events.emit(`alert:${kind}`, { rule: alert.rule, severity: alert.severity, summary: alert.title }),
+    onAlert: ({ kind, alert, suppressed }) => {
+      if (suppressed) return;
+      events.emit(`alert:${kind}`, { rule: alert.rule, severity: alert.severity, summary: alert.title });
+    },
   });
   return {
     monitor,

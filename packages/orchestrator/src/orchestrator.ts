@@ -12,9 +12,10 @@ import {
   systemClock,
   worstStatus,
 } from "@db/core";
-import { createProcessMetrics, createTableHistory, type Monitor } from "@db/monitor";
+import { createProcessMetrics, createTableHistory, createTableSilences, type Monitor } from "@db/monitor";
 import { createPool, type Pool } from "@db/pool";
 import type { Application } from "./application.ts";
+import { type AlertService, createAlertService } from "./alert-service.ts";
 import { type AuditTrail, createAuditTrail } from "./audit.ts";
 import { type BackupService, createBackupService } from "./backup-service.ts";
 import { createDumpService, type DumpService } from "./dump-service.ts";
@@ -87,6 +88,7 @@ export interface Orchestrator extends AsyncDisposable {
   readonly validation: ValidationService;
   readonly indexes: IndexService;
   readonly monitor: Monitor;
+  readonly alerts: AlertService;
   readonly sessions: SessionService;
   readonly reports: ReportService;
   readonly jobs: Jobs;
@@ -210,6 +212,17 @@ class Wiring implements Orchestrator {
     return this.#monitoring.monitor;
   }
 
+  get alerts(): AlertService {
+    return this.#once("alerts", () =>
+      createAlertService({
+        monitor: () => this.monitor,
+        audit: this.audit,
+        readOnly: this.readOnly,
+        kept: this.#keepsHistory,
+      }),
+    );
+  }
+
   get sessions(): SessionService {
     return this.#once("sessions", () =>
       createSessionService({ db: () => this.#monitoring.db, audit: this.audit, readOnly: this.readOnly }),
@@ -275,8 +288,11 @@ class Wiring implements Orchestrator {
     return this.close();
   }
 
+  get #keepsHistory(): boolean {
+    return this.#options.keepHistory ?? this.config.monitor.history;
+  }
+
   get #monitoring(): Monitoring {
-    const { keepHistory = this.config.monitor.history } = this.#options;
     return this.#once("monitoring", () =>
       createMonitoring({
         config: this.config,
@@ -284,7 +300,10 @@ class Wiring implements Orchestrator {
         events: this.events,
         clock: this.#clock,
         metrics: this.#metrics,
-        ...(keepHistory && { history: createTableHistory({ db: this.pool }) }),
+        ...(this.#keepsHistory && {
+          history: createTableHistory({ db: this.pool }),
+          silences: createTableSilences({ db: this.pool }),
+        }),
         logger: this.#logger.child({ service: "monitoring" }),
       }),
     );

@@ -45,7 +45,7 @@ describe("monitoring", () => {
     await pending();
     expect(told).toEqual(["alert:firing"]);
     expect(db.monitor.findings()).toContainEqual(
-      expect.objectContaining({ id: "DB-MIGRATIONS-PENDING", title: "1 migrations are pending" }),
+      expect.objectContaining({ id: "DB-MIGRATIONS-PENDING", title: "migrations are pending: 1" }),
     );
     await db.migrations.apply(await db.migrations.plan());
     expect(await pending()).toBe(0);

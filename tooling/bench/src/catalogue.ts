@@ -10,6 +10,7 @@ import { migrate500 } from "./migrate-500.bench.ts";
 import { migrateNoop } from "./migrate-noop.bench.ts";
 import { migrateOnline } from "./migrate-online.bench.ts";
 import { monitorCost } from "./monitor-cost.bench.ts";
+import { monitorLocked } from "./monitor-locked.bench.ts";
 import { monitorScrape } from "./monitor-scrape.bench.ts";
 import { poolAcquire } from "./pool-acquire.bench.ts";
 import { poolErrors } from "./pool-errors.bench.ts";
@@ -47,6 +48,7 @@ export const benchmarks: readonly Benchmark[] = [
   forecastDays,
   legacyOverhead,
   monitorScrape,
+  monitorLocked,
   reportFull,
   healthEndpoint,
   monitorCost,

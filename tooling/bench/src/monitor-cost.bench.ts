@@ -1,36 +1,48 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { get } from "node:http";
+import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { startCluster } from "@db/testkit";
-import type { Absence, Arena, Benchmark, Contender, Figures, Measurement, SetupContext } from "./benchmark.ts";
+import type { Absence, Arena, Benchmark, Figures, Measurement, SetupContext } from "./benchmark.ts";
+import { buildPackages, monitorProcess } from "./built-packages.ts";
 import { pgbenchVersion } from "./pgbench-writers.ts";
-import { median, roundFigure } from "./statistics.ts";
+import { processorMs } from "./processor-time.ts";
+import { bootstrapMedian, median, roundFigure } from "./statistics.ts";
 
 interface CostArena extends Arena {
   readonly url: string;
   readonly port: number;
+  /** The process that answers scrapes. */
+  readonly pid: number;
 }
 
-/** What scrapes every second take from an application's transactions. */
-export const monitorCost: Benchmark<CostArena, number> = {
+/** Seconds of one window; the first is left out, in which scrapes begin or end. */
+const windowSeconds = 4;
+/** With and without scrapes, in an order in which what drifts cancels out. */
+const order = [false, true, true, false, false, true, true, false] as const;
+
+/**
+ * What scrapes every second take from an application's transactions: one run of pgbench, in which scrapes are turned on
+ * and off every few seconds, so that neighbours in time are compared and not runs.
+ */
+export const monitorCost: Benchmark<CostArena, readonly number[]> = {
   name: "monitor-cost",
-  title: "pgbench, 8 clients, with a scrape of the server every second and without",
+  title: "pgbench, 8 clients, with a scrape of the server every second and without, in turns of 4 s",
   setup: openCost,
-  contenders: [contender("unwatched", false), contender("db_monitor", true)],
-  check: (_arena, _run, { answer }) => (answer > 0 ? undefined : "pgbench did nothing"),
+  contenders: [{ name: "db_monitor", package: "@db/monitor", prepare: (arena) => () => alternate(arena) }],
+  check: (_arena, _run, { answer }) =>
+    answer.length === order.length && answer.every((tps) => tps > 0) ? undefined : "pgbench did not run to its end",
   figures: costFigures,
 };
 
 async function openCost({ quick, say }: SetupContext): Promise<CostArena> {
   await using stack = new AsyncDisposableStack();
-  const absent: Absence[] = [];
   const version = pgbenchVersion();
-  if (version === undefined) {
-    for (const name of ["unwatched", "db_monitor"])
-      absent.push({ contender: name, reason: "pgbench is not installed" });
-  }
+  const absent: Absence[] =
+    version === undefined ? [{ contender: "db_monitor", reason: "pgbench is not installed" }] : [];
+  const unbuilt = await buildPackages();
+  if (unbuilt !== undefined) throw new Error(unbuilt);
   const cluster = stack.use(
     await startCluster({ settings: { shared_preload_libraries: "pg_stat_statements", shared_buffers: "256MB" } }),
   );
@@ -43,10 +55,7 @@ async function openCost({ quick, say }: SetupContext): Promise<CostArena> {
     say("filling the tables of pgbench");
     spawnSync("pgbench", ["-i", "-q", "-s", quick ? "2" : "10", url], { stdio: "ignore" });
   }
-  const script = fileURLToPath(new URL("monitor-process.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--conditions=@db/source", script, url, "clock"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(process.execPath, [monitorProcess, url, "clock"], { stdio: ["ignore", "pipe", "inherit"] });
   stack.defer(() => end(child));
   let port = 0;
   for await (const line of createInterface({ input: child.stdout })) {
@@ -58,60 +67,103 @@ async function openCost({ quick, say }: SetupContext): Promise<CostArena> {
     postgres: rows[0]?.version ?? "",
     url,
     port,
+    pid: child.pid ?? 0,
     absent,
-    versions: { unwatched: version ?? "" },
+    versions: { pgbench: version ?? "" },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 
-function contender(name: string, watched: boolean): Contender<CostArena, number> {
-  return {
-    name,
-    ...(watched && { package: "@db/monitor" }),
-    prepare:
-      ({ url, port }, { quick }) =>
-      async () => {
-        let scrapes = 0;
-        const scraping = watched
-          ? setInterval(() => {
-              scrapes += 1;
-              get({ host: "127.0.0.1", port, path: "/metrics" }, (response) => response.resume()).on(
-                "error",
-                () => undefined,
-              );
-            }, 1_000)
-          : undefined;
-        const done = await run("pgbench", ["-n", "-c", "8", "-j", "1", "-T", quick ? "4" : "10", url]);
-        clearInterval(scraping);
-        const perSecond = Number(/^tps = ([\d.]+)/m.exec(done)?.[1] ?? 0);
-        const transactions = Number(/^number of transactions actually processed: (\d+)/m.exec(done)?.[1] ?? 0);
-        return { operations: transactions, answer: perSecond, facts: { tps: perSecond, scrapes } };
-      },
-  };
-}
-
-/** Transactions a second with scrapes against without, the median over the rounds of the share within a round. */
-function costFigures(measurements: readonly Measurement[]): Figures {
-  const of = (name: string): readonly Measurement[] => measurements.filter(({ contender: each }) => each === name);
-  const shares = of("db_monitor").map(({ round, facts }) => {
-    const alone = of("unwatched").find((each) => each.round === round);
-    return 1 - (facts["tps"] ?? 0) / (alone?.facts["tps"] ?? Number.NaN);
+/** One run of pgbench: transactions a second of each window, and the processor time of the scrapes within. */
+async function alternate({ url, port, pid }: CostArena): Promise<{
+  operations: number;
+  answer: readonly number[];
+  facts: Readonly<Record<string, number>>;
+}> {
+  const seconds = order.length * windowSeconds;
+  const child = spawn("pgbench", ["-n", "-c", "8", "-j", "1", "-P", "1", "-T", String(seconds + 1), url], {
+    stdio: ["ignore", "ignore", "pipe"],
   });
-  return {
-    tps_lost_ratio: roundFigure(median(shares)),
-    tps_lost_ratio_min: roundFigure(Math.min(...shares)),
-    tps_lost_ratio_max: roundFigure(Math.max(...shares)),
-    unwatched_tps: roundFigure(median(of("unwatched").map(({ facts }) => facts["tps"] ?? 0))),
-    db_monitor_tps: roundFigure(median(of("db_monitor").map(({ facts }) => facts["tps"] ?? 0))),
-  };
+  const perSecond: number[] = [];
+  let scrapes = 0;
+  let own = 0;
+  let backends = 0;
+  for await (const line of createInterface({ input: child.stderr })) {
+    const tps = /^progress: [\d.]+ s, ([\d.]+) tps/.exec(line)?.[1];
+    if (tps === undefined) continue;
+    perSecond.push(Number(tps));
+    // Each line ends a second: what is done now falls into the next one.
+    const watched = order[Math.floor(perSecond.length / windowSeconds)] ?? false;
+    if (!watched) continue;
+    const before = [await processorMs(pid), await backendMs(url)] as const;
+    scrapes += 1;
+    await scrape(port);
+    own += (await processorMs(pid)) - before[0];
+    backends += (await backendMs(url)) - before[1];
+  }
+  if (child.exitCode === null) await once(child, "close");
+  const windows = order.map((_, window) => {
+    const from = window * windowSeconds;
+    const kept = perSecond.slice(from + 1, from + windowSeconds);
+    return kept.length === windowSeconds - 1 ? kept.reduce((sum, tps) => sum + tps, 0) / kept.length : 0;
+  });
+  const facts: Record<string, number> = { scrapes, own_cpu_ms: own / scrapes, server_cpu_ms: backends / scrapes };
+  for (const [window, tps] of windows.entries()) facts[`window_${window}_tps`] = tps;
+  return { operations: perSecond.reduce((sum, tps) => sum + tps, 0), answer: windows, facts };
 }
 
-async function run(command: string, args: readonly string[]): Promise<string> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] });
-  let text = "";
-  child.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));
-  await once(child, "close");
-  return text;
+let monitorBackend: number | undefined;
+
+/** Processor time of the monitor's session. */
+async function backendMs(url: string): Promise<number> {
+  if (monitorBackend === undefined) {
+    const { stdout } = spawnSync(
+      "psql",
+      ["-XAtc", "select pid from pg_stat_activity where application_name = 'db-monitor'", url],
+      { encoding: "utf8" },
+    );
+    const pid = Number(stdout.trim().split("\n")[0]);
+    if (!(pid > 0)) return 0;
+    monitorBackend = pid;
+  }
+  return processorMs(monitorBackend);
+}
+
+function scrape(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    get({ host: "127.0.0.1", port, path: "/metrics" }, (response) => {
+      response.resume();
+      response.on("end", () => resolve());
+    }).on("error", reject);
+  });
+}
+
+/**
+ * The share of transactions lost: of each pair of neighbouring windows, the median over all pairs with an interval in
+ * which it lies nineteen times of twenty. Beside it what scrapes took of all processors, which is what they can take
+ * from a server that has nothing else to spare.
+ */
+function costFigures(measurements: readonly Measurement[]): Figures {
+  const fact = (name: string): number => median(measurements.map(({ facts }) => facts[name] ?? 0));
+  const lost = measurements.flatMap(({ facts }) =>
+    order.flatMap((watched, window) => {
+      if (window % 2 === 1) return [];
+      const [one = 0, other = 0] = [window, window + 1].map((each) => facts[`window_${each}_tps`]);
+      return watched ? 1 - one / other : 1 - other / one;
+    }),
+  );
+  const [low, high] = bootstrapMedian(lost, { seed: 1 });
+  const cpuMs = fact("own_cpu_ms") + fact("server_cpu_ms");
+  return {
+    tps_lost_ratio: roundFigure(median(lost)),
+    tps_lost_ratio_low: roundFigure(low),
+    tps_lost_ratio_high: roundFigure(high),
+    pairs: lost.length,
+    cpu_share: roundFigure(cpuMs / 1_000 / availableParallelism()),
+    own_cpu_ms: roundFigure(fact("own_cpu_ms")),
+    server_cpu_ms: roundFigure(fact("server_cpu_ms")),
+    tps: roundFigure(median(measurements.flatMap(({ facts }) => order.map((_, w) => facts[`window_${w}_tps`] ?? 0)))),
+  };
 }
 
 async function end(child: ChildProcess): Promise<void> {

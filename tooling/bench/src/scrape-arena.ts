@@ -25,7 +25,7 @@ export interface Exporter {
 }
 
 /** Two indexes a table, as most have. */
-const tablesSql = (count: number): string => /* sql */ `
+export const tablesSql = (count: number): string => /* sql */ `
   do $$ begin
     for n in 0..${count - 1} loop
       execute format('create table t%s (id int primary key, a int, b text, c timestamptz default now())', n);
@@ -106,7 +106,8 @@ export async function openScrapes({ quick, say }: SetupContext): Promise<ScrapeA
   };
 }
 
-async function startMonitor(url: string, profile: string, stack: AsyncDisposableStack): Promise<Exporter> {
+/** Starts a process that answers scrapes; `monitor-process.ts` says what the profiles are. */
+export async function startMonitor(url: string, profile: string, stack: AsyncDisposableStack): Promise<Exporter> {
   const child = spawn(process.execPath, [monitorProcess, url, profile], { stdio: ["ignore", "pipe", "inherit"] });
   stack.defer(() => end(child));
   for await (const line of createInterface({ input: child.stdout })) return exporterOf(child, Number(line));

@@ -22,7 +22,7 @@ export function mixSeed(...numbers: readonly number[]): number {
 }
 
 /** Numbers from 0 up to, not including, 1: a Weyl sequence through the mixer above. */
-function randomNumbers(seed: number): () => number {
+export function randomNumbers(seed: number): () => number {
   let step = 0;
   return () => {
     step += 1;

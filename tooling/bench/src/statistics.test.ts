@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { median, percentile, roundFigure, summarize } from "./statistics.ts";
+import { bootstrapMedian, median, percentile, roundFigure, summarize } from "./statistics.ts";
 
 describe("median", () => {
   test("is the middle value by size, not by place", () => expect(median([10, 9, 100])).toBe(10));
@@ -16,6 +16,16 @@ test("a percentile is a value that occurred", () => {
   const hundred = Array.from({ length: 100 }, (_, index) => index + 1);
   expect([0, 0.5, 0.99, 1].map((share) => percentile(hundred, share))).toEqual([1, 50, 99, 100]);
   expect(percentile([7], 0.99)).toBe(7);
+});
+
+test("the bounds of a median hold it, narrow with more values, and are the same for the same seed", () => {
+  const values = (count: number): number[] => Array.from({ length: count }, (_, n) => ((n * 7919) % 101) - 50);
+  const [low, high] = bootstrapMedian(values(20), { seed: 1 });
+  const [lower, higher] = bootstrapMedian(values(400), { seed: 1 });
+  expect(low).toBeLessThanOrEqual(median(values(20)));
+  expect(high).toBeGreaterThanOrEqual(median(values(20)));
+  expect(higher - lower).toBeLessThan(high - low);
+  expect(bootstrapMedian(values(20), { seed: 1 })).toEqual([low, high]);
 });
 
 test("a summary holds the extremes", () => {

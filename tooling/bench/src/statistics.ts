@@ -1,3 +1,5 @@
+import { randomNumbers } from "./shuffle.ts";
+
 /** Middle and extremes of some numbers. */
 export interface Summary {
   readonly median: number;
@@ -23,6 +25,21 @@ export function percentile(values: ArrayLike<number>, share: number): number {
 export function summarize(values: readonly number[]): Summary {
   const sorted = sort(values);
   return { median: median(values), min: sorted[0] as number, max: sorted.at(-1) as number };
+}
+
+/**
+ * Within which bounds the median lies nineteen times of twenty, by drawing anew from the values 2,000 times.
+ * @throws {RangeError} for no values
+ */
+export function bootstrapMedian(
+  values: readonly number[],
+  { seed }: { readonly seed: number },
+): readonly [low: number, high: number] {
+  const random = randomNumbers(seed);
+  const medians = Array.from({ length: 2_000 }, () =>
+    median(values.map(() => values[Math.floor(random() * values.length)] as number)),
+  );
+  return [percentile(medians, 0.025), percentile(medians, 0.975)];
 }
 
 /** Four significant digits: more of them would be noise. */

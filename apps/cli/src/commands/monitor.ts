@@ -20,10 +20,13 @@ export async function scrape(context: Context): Promise<CommandResult> {
 /** `db monitor alerts` */
 export async function alerts(context: Context): Promise<CommandResult> {
   const { monitor } = await context.orchestrator({ readOnly: true });
+  await monitor.silences();
   await monitor.collect({ signal: context.signal, force: true });
   const current = monitor.alerts();
   const rows = defaultRules.map(({ name, levels }) => {
-    const state = current.find(({ rule }) => rule === name)?.state ?? "quiet";
+    const of = current.filter(({ rule }) => rule === name);
+    const alert = of.find(({ silence }) => !silence) ?? of[0];
+    const state = alert === undefined ? "quiet" : alert.silence ? "silenced" : alert.state;
     return [name, state, levels.map(({ severity, threshold }) => `${severity} ${threshold}`).join(", ")];
   });
   const findings = monitor.findings().filter(({ severity }) => severity !== "info");

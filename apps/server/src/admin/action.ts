@@ -35,6 +35,9 @@ export interface AdminAction {
   execute(args: ActionArguments, run: ActionRun): Promise<unknown>;
 }
 
+/** Runs work so that the audit trail names whoever asked, and the plan they agreed to. */
+export type Audited = <T>(run: ActionRun, work: () => Promise<T>) => Promise<T>;
+
 export interface ActionRun {
   /** Who asked, for the audit trail. */
   readonly actor: string;

@@ -2,14 +2,14 @@ import { formatBytes, formatDuration, isDbError } from "@db/core";
 import type { Orchestrator, SessionEnd } from "@db/orchestrator";
 import { ActionRefusedError } from "../errors.ts";
 import { integer, object, string } from "../route-doc.ts";
-import type { ActionRun, AdminAction } from "./action.ts";
+import type { AdminAction, Audited } from "./action.ts";
+import { silenceActions } from "./silence-actions.ts";
 
 /** What an orchestrator can be asked to do over HTTP. A read-only one can be asked nothing. */
 export function actionsOf(orchestrator: Orchestrator): readonly AdminAction[] {
   if (orchestrator.readOnly) return [];
   // The services write the line of the audit trail; it names whoever held the token, and the plan they agreed to.
-  const audited = <T>({ actor, plan }: ActionRun, work: () => Promise<T>): Promise<T> =>
-    orchestrator.audit.onBehalf({ actor, details: { plan } }, work);
+  const audited: Audited = ({ actor, plan }, work) => orchestrator.audit.onBehalf({ actor, details: { plan } }, work);
   return [
     endSession(orchestrator, "cancel", audited),
     endSession(orchestrator, "terminate", audited),
@@ -35,10 +35,9 @@ export function actionsOf(orchestrator: Orchestrator): readonly AdminAction[] {
     drill(orchestrator, audited),
     migrate(orchestrator, audited),
     createIndex(orchestrator, audited),
+    ...silenceActions(orchestrator, audited),
   ];
 }
-
-type Audited = <T>(run: ActionRun, work: () => Promise<T>) => Promise<T>;
 
 function endSession({ sessions }: Orchestrator, how: SessionEnd, audited: Audited): AdminAction {
   const find = async (pid: number, backendStart: string) => {

@@ -1,4 +1,5 @@
-import type { Clock, Logger } from "@db/core";
+import { createHash } from "node:crypto";
+import { type Clock, formatDuration, type Logger } from "@db/core";
 import type { Sample, ServerSnapshot, Snapshot } from "../snapshot.ts";
 import { adviceFor } from "./advice.ts";
 import { type Blackout, isBlackedOut } from "./blackout.ts";
@@ -241,11 +242,12 @@ function describe(input: {
   const { key, rule, level, sample, state } = input;
   const server = sample.labels["server"] ?? "";
   const since = Math.min(...state.levels.flatMap((each) => each.since ?? []));
-  const placeholders = { ...sample.labels, value: String(sample.value) };
+  const placeholders = { ...sample.labels, value: readable(sample.value, rule.unit) };
   const advice = adviceFor(rule.name, sample.labels, serverOf(input.snapshot, server));
   const command = advice.command ?? (rule.command && fill(rule.command, placeholders, (v) => v.replaceAll("'", "''")));
   return {
     key,
+    id: createHash("sha256").update(key).digest("hex").slice(0, 16),
     rule: rule.name,
     group: `${rule.name}/${server}`,
     state: input.firing ? "firing" : "pending",
@@ -265,6 +267,11 @@ function describe(input: {
 
 function serverOf(snapshot: Snapshot, name: string): ServerSnapshot | undefined {
   return snapshot.servers.find((server) => server.name === name);
+}
+
+function readable(value: number, unit: string | undefined): string {
+  if (unit === "s") return formatDuration(value * 1_000);
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
 }
 
 function fill(

@@ -5,6 +5,8 @@ import type { Silence } from "./silence.ts";
 export interface Alert {
   /** Rule and series; the same for as long as the alert lives. */
   readonly key: string;
+  /** The same in sixteen hexadecimal digits, for addresses. */
+  readonly id: string;
   readonly rule: string;
   /** What notifiers put into one message: the rule and the server. */
   readonly group: string;

@@ -9,7 +9,7 @@ export interface AlertRule {
   readonly name: string;
   /** Id of the finding it becomes: `PG-LOCK-WAIT`. */
   readonly finding: string;
-  /** What is wrong, one line without a full stop. `{label}` stands for the series' label, `{value}` for its value. */
+  /** What is wrong, one line without a full stop. `{label}` stands for the series' label, `{value}` for its value, as people read it. */
   readonly title: string;
   readonly expression: Expression;
   /** Fires above or below the threshold. */

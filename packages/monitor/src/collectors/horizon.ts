@@ -4,7 +4,10 @@ import type { XminHolder } from "../facts.ts";
 const kinds = ["activity", "slot", "standby", "prepared"] as const;
 
 // A walsender shows its standby's horizon in both views; it is counted as the standby's.
+// The oldest few of each kind: many old sessions must not hide a slot.
 const holdersSql = /* sql */ `
+  select holder, who, age from (
+  select h.*, row_number() over (partition by holder order by age desc) as place from (
   select 'activity' as holder, pid::text as who, greatest(age(backend_xmin), age(backend_xid)) as age
     from pg_catalog.pg_stat_activity
    where pid <> pg_catalog.pg_backend_pid() and backend_type <> 'walsender'
@@ -16,9 +19,9 @@ const holdersSql = /* sql */ `
   select 'standby', coalesce(nullif(application_name, ''), 'pid ' || pid), age(backend_xmin)
     from pg_catalog.pg_stat_replication where backend_xmin is not null
   union all
-  select 'prepared', gid, age(transaction) from pg_catalog.pg_prepared_xacts
-  order by 3 desc
-  limit 20`;
+  select 'prepared', gid, age(transaction) from pg_catalog.pg_prepared_xacts) h) ranked
+  where place <= 5
+  order by age desc`;
 
 /** Who keeps VACUUM from removing rows: the oldest transaction of each kind of holder, 0 where there is none. */
 export const horizonCollector: Collector = {

@@ -12,7 +12,7 @@ export function renderPrometheusRules(rules: readonly AlertRule[] = defaultRules
 function ruleLines(rule: AlertRule, level: AlertLevel): readonly string[] {
   const operator = rule.fires === "above" ? ">" : "<";
   const templated = rule.title
-    .replaceAll("{value}", "{{ $value }}")
+    .replaceAll("{value}", `{{ $value | ${rule.unit === "s" ? "humanizeDuration" : "humanize"} }}`)
     .replaceAll(/(?<!\{)\{(\w+)\}(?!\})/g, "{{ $labels.$1 }}");
   return [
     `      - alert: ${rule.name}`,

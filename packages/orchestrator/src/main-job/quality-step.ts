@@ -28,7 +28,7 @@ export const qualityStep: Step = {
     if (schema?.status === "skipped" && typeof pending === "number" && pending > 0) {
       return {
         status: "skipped",
-        detail: `${rules.length} rules wait for the schema: ${pending} migrations are pending`,
+        detail: `${rules.length === 1 ? "1 rule waits" : `${rules.length} rules wait`} for the schema: pending migrations ${pending}`,
       };
     }
     const report = await validation.run({ onProgress, signal });

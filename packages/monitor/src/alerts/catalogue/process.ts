@@ -19,7 +19,7 @@ export const processRules: readonly AlertRule[] = [
   {
     name: "BackupTooOld",
     finding: "BACKUP-TOO-OLD",
-    title: "the last backup is {value} s old",
+    title: "the last backup is {value} old",
     expression: arithmetic(time(), "-", metric("db_backup_last_success_timestamp_seconds")),
     fires: "above",
     levels: [
@@ -77,7 +77,7 @@ export const processRules: readonly AlertRule[] = [
   {
     name: "MigrationPending",
     finding: "DB-MIGRATIONS-PENDING",
-    title: "{value} migrations are pending",
+    title: "migrations are pending: {value}",
     expression: metric("db_migrate_pending"),
     fires: "above",
     levels: [{ severity: "info", threshold: 0, forMs: minutes(60) }],
