@@ -198,7 +198,9 @@ function summary(chart: ChartView): string {
 
 function latest(series: Series, { kind = "count", to }: ChartView): string {
   const value = series.points.findLast((point) => point !== null);
-  return value == null ? "unknown" : formatValue(value, kind, to);
+  if (value == null) return "unknown";
+  // A point is a mean over its step: of things that are counted, most are whole.
+  return formatValue(kind === "count" && value >= 1 ? Math.round(value) : value, kind, to);
 }
 
 type Points = readonly (number | null)[];

@@ -55,8 +55,10 @@ function List({ findings, asOf }: { readonly findings: readonly StatusFinding[];
             </span>
           </div>
           {finding.hint !== undefined && <p>{finding.hint}</p>}
-          {finding.command !== undefined && <Command text={finding.command} />}
-          {finding.actions && <Actions actions={finding.actions} />}
+          <div class="finding-do">
+            {finding.command !== undefined && <Command text={finding.command} />}
+            {finding.actions && <Actions actions={finding.actions} />}
+          </div>
         </li>
       ))}
     </ol>

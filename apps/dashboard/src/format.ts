@@ -40,7 +40,7 @@ export function formatValue(value: string | number | boolean | null, kind: CellK
     case "seconds":
       return formatDuration(Number(value) * 1_000);
     case "milliseconds":
-      return formatDuration(Number(value));
+      return formatMilliseconds(Number(value));
     case "ratio":
     case "share":
       return formatShare(Number(value));
@@ -55,6 +55,11 @@ export function formatValue(value: string | number | boolean | null, kind: CellK
     default:
       return String(value);
   }
+}
+
+/** Statements that take microseconds are told apart too. */
+function formatMilliseconds(ms: number): string {
+  return ms > 0 && ms < 0.1 ? `${Number((ms * 1_000).toPrecision(2))} µs` : formatDuration(ms);
 }
 
 /** A number on the axis of a chart: as short as it can be and still be right. */

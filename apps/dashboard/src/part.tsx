@@ -79,12 +79,15 @@ function Topology({ nodes, asOf }: { readonly nodes: readonly ServerNode[]; read
   );
 }
 
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 function Calendar({ calendar }: { readonly calendar: CalendarView }): JSX.Element {
   return (
     <ol class="calendar">
-      {calendar.days.map(({ date, backups, verified }) => (
+      {calendar.days.map(({ date, backups, verified }, index) => (
         <li key={date} class={`day ${backups > 0 ? "day-some" : "day-none"} ${verified ? "day-verified" : ""}`}>
           <time dateTime={date} aria-hidden="true">
+            {index === 0 || date.endsWith("-01") ? `${months[Number(date.slice(5, 7)) - 1]} ` : ""}
             {date.slice(8)}
           </time>
           <b aria-hidden="true">{backups > 0 ? backups : "·"}</b>

@@ -221,6 +221,32 @@ describe.skipIf(executablePath === undefined)("dashboard in a browser", () => {
     await page.close();
   });
 
+  test("silences an alert with a reason, and tells of it again", async () => {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+    page.setDefaultTimeout(15_000);
+    await page.goto(platform.server.url);
+    await page.getByLabel("Token").fill(tokens.operate);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await live(page);
+    await page.locator("button.act", { hasText: "Silence" }).first().click();
+    await page.getByLabel("Why, for whoever looks").fill("a drill");
+    await page.screenshot({ path: join(screenshots, "silence-1280-light.png") });
+    expect(await violations(page)).toEqual([]);
+    await page.keyboard.press("Enter");
+    await page.locator("dialog", { hasText: "Reason: a drill" }).waitFor();
+    await page.locator("dialog button.act-now").click();
+    await page.locator("dialog h2", { hasText: "Done" }).waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    await expect.poll(() => page.locator("#status").innerText(), { timeout: 30_000 }).toContain("Silenced:");
+    await page.locator("details.notes").evaluateAll((all) => all.forEach((each) => each.setAttribute("open", "")));
+    await page.locator("button.act", { hasText: "End silence" }).first().click();
+    await page.locator("dialog button.act-now").click();
+    await page.locator("dialog h2", { hasText: "Done" }).waitFor();
+    const operations = (await platform.orchestrator.audit.entries()).map(({ operation }) => operation);
+    expect(operations.slice(-2)).toEqual(["alert.silence", "alert.unsilence"]);
+    await page.close();
+  });
+
   test("offers no action to whoever may only read", async () => {
     const { page } = await open("locks", { token: tokens.read });
     await live(page);

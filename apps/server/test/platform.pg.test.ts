@@ -134,7 +134,10 @@ describe("actions on a real platform", () => {
     const path = `/api/admin/alerts/${String((await restarted())!["id"])}/silence`;
     expect((await post(`${path}/plan`, { reason: " ", minutes: 0 })).status).toBe(400);
     expect((await act(path, { reason: "we know", minutes: 60 })).job.state).toBe("done");
-    const silence = (await restarted())!["silence"] as { id: string; reason: string; by: string };
+    // A list is at most a second old.
+    const silenced = async () => (await restarted())!["silence"] as { id: string; reason: string } | undefined;
+    await vi.waitFor(async () => expect(await silenced()).toBeDefined(), { timeout: 20_000 });
+    const silence = (await silenced())!;
     expect(silence).toMatchObject({ reason: "we know", by: expect.stringMatching(/^token:[0-9a-f]{8}$/) });
     expect((await post(`${path}/plan`, { reason: "again", minutes: 60 })).status).toBe(409);
     expect(platform.orchestrator.monitor.findings().find(({ id }) => id === "PG-RESTARTED")).toMatchObject({
@@ -143,7 +146,7 @@ describe("actions on a real platform", () => {
       hint: expect.stringContaining(": we know. "),
     });
     expect((await act(`/api/admin/silences/${silence.id}/end`)).job.result).toEqual({ ended: true });
-    expect((await restarted())!["silence"]).toBeUndefined();
+    await vi.waitFor(async () => expect(await silenced()).toBeUndefined(), { timeout: 20_000 });
     expect((await post(`/api/admin/silences/${silence.id}/end/plan`, {})).status).toBe(404);
     const lines = (await platform.orchestrator.audit.entries()).slice(before);
     expect(lines.map(({ operation, details }) => [operation, details["reason"] ?? null])).toEqual([

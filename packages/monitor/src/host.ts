@@ -1,4 +1,4 @@
-import { readFile, statfs } from "node:fs/promises";
+import { readFile, realpath, statfs } from "node:fs/promises";
 import { counter, defineMetrics, gauge } from "./collector.ts";
 import type { MetricDefinition } from "./metric.ts";
 import type { MetricTable } from "./snapshot.ts";
@@ -15,7 +15,7 @@ export interface HostStats {
 }
 
 export interface HostFilesystem {
-  /** The directory asked about. */
+  /** Where the file system is mounted: the directory asked about lies below. */
   readonly mountpoint: string;
   readonly sizeBytes: number;
   /** Free for ordinary users. */
@@ -83,20 +83,25 @@ export function hostTables(host: HostStats | undefined): readonly MetricTable[] 
  * Reads this machine from `/proc` (Linux) and the file systems of `directories` (anywhere). Only for a server on the
  * same machine; in a container the numbers are the container's where the kernel says so.
  */
-export function createLocalHost({ directories }: { readonly directories: readonly string[] }): HostStatsSource {
+export function createLocalHost({
+  directories,
+}: {
+  /** Each file system is told once. A function is asked every time: a server says only later where its data is. */
+  readonly directories: readonly string[] | (() => readonly string[]);
+}): HostStatsSource {
   return {
     async hostStats() {
-      const [stat, meminfo, loadavg, filesystems] = await Promise.all([
-        read("/proc/stat"),
-        read("/proc/meminfo"),
-        read("/proc/loadavg"),
-        Promise.all(directories.map(readFilesystem)),
-      ]);
+      const asked = typeof directories === "function" ? directories() : directories;
+      const [stat, meminfo, loadavg, mounts = ""] = await Promise.all(
+        ["/proc/stat", "/proc/meminfo", "/proc/loadavg", "/proc/self/mounts"].map(read),
+      );
+      const found = await Promise.all(asked.map((directory) => readFilesystem(directory, mounts)));
+      const filesystems = new Map(found.flatMap((each) => (each ? [[each.mountpoint, each] as const] : [])));
       return {
         ...(stat && parseStat(stat)),
         ...(meminfo && parseMeminfo(meminfo)),
         ...(loadavg && { load1: Number(loadavg.split(" ")[0]) }),
-        filesystems: filesystems.filter((fs) => fs !== undefined),
+        filesystems: [...filesystems.values()],
       };
     },
   };
@@ -110,17 +115,32 @@ async function read(path: string): Promise<string | undefined> {
   }
 }
 
-async function readFilesystem(directory: string): Promise<HostFilesystem | undefined> {
+async function readFilesystem(directory: string, mounts: string): Promise<HostFilesystem | undefined> {
   try {
     const stats = await statfs(directory);
     return {
-      mountpoint: directory,
+      mountpoint: mountpointOf(await realpath(directory).catch(() => directory), mounts),
       sizeBytes: stats.blocks * stats.bsize,
       availableBytes: stats.bavail * stats.bsize,
     };
   } catch {
     return undefined;
   }
+}
+
+/** The longest mount point above a directory, of the lines of `/proc/mounts`; the directory where there is none. */
+export function mountpointOf(directory: string, mounts: string): string {
+  const points = mounts.split("\n").map((line) =>
+    // Blanks are written in octal.
+    (line.split(" ")[1] ?? "").replaceAll(/\\([0-7]{3})/g, (_all, octal: string) =>
+      String.fromCodePoint(Number.parseInt(octal, 8)),
+    ),
+  );
+  return (
+    points
+      .filter((point) => point !== "" && (point === "/" || directory === point || directory.startsWith(`${point}/`)))
+      .toSorted((a, b) => b.length - a.length)[0] ?? directory
+  );
 }
 
 const cpuModes = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"] as const;

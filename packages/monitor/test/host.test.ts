@@ -1,6 +1,6 @@
 import { createLocalHost, createMonitor, samplesOf } from "@db/monitor";
 import { expect, test } from "vitest";
-import { parseMeminfo, parseStat } from "../src/host.ts";
+import { mountpointOf, parseMeminfo, parseStat } from "../src/host.ts";
 
 test("reads processor time in seconds and counts processors", () => {
   const stat = "cpu  100 0 50 800 25 0 5 0 0 0\ncpu0 50 0 25 400 12 0 2 0 0 0\ncpu1 50 0 25 400 13 0 3 0 0 0\nintr 1\n";
@@ -13,8 +13,18 @@ test("reads memory in bytes, and leaves out what is not said", () => {
 
 test("knows the disk under a directory and says nothing of one that is not there", async () => {
   const host = await createLocalHost({ directories: [".", "/nowhere/at/all"] }).hostStats();
-  expect(host?.filesystems.map(({ mountpoint }) => mountpoint)).toEqual(["."]);
+  expect(host?.filesystems).toHaveLength(1);
   expect(host?.filesystems[0]?.sizeBytes).toBeGreaterThan(0);
+  expect(process.cwd().startsWith(host!.filesystems[0]!.mountpoint)).toBe(true);
+});
+
+test("names the file system that a directory lies on, not one that begins alike", () => {
+  const mounts = "a / x rw\nb /var/lib/postgresql y rw\nc /var/lib/post y rw\nd /with\\040blank y rw\n";
+  expect(
+    ["/var/lib/postgresql/18/main", "/var/lib/postgres", "/with blank/data", "/var/lib/post"].map((each) =>
+      mountpointOf(each, mounts),
+    ),
+  ).toEqual(["/var/lib/postgresql", "/", "/with blank", "/var/lib/post"]);
 });
 
 const away = { query: () => Promise.reject(new Error("away")), totalCount: 0, connect: () => Promise.reject() };

@@ -1,4 +1,3 @@
-import { tmpdir } from "node:os";
 import { toTlsOptions, type Config } from "@db/config";
 import { type Clock, type Database, type Logger, toDatabase } from "@db/core";
 import {
@@ -64,7 +63,7 @@ export function createMonitoring(options: {
   };
   const local = ["localhost", "127.0.0.1", "::1"].includes(connection.host) || connection.host.startsWith("/");
   const primary = connect(connection.primaryUrl.reveal());
-  const monitor = createMonitor({
+  const monitor: Monitor = createMonitor({
     db: primary,
     replicas: connection.replicaUrls.map((url, index) => ({ name: `replica-${index + 1}`, db: connect(url.reveal()) })),
     ...(pool === undefined ? {} : { pool }),
@@ -74,7 +73,7 @@ export function createMonitoring(options: {
     ],
     ...(options.history === undefined ? {} : { history: options.history }),
     ...(options.silences === undefined ? {} : { silences: options.silences }),
-    ...(local ? { host: createLocalHost({ directories: [tmpdir()] }) } : {}),
+    ...(local ? { host: createLocalHost({ directories: () => dataDirectoryOf(monitor) }) } : {}),
     ...(options.rules === undefined ? {} : { rules: options.rules }),
     ...(options.overrides === undefined ? {} : { overrides: options.overrides }),
     intervalMs: config.monitor.intervalMs,
@@ -95,4 +94,10 @@ export function createMonitoring(options: {
       await Promise.all(connections.map((each) => each.end()));
     },
   };
+}
+
+/** Where the primary's data is, once it was asked, and where the role may know. */
+function dataDirectoryOf(monitor: Monitor): readonly string[] {
+  const directory = monitor.snapshot().servers[0]?.facts.settings?.["data_directory"]?.value;
+  return directory === undefined || directory === "" ? [] : [directory];
 }

@@ -80,7 +80,12 @@ async function migrationVerdict({ migrationManager }: DatabaseServices): Promise
   if (critical.length > 0) {
     return ["critical", critical.map(({ title }) => title).join("; "), "Mend the migrations before going on."];
   }
-  if (pending > 0) return ["warning", pending === 1 ? "1 migration is pending" : `${pending} migrations are pending`, "Apply the pending migrations."];
+  if (pending > 0)
+    return [
+      "warning",
+      pending === 1 ? "1 migration is pending" : `${pending} migrations are pending`,
+      "Apply the pending migrations.",
+    ];
   return ["healthy", current === null ? "there are no migrations" : `every migration is applied, up to ${current}`];
 }
 

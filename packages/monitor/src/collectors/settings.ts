@@ -37,6 +37,7 @@ const watched: readonly Setting[] = [
 ];
 
 const textSettings = [
+  "data_directory",
   "shared_preload_libraries",
   "wal_level",
   "archive_mode",

@@ -1,11 +1,11 @@
 import { metricRegistry } from "../registry.ts";
 
 export interface ScrapeConfigOptions {
-  /** Where the metrics are served. Default `http://localhost:8080/metrics`. */
+  /** Where the metrics are served. Default `http://localhost:8787/metrics`. */
   readonly url?: string;
 }
 
-export const defaultMetricsUrl = "http://localhost:8080/metrics";
+export const defaultMetricsUrl = "http://localhost:8787/metrics";
 
 /**
  * The configuration of DataDog's OpenMetrics check, `conf.d/openmetrics.d/conf.yaml`. It names counters as the check
