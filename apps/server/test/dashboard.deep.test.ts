@@ -237,7 +237,8 @@ describe.skipIf(executablePath === undefined)("dashboard in a browser", () => {
     await page.locator("dialog button.act-now").click();
     await page.locator("dialog h2", { hasText: "Done" }).waitFor();
     await page.getByRole("button", { name: "Close" }).click();
-    await expect.poll(() => page.locator("#status").innerText(), { timeout: 30_000 }).toContain("Silenced:");
+    // It is a note now, and notes are folded.
+    await expect.poll(() => page.locator("#status").textContent(), { timeout: 30_000 }).toContain("Silenced:");
     await page.locator("details.notes").evaluateAll((all) => all.forEach((each) => each.setAttribute("open", "")));
     await page.locator("button.act", { hasText: "End silence" }).first().click();
     await page.locator("dialog button.act-now").click();

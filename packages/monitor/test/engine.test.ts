@@ -224,6 +224,23 @@ describe("alert engine", () => {
     expect(at(1200, 900)).toEqual(["cleared info"]);
   });
 
+  test.each([
+    ["s", 93_600, "1 d 2 h"],
+    ["×", 3.456_78, "3.46"],
+    [undefined, 2, "2"],
+  ])("writes a value in %s into the title as people read it", (unit, value, text) => {
+    const rule: AlertRule = {
+      ...lockWait,
+      title: "it is {value}",
+      levels: [{ severity: "warn", threshold: 1 }],
+      ...(unit === undefined ? {} : { unit }),
+    };
+    const { unit: _, ...unitless } = rule;
+    const { at, engine } = bench([unit === undefined ? unitless : rule]);
+    at(0, value);
+    expect(engine.alerts()[0]?.title).toBe(`it is ${text}`);
+  });
+
   test("fills in the title and quotes what it puts into the command", () => {
     let now = 0;
     const engine = createAlertEngine({

@@ -1,4 +1,4 @@
-import { renderOpenMetrics, renderPrometheus, type Snapshot } from "@db/monitor";
+import { renderOpenMetrics, renderPrometheus, type Snapshot, writePrometheus } from "@db/monitor";
 import { describe, expect, test } from "vitest";
 import { snapshotOf } from "./snapshot-of.ts";
 
@@ -49,6 +49,58 @@ wait_seconds_count{pool="p"} 2
     expect(text).toContain("# TYPE pg_stat_wal_bytes counter\npg_stat_wal_bytes_total{");
     expect(text).toContain("# TYPE pg_stat_database_xact_commit unknown\n");
     expect(text.endsWith("# EOF\n")).toBe(true);
+  });
+
+  test("write every number as JavaScript does, and infinities as Prometheus does", () => {
+    const numbers = [
+      0,
+      -0,
+      7,
+      10,
+      99,
+      100,
+      -1,
+      -10,
+      1_000_000,
+      2 ** 53 - 1,
+      -(2 ** 53 - 1),
+      2 ** 53,
+      1e21,
+      0.1,
+      -2.5,
+      1e-7,
+    ];
+    const values = [...numbers, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    const rows = values.map((value, n) => [{ datid: String(n) }, value] as const);
+    const text = renderPrometheus(snapshotOf({ primary: { pg_stat_database_xact_commit: rows } }));
+    const written = text
+      .split("\n")
+      .flatMap((line) => (line === "" || line.startsWith("#") ? [] : line.split(" ").at(-1)!));
+    expect(written).toEqual([...numbers.map(String), "+Inf", "-Inf"]);
+  });
+
+  test("are the same in pieces, whatever characters labels have and however many lines there are", async () => {
+    const rows = Array.from(
+      { length: 5_000 },
+      (_, n) => [{ datname: `größe-${n}-日本-${"x".repeat(n % 90)}` }, n] as const,
+    );
+    const large = snapshotOf({ primary: { pg_stat_database_xact_commit: rows } });
+    const pieces: Buffer[] = [];
+    const sink = {
+      write(bytes: Uint8Array, done: () => void): void {
+        pieces.push(Buffer.from(bytes));
+        setImmediate(done);
+      },
+    };
+    await writePrometheus(large, sink);
+    expect(pieces.length).toBeGreaterThan(5);
+    expect(Buffer.concat(pieces).toString()).toBe(renderPrometheus(large));
+    expect(Buffer.concat(pieces).toString()).toContain('datname="größe-4999-日本-');
+  });
+
+  test("stop when the sink fails", async () => {
+    const sink = { write: (_bytes: Uint8Array, done: (error: Error) => void) => done(new Error("gone")) };
+    await expect(writePrometheus(snapshot, sink)).rejects.toThrow("gone");
   });
 
   test("leave the server's label out, or other servers, when asked to", () => {
