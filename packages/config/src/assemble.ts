@@ -88,6 +88,7 @@ export function assembleConfig(
       enabled: features.monitoring,
       intervalMs: get("monitor.intervalMs"),
       history: get("monitor.history"),
+      allDatabases: get("monitor.allDatabases"),
       thresholds: {
         queryMs: threshold("queryMs"),
         connectionPercent: threshold("connectionPercent"),

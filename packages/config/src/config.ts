@@ -119,6 +119,7 @@ export interface MonitorConfig {
   readonly intervalMs: number;
   /** Whether hourly values outlive the process, in a table of the database. */
   readonly history: boolean;
+  readonly allDatabases: boolean;
   readonly thresholds: {
     readonly queryMs: Threshold;
     /** Share of max_connections. */

@@ -28,6 +28,7 @@ export type { Cause } from "./anomaly/cause.ts";
 export type { AlertLevel, AlertRule, AlertSeverity, RuleOverride } from "./alerts/rule.ts";
 export { defaultRules } from "./alerts/rules.ts";
 export type { CollectLimits, Detail } from "./collector.ts";
+export type { OwnedDatabase } from "./databases.ts";
 export {
   CollectTimeoutError,
   InvalidMonitorOptionsError,

@@ -143,7 +143,9 @@ class LiveMonitor implements Monitor {
       this.#inFlight,
       this.#engine.settled(),
       this.#silences.settled(),
-    ]).then(() => this.#saveHistory({ unfinished: true }));
+    ]).then(() =>
+      Promise.all([this.#saveHistory({ unfinished: true }), ...this.#targets.map((target) => target.close())]),
+    );
     await Promise.race([ending, this.#options.clock.sleep(timeoutMs, bound.signal).catch(() => undefined)]);
     bound.abort();
   }

@@ -5,6 +5,7 @@ import type { AlertRule, RuleOverride } from "./alerts/rule.ts";
 import { defaultRules } from "./alerts/rules.ts";
 import { createMemorySilences, type SilenceStore } from "./alerts/silence.ts";
 import type { CollectLimits, Detail } from "./collector.ts";
+import type { OwnedDatabase } from "./databases.ts";
 import { InvalidMonitorOptionsError } from "./errors.ts";
 import type { MetricFamily } from "./family.ts";
 import { type HistoryStore, noHistory } from "./history/history.ts";
@@ -23,6 +24,8 @@ export interface MonitorTarget {
   readonly db: DatabaseLike;
   /** More databases of the same server, for what only a connection to that database can see: tables, indexes. */
   readonly databases?: readonly DatabaseLike[];
+  /** As `connectDatabase` of the options, for this server. */
+  readonly connectDatabase?: (name: string) => OwnedDatabase;
 }
 
 /** Durations are milliseconds. */
@@ -31,6 +34,12 @@ export interface MonitorOptions {
   readonly db: DatabaseLike;
   /** More databases of the primary, for their tables and indexes. Default none. */
   readonly databases?: readonly DatabaseLike[];
+  /**
+   * Connects to another database of the primary: with it every database that the role may connect to is found and
+   * watched, new ones within a minute, at most 50. They are visited one after the other, so that a connection that is
+   * given back can be closed. A session in a database keeps it from being dropped. Default none.
+   */
+  readonly connectDatabase?: (name: string) => OwnedDatabase;
   /** Name of the primary in labels and findings. Default `primary`. */
   readonly name?: string;
   /** Its standbys. Their number is also how many the primary is expected to feed. Default none. */
@@ -118,6 +127,7 @@ export const monitorDefaults: MonitorDefaults = Object.freeze({
 export interface ResolvedTarget {
   readonly name: string;
   readonly databases: readonly [Database, ...Database[]];
+  readonly connectDatabase: ((name: string) => OwnedDatabase) | undefined;
 }
 
 export interface ResolvedMonitorOptions {
@@ -149,7 +159,12 @@ export interface ResolvedMonitorOptions {
 /** Fills in the defaults. @throws {InvalidMonitorOptionsError} naming every problem at once */
 export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorOptions {
   const rules = options.rules ?? defaultRules;
-  const primary = { name: options.name ?? monitorDefaults.name, db: options.db, databases: options.databases ?? [] };
+  const primary: MonitorTarget = {
+    name: options.name ?? monitorDefaults.name,
+    db: options.db,
+    databases: options.databases ?? [],
+    ...(options.connectDatabase && { connectDatabase: options.connectDatabase }),
+  };
   const resolved = {
     intervalMs: options.intervalMs ?? monitorDefaults.intervalMs,
     tierMs: {
@@ -176,6 +191,9 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
     ...positive("keepHoursMs", resolved.keepHoursMs),
     ...Object.entries(options.waits || {}).flatMap(([key, value]) => positive(`waits.${key}`, value)),
     ...Object.entries(resolved.limits).flatMap(([key, value]) => positive(`limits.${key}`, value)),
+    ...[primary, ...(options.replicas ?? [])]
+      .filter(({ databases = [], connectDatabase }) => connectDatabase !== undefined && databases.length > 0)
+      .map(({ name }) => `"${name}" has databases and connectDatabase, which would find them once more: give one`),
     ...repeated(servers).map((name) => `two servers are named "${name}"`),
     ...repeated(rules.map(({ name }) => name)).map((name) => `two rules are named "${name}"`),
     ...(options.skip ?? [])
@@ -207,8 +225,8 @@ export function resolveMonitorOptions(options: MonitorOptions): ResolvedMonitorO
   };
 }
 
-function resolveTarget({ name, db, databases = [] }: MonitorTarget): ResolvedTarget {
-  return { name, databases: [toDatabase(db), ...databases.map(toDatabase)] };
+function resolveTarget({ name, db, databases = [], connectDatabase }: MonitorTarget): ResolvedTarget {
+  return { name, databases: [toDatabase(db), ...databases.map(toDatabase)], connectDatabase };
 }
 
 function positive(name: string, value: number): readonly string[] {

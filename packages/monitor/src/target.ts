@@ -1,11 +1,11 @@
-import { type Database, isConnectionError, type Logger, messageOf, type Queryable, redactUrls } from "@db/core";
-import type { CollectContext, Collected, Collector, CollectorRun } from "./collector.ts";
+import { isConnectionError, type Logger, messageOf, type Queryable, redactUrls } from "@db/core";
+import type { CollectContext, Collected, CollectLimits, Collector, CollectorRun } from "./collector.ts";
+import { findDatabases, watch, type WatchedDatabase } from "./databases.ts";
 import { CollectTimeoutError, UnsupportedServerError } from "./errors.ts";
 import { mergeFacts } from "./fact-merge.ts";
 import type { Facts } from "./facts.ts";
 import type { Tier } from "./metric.ts";
 import { monitorDefaults, type ResolvedMonitorOptions, type ResolvedTarget } from "./options.ts";
-import { PreparedStatements } from "./prepared.ts";
 import { collectors } from "./registry.ts";
 import { statementMark } from "./redact.ts";
 import { selfBlock } from "./self.ts";
@@ -20,7 +20,7 @@ const oldestVersionNum = 120_000;
 interface Run {
   readonly collector: Collector;
   readonly run: CollectorRun;
-  readonly database: number;
+  readonly database: WatchedDatabase;
   collected: Collected | undefined;
   asOf: number | undefined;
   attemptedAt: number | undefined;
@@ -31,13 +31,16 @@ interface Run {
 /** One server being watched: runs what is due on it and keeps the last answer of every collector. */
 export class Target {
   readonly name: string;
-  readonly #databases: readonly Database[];
-  readonly #prepared: readonly PreparedStatements[];
+  /** The one it was made for first, then others of the server. */
+  #databases: readonly WatchedDatabase[];
+  readonly #connect: ResolvedTarget["connectDatabase"];
+  #soughtAt: number | undefined;
   readonly #options: ResolvedMonitorOptions;
   readonly #logger: Logger;
   readonly #expectedStandbys: number;
   readonly #waits: WaitRing;
   readonly #sampler: WaitSampler;
+  #collectors: readonly Collector[] = [];
   #runs: readonly Run[] = [];
   #identity: SessionIdentity | undefined;
   #up = false;
@@ -49,14 +52,14 @@ export class Target {
 
   constructor(target: ResolvedTarget, options: ResolvedMonitorOptions, expectedStandbys: number) {
     this.name = target.name;
-    this.#databases = target.databases;
-    this.#prepared = target.databases.map(() => new PreparedStatements());
+    this.#databases = target.databases.map(watch);
+    this.#connect = target.connectDatabase;
     this.#options = options;
     this.#expectedStandbys = expectedStandbys;
     this.#logger = options.logger.child({ server: target.name });
     this.#waits = new WaitRing(options.waits === false ? monitorDefaults.waits : options.waits);
     this.#sampler = new WaitSampler({
-      db: target.databases[0],
+      db: this.#databases[0]!.db,
       ring: this.#waits,
       // A server that is down is asked by the next collection, and by nobody else.
       version: () => (this.#up && this.#identity ? Math.floor(this.#identity.versionNum / 10_000) : undefined),
@@ -73,7 +76,10 @@ export class Target {
     const startedAt = performance.now();
     this.#scrapes += 1;
     try {
-      for (const [database, db] of this.#databases.entries()) await this.#visit(db, database, force);
+      const [first, ...given] = this.#databases.filter(({ found }) => found === undefined);
+      await this.#visit(first!, force);
+      for (const database of given) await this.#visit(database, force);
+      await this.#visitFound(force);
       if (!this.#up) this.#logger.info({}, "the server answers");
       this.#up = true;
       this.#error = undefined;
@@ -131,7 +137,24 @@ export class Target {
     };
   }
 
-  async #visit(db: Database, database: number, force: boolean): Promise<void> {
+  /** Databases that the server told of: one that cannot be visited leaves its values old, and the server up. */
+  async #visitFound(force: boolean): Promise<void> {
+    const now = this.#options.clock.now();
+    for (const database of this.#databases.filter(({ found }) => found !== undefined)) {
+      const runs = this.#runs.filter((run) => run.database === database);
+      if (!force && !runs.some((run) => this.#isDue(run, now))) continue;
+      try {
+        await this.#visit(database, force);
+      } catch (error) {
+        for (const run of runs) Object.assign(run, { attemptedAt: now, error: redactUrls(messageOf(error)) });
+        this.#logger.warn({ database: database.found, reason: messageOf(error) }, "a database cannot be visited");
+        // The next one would wait as long.
+        if (this.#abandoned) return;
+      }
+    }
+  }
+
+  async #visit(database: WatchedDatabase, force: boolean): Promise<void> {
     if (this.#abandoned)
       throw new CollectTimeoutError({ server: this.name, timeoutMs: this.#options.collectTimeoutMs });
     const { collectTimeoutMs } = this.#options;
@@ -146,11 +169,11 @@ export class Target {
       expire(expired);
     }, collectTimeoutMs);
     let work: Promise<void> = Promise.resolve();
-    const visit = db.withSession(async (session) => {
+    const visit = database.db.withSession(async (session) => {
       if (expired) throw expired;
       work = withLimits(marked(session), this.#options, (identity) => {
         // What is prepared stays with a session, so only one of the monitor's own is prepared for.
-        const planned = identity.own ? this.#prepared[database]!.in(session, identity.pid) : session;
+        const planned = identity.own ? database.prepared.in(session, identity.pid) : session;
         return this.#runDue(marked(planned), identity, database, force);
       });
       work.catch(() => undefined);
@@ -173,17 +196,26 @@ export class Target {
     });
   }
 
-  async #runDue(session: Queryable, identity: SessionIdentity, database: number, force: boolean): Promise<void> {
+  async #runDue(
+    session: Queryable,
+    identity: SessionIdentity,
+    database: WatchedDatabase,
+    force: boolean,
+  ): Promise<void> {
     if (identity.versionNum < oldestVersionNum) {
       throw new UnsupportedServerError({ server: this.name, versionNum: identity.versionNum });
     }
-    if (database === 0) this.#adopt(identity);
+    const isFirst = database === this.#databases[0];
+    if (isFirst) {
+      this.#adopt(identity);
+      await this.#seek(session, force);
+    }
     const context: CollectContext = {
       version: Math.floor(identity.versionNum / 10_000),
       role: identity.standby ? "standby" : "primary",
       database: identity.database,
       now: this.#options.clock.now(),
-      limits: this.#options.limits,
+      limits: database.found === undefined ? this.#options.limits : this.#shared(this.#options.limits),
       detail: this.#options.detail,
     };
     const startedAt = performance.now();
@@ -203,23 +235,56 @@ export class Target {
     if (before) this.#logger.warn({ standby: identity.standby }, "the server changed its role or version");
     const version = Math.floor(identity.versionNum / 10_000);
     const role = identity.standby ? "standby" : "primary";
-    this.#runs = collectors
-      .filter(
-        ({ name, since, scope }) =>
-          !this.#options.skip.includes(name) && since <= version && (scope === "any" || scope === role),
-      )
-      .flatMap((collector) =>
-        (collector.per === "server" ? [0] : this.#databases.keys().toArray()).map((database) => ({
-          collector,
-          run: collector.begin(),
-          database,
-          collected: undefined,
-          asOf: undefined,
-          attemptedAt: undefined,
-          durationMs: 0,
-          error: undefined,
-        })),
-      );
+    this.#collectors = collectors.filter(
+      ({ name, since, scope }) =>
+        !this.#options.skip.includes(name) && since <= version && (scope === "any" || scope === role),
+    );
+    this.#runs = this.#databases.flatMap((database, i) => this.#runsOn(database, i === 0));
+  }
+
+  #runsOn(database: WatchedDatabase, isFirst: boolean): readonly Run[] {
+    return this.#collectors
+      .filter(({ per }) => isFirst || per === "database")
+      .map((collector) => ({
+        collector,
+        run: collector.begin(),
+        database,
+        collected: undefined,
+        asOf: undefined,
+        attemptedAt: undefined,
+        durationMs: 0,
+        error: undefined,
+      }));
+  }
+
+  /** Looks which databases there are, as often as for sizes. */
+  async #seek(session: Queryable, force: boolean): Promise<void> {
+    if (!this.#connect) return;
+    const now = this.#options.clock.now();
+    if (!force && this.#soughtAt !== undefined && now - this.#soughtAt < this.#options.tierMs.T1) return;
+    this.#soughtAt = now;
+    const before = new Set(this.#databases);
+    this.#databases = await findDatabases(session, this.#databases, this.#connect);
+    this.#runs = [
+      ...this.#runs.filter(({ database }) => this.#databases.includes(database)),
+      ...this.#databases.filter((each) => !before.has(each)).flatMap((each) => this.#runsOn(each, false)),
+    ];
+  }
+
+  /** Databases that were found share what one may have, so that a hundred of them are no hundred times as many series. */
+  #shared({ tables, indexes, ...limits }: CollectLimits): CollectLimits {
+    const found = this.#databases.filter((each) => each.found !== undefined).length;
+    const share = (limit: number): number => Math.max(10, Math.floor(limit / Math.max(1, found)));
+    return { ...limits, tables: share(tables), indexes: share(indexes) };
+  }
+
+  /** Closes what it connected to itself. */
+  async close(): Promise<void> {
+    const found = this.#databases.filter(({ close }) => close !== undefined);
+    this.#databases = this.#databases.filter((each) => !found.includes(each));
+    this.#runs = this.#runs.filter(({ database }) => this.#databases.includes(database));
+    this.#soughtAt = undefined;
+    await Promise.allSettled(found.map(({ close }) => close?.()));
   }
 
   #isDue(run: Run, now: number): boolean {

@@ -317,6 +317,39 @@ describe("what is seen", () => {
     expect(titles.map(({ subject }) => subject)).toEqual(["public.elsewhere", "public.keyless"]);
   });
 
+  test("finds every database of the server, forgets those that are gone, and outlives one that cannot be visited", async () => {
+    const first = await cluster.createDatabase();
+    const closed: string[] = [];
+    const watching = createMonitor({
+      db: pool,
+      connectDatabase: (name) => {
+        const url = new URL(cluster.primary.url);
+        url.pathname = `/${name === "unreachable" ? "postgres_not_there" : name}`;
+        const made = new Pool({ connectionString: String(url), max: 1 });
+        made.on("error", () => undefined);
+        return { db: made, close: () => (closed.push(name), made.end()) };
+      },
+    });
+    const blockOf = (snapshot: Snapshot) =>
+      snapshot.servers[0]?.blocks.find(({ collector }) => collector === "user_tables");
+    const namesIn = (snapshot: Snapshot): readonly (string | undefined)[] => [
+      ...new Set(samplesOf(snapshot, "pg_stat_user_tables_n_tup_ins").map(({ labels }) => labels["datname"])),
+    ];
+    expect(namesIn(await watching.collect({ force: true }))).toEqual(expect.arrayContaining(["postgres", first.name]));
+    await pool.query("create database unreachable");
+    const snapshot = await watching.collect({ force: true });
+    expect(valueOf(snapshot, "pg_up", primary)).toBe(1);
+    expect(blockOf(snapshot)).toMatchObject({ success: false, error: expect.stringContaining("postgres_not_there") });
+    expect(namesIn(snapshot)).toEqual(expect.arrayContaining(["postgres", first.name]));
+    await pool.query("drop database unreachable");
+    await pool.query(`drop database "${first.name}" with (force)`);
+    const after = await watching.collect({ force: true });
+    expect(closed).toEqual(expect.arrayContaining([first.name, "unreachable"]));
+    expect(namesIn(after)).not.toContain(first.name);
+    expect(blockOf(after)?.success).toBe(true);
+    await watching.stop();
+  });
+
   test("renders as Prometheus text with the names other tools know", async () => {
     const text = renderPrometheus(await monitor.collect());
     expect(text).toContain('\npg_up{server="primary"} 1\n');

@@ -53,7 +53,8 @@ function watch(clock: { now: number }, holds: () => boolean = () => true) {
     ],
     silences: createTableSilences({ db: pool }),
     waits: false,
-    clock: { now: () => clock.now, sleep: () => Promise.resolve() },
+    // Nothing is bounded by it: whatever is under way when it stops is waited for.
+    clock: { now: () => clock.now, sleep: () => new Promise(() => undefined) },
     onAlert: ({ kind, suppressed }) => void told.push(`${kind}${suppressed ? " (not told)" : ""}`),
   });
   return { monitor, told };

@@ -140,13 +140,14 @@ test("options that contradict themselves are all told at once", () => {
   expect(() =>
     createMonitor({
       db,
-      replicas: [{ name: "primary", db }],
+      replicas: [{ name: "primary", db, databases: [db], connectDatabase: () => ({ db, close: async () => {} }) }],
       intervalMs: 0,
       overrides: [{ rule: "Nope" }],
       blackouts: [{ from: "02:00", to: "02:00" }],
     }),
   ).toThrow(
-    'invalid monitor options: intervalMs must be greater than 0, got 0; two servers are named "primary"; ' +
+    'invalid monitor options: intervalMs must be greater than 0, got 0; "primary" has databases and connectDatabase, ' +
+      'which would find them once more: give one; two servers are named "primary"; ' +
       'an override names the rule "Nope", which does not exist; ' +
       'blackouts[0] begins and ends at "02:00": "00:00" to "24:00" is the whole day',
   );

@@ -45,27 +45,43 @@ export function createMonitoring(options: {
   const { config, pool, events, clock, logger } = options;
   const connection = connectionOf(config);
   const connections: ConnectionPool[] = [];
-  const connect = (url: string): ConnectionPool => {
+  const open = (url: string, limits: { readonly max: number; readonly idleTimeoutMillis: number }): ConnectionPool => {
     const made = new ConnectionPool({
       connectionString: url,
       ssl: toTlsOptions(connection.tls),
       application_name: "db-monitor",
-      max: 2,
+      ...limits,
       connectionTimeoutMillis: 2_000,
-      idleTimeoutMillis: 60_000,
       allowExitOnIdle: true,
       keepAlive: true,
     });
     // A server that went away is what the next collection reports; unheard, the event would end the process.
     made.on("error", (error) => logger.debug({ err: error }, "a monitoring connection was lost"));
+    return made;
+  };
+  const connect = (url: string): ConnectionPool => {
+    const made = open(url, { max: 2, idleTimeoutMillis: 60_000 });
     connections.push(made);
     return made;
   };
+  // One connection at a time, closed a second after its visit: a database without sessions can be dropped.
+  const others = (url: string) => (name: string) => {
+    const at = new URL(url);
+    at.pathname = `/${encodeURIComponent(name)}`;
+    const made = open(String(at), { max: 1, idleTimeoutMillis: 1_000 });
+    return { db: made, close: () => made.end() };
+  };
+  const found = (url: string) => (config.monitor.allDatabases ? { connectDatabase: others(url) } : {});
   const local = ["localhost", "127.0.0.1", "::1"].includes(connection.host) || connection.host.startsWith("/");
   const primary = connect(connection.primaryUrl.reveal());
   const monitor: Monitor = createMonitor({
     db: primary,
-    replicas: connection.replicaUrls.map((url, index) => ({ name: `replica-${index + 1}`, db: connect(url.reveal()) })),
+    ...found(connection.primaryUrl.reveal()),
+    replicas: connection.replicaUrls.map((url, index) => ({
+      name: `replica-${index + 1}`,
+      db: connect(url.reveal()),
+      ...found(url.reveal()),
+    })),
     ...(pool === undefined ? {} : { pool }),
     metrics: () => [
       ...(pool === undefined ? [] : collectPoolMetrics(pool)),

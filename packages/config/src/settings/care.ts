@@ -70,6 +70,14 @@ export const careSettings: readonly Setting[] = [
     doc: "A server that stays up keeps hourly values in the table db_monitor.history of the database.",
     example: "true",
   },
+  {
+    key: "monitor.allDatabases",
+    kind: boolean,
+    variables: [{ name: "DB_MONITORING_ALL_DATABASES" }],
+    default: false,
+    doc: "Tables and indexes of every database of the server are watched, not only of the one connected to.",
+    example: "true",
+  },
   ...threshold("queryMs", "DB_THRESHOLD_QUERY", duration(), [1_000, 5_000], "1s", "Run time of one query."),
   ...threshold(
     "connectionPercent",
