@@ -13,7 +13,12 @@ let env: Record<string, string>;
 beforeAll(async () => {
   folder = await emptyFolder();
   cluster = await startCluster();
-  env = { DATABASE_URL: (await cluster.createDatabase()).url, BACKUP_PATH: join(folder.path, "repository") };
+  env = {
+    DATABASE_URL: (await cluster.createDatabase()).url,
+    BACKUP_PATH: join(folder.path, "repository"),
+    // A silence that no other process would know of is refused.
+    DB_MONITORING_HISTORY: "true",
+  };
   await cp(join(example, "migrations"), join(folder.path, "migrations"), { recursive: true });
 });
 afterAll(async () => {
@@ -39,6 +44,8 @@ const needed: Readonly<Record<string, readonly string[]>> = {
   "wal push": ["pg_wal/000000010000000000000001"],
   "wal fetch": ["000000010000000000000001", "fetched"],
   "schedule run": ["validation"],
+  "monitor silence": ["PgLockWait", "--reason", "a test"],
+  "monitor unsilence": ["4f7c0d1e-0a55-4c06-9d5e-6f8f2d3c9b10"],
   completion: ["bash"],
 };
 const staysUp = new Set(["start", "dev", "serve", "schedule", "wal receive", "wal serve"]);

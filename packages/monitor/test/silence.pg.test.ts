@@ -42,6 +42,11 @@ beforeEach(async () => {
   await pool.query("drop schema if exists db_monitor cascade");
 });
 
+const untilAborted = (_ms: number, signal?: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
+
 /** A monitor whose one rule holds for as long as `holds` says, and what it told. */
 function watch(clock: { now: number }, holds: () => boolean = () => true) {
   const told: string[] = [];
@@ -54,7 +59,7 @@ function watch(clock: { now: number }, holds: () => boolean = () => true) {
     silences: createTableSilences({ db: pool }),
     waits: false,
     // Nothing is bounded by it: whatever is under way when it stops is waited for.
-    clock: { now: () => clock.now, sleep: () => new Promise(() => undefined) },
+    clock: { now: () => clock.now, sleep: untilAborted },
     onAlert: ({ kind, suppressed }) => void told.push(`${kind}${suppressed ? " (not told)" : ""}`),
   });
   return { monitor, told };

@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { parseDurationMs } from "@db/core";
-import type { Silence } from "@db/orchestrator";
+import { defaultRules, type Silence } from "@db/orchestrator";
 import { type CommandResult, type Input, text, texts } from "../command.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
@@ -19,6 +19,12 @@ export async function silence(context: Context, input: Input): Promise<CommandRe
     ...(lasts !== undefined && { forMs: parseDurationMs(lasts) }),
   };
   const change = { kind: "silence_alert", object: request.rule };
+  if (!defaultRules.some(({ name }) => name === request.rule)) {
+    throw new UsageError(`there is no rule ${request.rule}`, { hint: "Run `db monitor alerts` for those there are." });
+  }
+  if (request.reason.trim() === "") {
+    throw new UsageError("a silence needs --reason", { hint: "Say why, for whoever looks at it at night." });
+  }
   if (context.dryRun) {
     return { data: request, text: `${request.rule} would be silenced ${lasts ?? "until it ends"}`, changes: [change] };
   }
