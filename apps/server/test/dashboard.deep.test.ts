@@ -164,7 +164,8 @@ describe.skipIf(executablePath === undefined)("dashboard in a browser", () => {
     await press("Mean");
     expect(await page.locator('th[aria-sort="descending"]').innerText()).toContain("Mean");
     const means = await page.locator("#queries tbody tr td:nth-child(4)").allInnerTexts();
-    const inMs = means.map((text) => parseFloat(text) * (/\d s/.test(text) ? 1_000 : 1));
+    const factor = (text: string): number => (text.includes("µs") ? 0.001 : /\d s/.test(text) ? 1_000 : 1);
+    const inMs = means.map((text) => parseFloat(text) * factor(text));
     expect(inMs).toEqual(inMs.toSorted((a, b) => b - a));
     await press("Light or dark");
     expect(await page.locator("html").getAttribute("data-theme")).toBe("dark");
