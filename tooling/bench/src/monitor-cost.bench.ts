@@ -80,6 +80,9 @@ async function alternate({ url, port, pid }: CostArena): Promise<{
   answer: readonly number[];
   facts: Readonly<Record<string, number>>;
 }> {
+  // A session that idles for ten seconds is closed: each run looks for its own.
+  await scrape(port);
+  const backend = backendOf(url);
   const seconds = order.length * windowSeconds;
   const child = spawn("pgbench", ["-n", "-c", "8", "-j", "1", "-P", "1", "-T", String(seconds + 1), url], {
     stdio: ["ignore", "ignore", "pipe"],
@@ -95,11 +98,11 @@ async function alternate({ url, port, pid }: CostArena): Promise<{
     // Each line ends a second: what is done now falls into the next one.
     const watched = order[Math.floor(perSecond.length / windowSeconds)] ?? false;
     if (!watched) continue;
-    const before = [await processorMs(pid), await backendMs(url)] as const;
+    const before = [await processorMs(pid), await processorMs(backend)] as const;
     scrapes += 1;
     await scrape(port);
     own += (await processorMs(pid)) - before[0];
-    backends += (await backendMs(url)) - before[1];
+    backends += (await processorMs(backend)) - before[1];
   }
   if (child.exitCode === null) await once(child, "close");
   const windows = order.map((_, window) => {
@@ -112,21 +115,12 @@ async function alternate({ url, port, pid }: CostArena): Promise<{
   return { operations: perSecond.reduce((sum, tps) => sum + tps, 0), answer: windows, facts };
 }
 
-let monitorBackend: number | undefined;
-
-/** Processor time of the monitor's session. */
-async function backendMs(url: string): Promise<number> {
-  if (monitorBackend === undefined) {
-    const { stdout } = spawnSync(
-      "psql",
-      ["-XAtc", "select pid from pg_stat_activity where application_name = 'db-monitor'", url],
-      { encoding: "utf8" },
-    );
-    const pid = Number(stdout.trim().split("\n")[0]);
-    if (!(pid > 0)) return 0;
-    monitorBackend = pid;
-  }
-  return processorMs(monitorBackend);
+/** The server process of the monitor's session, which a scrape has just used. */
+function backendOf(url: string): number {
+  const sql =
+    "select pid from pg_stat_activity where application_name = 'db-monitor' order by backend_start desc limit 1";
+  const { stdout } = spawnSync("psql", ["-XAtc", sql, url], { encoding: "utf8" });
+  return Number(stdout.trim());
 }
 
 function scrape(port: number): Promise<void> {
