@@ -38,7 +38,7 @@ export async function findDatabases(
   const { rows } = await session.query<{ name: string }>(namesSql);
   const names = new Set(rows.map(({ name }) => name));
   const gone = known.filter(({ found }) => found !== undefined && !names.has(found));
-  await Promise.allSettled(gone.map(({ close }) => close?.()));
+  await Promise.allSettled(gone.map(async (each) => each.close?.()));
   const kept = known.filter((each) => !gone.includes(each));
   const found = new Set(kept.map((each) => each.found));
   return [
@@ -46,8 +46,8 @@ export async function findDatabases(
     ...[...names]
       .filter((name) => !found.has(name))
       .map((name) => {
-        const { db, close } = connect(name);
-        return { ...watch(db), found: name, close };
+        const owned = connect(name);
+        return { ...watch(owned.db), found: name, close: () => owned.close() };
       }),
   ];
 }

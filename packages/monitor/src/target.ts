@@ -284,7 +284,7 @@ export class Target {
     this.#databases = this.#databases.filter((each) => !found.includes(each));
     this.#runs = this.#runs.filter(({ database }) => this.#databases.includes(database));
     this.#soughtAt = undefined;
-    await Promise.allSettled(found.map(({ close }) => close?.()));
+    await Promise.allSettled(found.map(async (each) => each.close?.()));
   }
 
   #isDue(run: Run, now: number): boolean {
