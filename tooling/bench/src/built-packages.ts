@@ -15,7 +15,9 @@ export const migrationProcess: string = fileURLToPath(new URL("migration-process
   .replace(/ts$/, "js");
 
 /** The same, for the process that answers scrapes. */
-export const monitorProcess: string = migrationProcess.replace("migration-process", "monitor-process");
+export const monitorProcess: string = fileURLToPath(new URL("monitor-process.ts", import.meta.url))
+  .replace("/src/", "/dist/")
+  .replace(/ts$/, "js");
 
 /**
  * Builds what whole processes run: a user's process loads built packages, and types stripped at every start would be a
