@@ -95,7 +95,8 @@ wait_seconds_count{pool="p"} 2
     await writePrometheus(large, sink);
     expect(pieces.length).toBeGreaterThan(5);
     expect(Buffer.concat(pieces).toString()).toBe(renderPrometheus(large));
-    expect(Buffer.concat(pieces).toString()).toContain('datname="größe-4999-日本-');
+    const line = (n: number): string => `{server="primary",datname="größe-${n}-日本-${"x".repeat(n % 90)}"} ${n}\n`;
+    for (const n of [0, 2_500, 4_999]) expect(Buffer.concat(pieces).toString()).toContain(line(n));
   });
 
   test("stop when the sink fails", async () => {
