@@ -7,7 +7,7 @@ test("10,000 strange requests to a loaded platform get no fault and no secret, a
   const failures: string[] = [];
   await using platform = await startLoadedPlatform({
     tokens: scopedTokens,
-    adminActions: ["sessions", "statements", "backups", "drills", "migrations", "indexes", "alerts"],
+    adminActions: ["sessions", "statements", "backups", "drills", "restores", "migrations", "indexes", "alerts"],
     signInsPerMinute: 1e6,
     actionsPerMinute: 1e6,
     logger: { ...noLogger, error: (fields) => failures.push(`${String(fields["route"])}: ${String(fields["err"])}`) },

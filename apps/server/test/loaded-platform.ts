@@ -19,6 +19,8 @@ export const scopedTokens: readonly string[] = Object.entries(tokens).map(([scop
 
 /** A platform that is used: a primary and a replica, data, migrations, traffic, and a table that somebody locks. */
 export interface LoadedPlatform extends AsyncDisposable {
+  /** Below it lies what is restored over HTTP. */
+  readonly restoreDirectory: string;
   readonly cluster: TestCluster<1>;
   readonly orchestrator: Orchestrator;
   readonly server: StatusServer;
@@ -55,6 +57,7 @@ export async function startLoadedPlatform(options: Partial<ServerOptions> = {}):
     overrides: {
       "monitor.intervalMs": 1_000,
       "backup.repository": join(folder, "backups"),
+      "backup.restoreDirectory": join(folder, "restored"),
       "migrate.directory": migrations,
     },
   });
@@ -87,6 +90,7 @@ export async function startLoadedPlatform(options: Partial<ServerOptions> = {}):
     cluster,
     orchestrator,
     server,
+    restoreDirectory: join(folder, "restored"),
     block: () => block(cluster),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

@@ -1,3 +1,5 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { leaks, send, strangeRequests } from "./fuzz.ts";
 import { type LoadedPlatform, scopedTokens, startLoadedPlatform, tokens } from "./loaded-platform.ts";
@@ -7,7 +9,7 @@ let platform: LoadedPlatform;
 beforeAll(async () => {
   platform = await startLoadedPlatform({
     tokens: scopedTokens,
-    adminActions: ["sessions", "statements", "backups", "drills", "migrations", "indexes", "alerts"],
+    adminActions: ["sessions", "statements", "backups", "drills", "restores", "migrations", "indexes", "alerts"],
     actionsPerMinute: 1e6,
     signInsPerMinute: 1e6,
   });
@@ -124,6 +126,32 @@ describe("actions on a real platform", () => {
       expect(actor).toMatch(/^token:[0-9a-f]{8}$/);
       expect(details["plan"]).toMatch(/^[0-9a-f]{64}$/);
     }
+  });
+
+  test("restore a backup into a new folder of the configured one, and refuse one that holds something", async () => {
+    const before = (await platform.orchestrator.audit.entries()).length;
+    for (const folder of ["../outside", "/tmp", "UP", ""])
+      expect((await post("/api/admin/restores/plan", { folder })).status, folder).toBe(400);
+    expect((await post("/api/admin/restores/plan", { folder: "copy" }, tokens.operate)).status).toBe(403);
+    const early = await post("/api/admin/restores/plan", { folder: "copy", target: "2001-01-01T00:00:00Z" });
+    expect(early.status).toBe(409);
+    expect(await early.text()).not.toMatch(leaks);
+    const { plan, job } = await act("/api/admin/restores", { folder: "copy", target: "immediate" });
+    expect(plan).toMatchObject({
+      sql: [],
+      title: expect.stringMatching(/^Restore \S+ into the folder copy$/) as string,
+    });
+    expect(JSON.stringify(plan)).not.toMatch(leaks);
+    expect(job).toMatchObject({ state: "done", result: { folder: "copy", bytes: expect.any(Number) as number } });
+    const { restoreDirectory } = platform;
+    expect(await readdir(join(restoreDirectory, "copy"))).toContain("recovery.signal");
+    expect(await readFile(join(restoreDirectory, "copy", "PG_VERSION"), "utf8")).toMatch(/^\d+\n$/);
+    const again = await post("/api/admin/restores/plan", { folder: "copy", target: "immediate" });
+    expect(again.status, await again.clone().text()).toBe(409);
+    expect(await again.json()).toMatchObject({ code: "SERVER_ACTION_REFUSED" });
+    const [line, ...more] = (await platform.orchestrator.audit.entries()).slice(before);
+    expect(more).toEqual([]);
+    expect(line).toMatchObject({ operation: "backup.restore", actor: expect.stringMatching(/^token:/) as string });
   });
 
   test("silence an alert and tell of it again, with a line each in the audit trail", async () => {

@@ -67,6 +67,7 @@ export function assembleConfig(
     },
     backup: {
       repository: get("backup.repository"),
+      restoreDirectory: get("backup.restoreDirectory"),
       compression: get("backup.compression"),
       encryptionKey: secret("backup.encryptionKey"),
       retention: {

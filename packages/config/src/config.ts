@@ -101,6 +101,8 @@ export interface RemoteStorageConfig {
 export interface BackupConfig {
   /** A folder or the URL of a storage. */
   readonly repository: string;
+  /** Below it lies what is restored over HTTP; undefined lets nobody. */
+  readonly restoreDirectory: string | undefined;
   readonly compression: "zstd" | "gzip" | "none";
   readonly encryptionKey: Secret | undefined;
   readonly retention: RetentionConfig;

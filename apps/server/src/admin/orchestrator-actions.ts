@@ -3,6 +3,7 @@ import type { Orchestrator, SessionEnd } from "@db/orchestrator";
 import { ActionRefusedError } from "../errors.ts";
 import { integer, object, string } from "../route-doc.ts";
 import type { AdminAction, Audited } from "./action.ts";
+import { restoreActions } from "./restore-action.ts";
 import { silenceActions } from "./silence-actions.ts";
 
 /** What an orchestrator can be asked to do over HTTP. A read-only one can be asked nothing. */
@@ -33,6 +34,7 @@ export function actionsOf(orchestrator: Orchestrator): readonly AdminAction[] {
     },
     backup(orchestrator, audited),
     drill(orchestrator, audited),
+    ...restoreActions(orchestrator, audited),
     migrate(orchestrator, audited),
     createIndex(orchestrator, audited),
     ...silenceActions(orchestrator, audited),

@@ -13,6 +13,14 @@ export const backupSettings: readonly Setting[] = [
     example: "/var/backups/postgres",
   },
   {
+    key: "backup.restoreDirectory",
+    kind: location,
+    variables: [{ name: "BACKUP_RESTORE_PATH" }],
+    defaultText: "none: only the command line restores",
+    doc: "Folder below which backups are restored that are asked for over HTTP.",
+    example: "/var/lib/postgres-restored",
+  },
+  {
     key: "backup.compression",
     kind: choice(["zstd", "gzip", "none"], { gz: "gzip", zst: "zstd", off: "none", false: "none", true: "gzip" }),
     variables: [{ name: "BACKUP_COMPRESSION" }],
