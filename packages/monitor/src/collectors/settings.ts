@@ -67,6 +67,11 @@ const settingsSql = /* sql */ `
     from pg_catalog.pg_settings
    where name = any(string_to_array($1, ',')) or pending_restart`;
 
+// All settings are made for a look at some. A session sees others only when the server was told to reload its files.
+const loadedSql = /* sql */ `
+  select pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_conf_load_time()::text as loaded,
+         pg_catalog.pg_postmaster_start_time()::text as started`;
+
 // pg_settings gives block_size no unit, so neither does its metric.
 const metricName = ({ name, unit }: Setting): string =>
   `pg_settings_${name}${unit && name !== "block_size" ? `_${unit}` : ""}`;
@@ -132,9 +137,16 @@ export const settingsCollector: Collector = {
   begin: () => {
     let before: Readonly<Record<string, SettingFact>> | undefined;
     let changed: readonly SettingChange[] = [];
+    let known: { readonly loaded: string; readonly rows: readonly Record<string, unknown>[] } | undefined;
     return async (session, { now }) => {
       const names = [...watched.map(({ name }) => name), ...textSettings].join(",");
-      const { rows } = await session.query<Record<string, unknown>>(settingsSql, [names]);
+      // Asked for first: what is loaded in between is then read again.
+      const loaded = Object.values((await session.query<Record<string, unknown>>(loadedSql)).rows[0] ?? {});
+      if (known?.loaded !== loaded.join()) {
+        const { rows } = await session.query<Record<string, unknown>>(settingsSql, [names]);
+        known = { loaded: loaded.join(), rows };
+      }
+      const { rows } = known;
       const byName = new Map(rows.map((row) => [toText(row["name"]), row]));
       const metrics: string[] = [];
       const values: (number | null)[] = [];
