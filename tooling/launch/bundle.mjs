@@ -1,7 +1,7 @@
 // `node tooling/launch/bundle.mjs [folder…]`: puts what tsc compiled of a package into one file for each thing it
 // exports, and one for each part it loads later. A process that starts pays for every file it opens; types and tests
 // are not concerned. Without a folder: the package this runs in. With --all: every package that has a bundle.
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { prepare, root } from "./prepare.mjs";
 
@@ -10,7 +10,7 @@ const wishes = {
   "@db/cli": { entries: ["./bundle/main.js", "./bundle/wal-main.js"], inline: [] },
   // Of its ninety files a few lines are used.
   "@db/config": { entries: [], inline: ["zod"] },
-  "@db/pool": { entries: [], inline: ["is-network-error", "opossum", "p-retry", "pg-copy-streams"] },
+  "@db/pool": { entries: [], inline: ["is-network-error", "opossum", "p-retry"] },
 };
 
 const given = process.argv.slice(2);
@@ -36,7 +36,7 @@ async function bundle(folder) {
     external: (id) => !id.startsWith(".") && !isAbsolute(id) && !inline.includes(packageOf(id)),
   });
   rmSync(join(folder, "bundle"), { recursive: true, force: true });
-  await bundled.write({
+  const { output } = await bundled.write({
     dir: join(folder, "bundle"),
     format: "esm",
     chunkFileNames: "[name].js",
@@ -52,6 +52,22 @@ async function bundle(folder) {
     },
   });
   await bundled.close();
+  const notices = noticesOf(output.flatMap(({ moduleIds = [] }) => moduleIds));
+  if (notices !== "") writeFileSync(join(folder, "bundle", "THIRD-PARTY-NOTICES.txt"), notices);
+}
+
+/** What others' code in a bundle asks to be given along with it: each package's name, version and licence. */
+function noticesOf(files) {
+  const homes = new Set(files.flatMap((file) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []));
+  const notices = [...homes]
+    .sort((a, b) => (a < b ? -1 : 1))
+    .map((home) => {
+      const { name, version, license } = readManifest(home);
+      const file = readdirSync(home).find((each) => /^licen[cs]e/i.test(each));
+      if (file === undefined) throw new Error(`${name} is put into a bundle and has no licence file`);
+      return `${name} ${version} (${license})\n\n${readFileSync(join(home, file), "utf8").trim()}\n`;
+    });
+  return notices.join(`\n${"-".repeat(80)}\n\n`);
 }
 
 /** `./bundle/x.js` is made from `./dist/x.js`. */
