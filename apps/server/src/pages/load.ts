@@ -91,7 +91,7 @@ export function waitChart(context: WaitContext, limit?: { label: string; value: 
   }));
   const wish = {
     title: "Active sessions",
-    unit: "sessions, by wait event, sampled each second",
+    unit: "by wait event, sampled each second",
     kind: "count",
   } as const;
   return chartOf(context, { ...wish, stacked: true, limit }, lines);

@@ -18,20 +18,24 @@ export const schemaStep: Step = {
     if (pending.length === 0 && plan.adopt.length === 0) {
       return { detail: `nothing pending, ${plan.history.known.length} applied`, facts: { pending: 0 }, findings };
     }
-    const planned = `${pending.length} pending with ${statements} statements, ${plan.findings.length} lint findings`;
+    const told = `${counted(statements, "statement")}, ${counted(plan.findings.length, "lint finding")}`;
     if (readOnly || done.get("connect")?.facts["standby"] === true) {
       return {
         status: "skipped",
-        detail: `${planned}; apply them with: db migrate up`,
+        detail: `${pending.length} pending with ${told}; apply with: db migrate up`,
         facts: { pending: pending.length },
         findings,
       };
     }
     const report = await migrations.apply(plan, { onProgress, signal });
     return {
-      detail: `${report.applied.length} applied with ${statements} statements, ${plan.findings.length} lint findings`,
+      detail: `${report.applied.length} applied with ${told}`,
       facts: { applied: report.applied.map(({ id }) => id), statements },
       findings,
     };
   },
 };
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
