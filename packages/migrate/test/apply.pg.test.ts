@@ -11,6 +11,7 @@ import {
   planRollback,
   StalePlanError,
 } from "../src/index.ts";
+import { freshPoolOn } from "./fresh-pool.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 let cluster: TestCluster;
@@ -22,11 +23,7 @@ afterAll(async () => {
 });
 
 /** A pool on a database of its own, ended with the test. */
-async function freshPool(): Promise<Pool & AsyncDisposable> {
-  const database = await cluster.createDatabase();
-  const pool = new Pool({ connectionString: database.url, max: 4 });
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
-}
+const freshPool = () => freshPoolOn(cluster);
 
 const users = `-- migrate:up
 create table users (id bigint generated always as identity primary key, name text not null);

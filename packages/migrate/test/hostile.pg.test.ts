@@ -1,5 +1,4 @@
 import { startCluster, type TestCluster } from "@db/testkit";
-import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   applyMigrations,
@@ -9,6 +8,7 @@ import {
   planMigrations,
   planRollback,
 } from "../src/index.ts";
+import { freshPoolOn } from "./fresh-pool.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 let cluster: TestCluster;
@@ -19,11 +19,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function freshPool(max = 1): Promise<Pool & AsyncDisposable> {
-  const { url } = await cluster.createDatabase();
-  const pool = new Pool({ connectionString: url, max });
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
-}
+const freshPool = (max = 1) => freshPoolOn(cluster, max);
 
 const sessionSql = `select current_user::text as role, session_user::text as who, current_setting('search_path') as path,
   current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,

@@ -13,6 +13,7 @@ import {
   planRollback,
   switchVersion,
 } from "../src/index.ts";
+import { freshPoolOn } from "./fresh-pool.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 let cluster: TestCluster;
@@ -23,11 +24,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function freshPool(): Promise<Pool & AsyncDisposable & { readonly url: string }> {
-  const { url } = await cluster.createDatabase();
-  const pool = new Pool({ connectionString: url, max: 4 });
-  return Object.assign(pool, { url, [Symbol.asyncDispose]: () => pool.end() });
-}
+const freshPool = () => freshPoolOn(cluster);
 
 const rows = 30_000;
 const fill = `create table users (id bigint primary key, name text not null, age text not null);

@@ -1,7 +1,7 @@
 import { startCluster, type TestCluster } from "@db/testkit";
-import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyMigrations, migrationStatus, planMigrations, planRollback } from "../src/index.ts";
+import { freshPoolOn } from "./fresh-pool.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 let cluster: TestCluster;
@@ -12,11 +12,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function freshPool(): Promise<Pool & AsyncDisposable> {
-  const { url } = await cluster.createDatabase();
-  const pool = new Pool({ connectionString: url, max: 4 });
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
-}
+const freshPool = () => freshPoolOn(cluster);
 
 const people = `// migrate:up lock_timeout=2s
 interface Person { id: number; name: string }

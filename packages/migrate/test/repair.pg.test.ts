@@ -1,5 +1,4 @@
 import { startCluster, type TestCluster } from "@db/testkit";
-import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   applyMigrations,
@@ -9,6 +8,7 @@ import {
   planMigrations,
   planRepair,
 } from "../src/index.ts";
+import { freshPoolOn } from "./fresh-pool.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 let cluster: TestCluster;
@@ -19,11 +19,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function freshPool(): Promise<Pool & AsyncDisposable> {
-  const { url } = await cluster.createDatabase();
-  const pool = new Pool({ connectionString: url, max: 4 });
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
-}
+const freshPool = () => freshPoolOn(cluster);
 
 describe("planRepair", () => {
   test("offers what can be put right, does only what is safe or chosen, and nothing that moved", async () => {

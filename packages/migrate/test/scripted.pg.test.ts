@@ -1,7 +1,7 @@
 import { startCluster, type TestCluster } from "@db/testkit";
-import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyMigrations, type MigrationFailedError, migrationStatus, planMigrations } from "../src/index.ts";
+import { freshPoolOn } from "./fresh-pool.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 let cluster: TestCluster<0>;
@@ -12,11 +12,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function freshPool(): Promise<Pool & AsyncDisposable> {
-  const database = await cluster.createDatabase();
-  const pool = new Pool({ connectionString: database.url, max: 2 });
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
-}
+const freshPool = () => freshPoolOn(cluster, 2);
 
 function numbered(count: number, sql: (n: number) => string): Record<string, string> {
   return Object.fromEntries(Array.from({ length: count }, (_, i) => [`000${i + 1}_step.sql`, sql(i + 1)]));

@@ -1,7 +1,7 @@
 import { startCluster, type TestCluster } from "@db/testkit";
-import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyMigrations, type MigrationFilesError, migrationStatus, planMigrations } from "../src/index.ts";
+import { freshPoolOn } from "./fresh-pool.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 let cluster: TestCluster;
@@ -12,11 +12,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function freshPool(): Promise<Pool & AsyncDisposable> {
-  const { url } = await cluster.createDatabase();
-  const pool = new Pool({ connectionString: url, max: 2 });
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
-}
+const freshPool = () => freshPoolOn(cluster, 2);
 
 /** Prints how long a part took, for the reader of the log: nothing is asserted of it. */
 async function timed<T>(what: string, use: () => Promise<T>): Promise<T> {

@@ -1,5 +1,4 @@
 import { startCluster, type TestCluster } from "@db/testkit";
-import { Pool } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   applyMigrations,
@@ -9,6 +8,7 @@ import {
   planRepair,
   planRollback,
 } from "../src/index.ts";
+import { freshPoolOn } from "./fresh-pool.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 let cluster: TestCluster;
@@ -19,11 +19,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function freshPool(): Promise<Pool & AsyncDisposable> {
-  const { url } = await cluster.createDatabase();
-  const pool = new Pool({ connectionString: url, max: 4 });
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
-}
+const freshPool = () => freshPoolOn(cluster);
 
 const five = {
   "0001_a.sql": "-- migrate:up\ncreate table a ();\n-- migrate:down\ndrop table a;",
