@@ -23,7 +23,7 @@ import { replicationStateOf } from "./replication-state.ts";
 import { clearRunningRecord, readRunningRecord, writeRunningRecord } from "./running-record.ts";
 import { launchServer, readLogFrom } from "./server-process.ts";
 import { baseSettings, renderSettings, type Settings } from "./settings.ts";
-import { removeSharedMemory } from "./shared-memory.ts";
+import { removeSharedFiles, removeSharedMemory, sharedFilesOf } from "./shared-memory.ts";
 import { checkStandbyName } from "./standby.ts";
 
 const settingsFile = "db-embedded.conf";
@@ -55,6 +55,8 @@ export class LocalCluster implements Cluster {
   #port: number;
   #logOffset = 0;
   #process: ProcessIdentity | undefined;
+  /** What the server had mapped when it was killed. */
+  readonly #sharedFiles = new Set<string>();
 
   constructor(options: OpenClusterOptions, account: Account | undefined, makeClone: Cloner) {
     this.#options = options;
@@ -193,7 +195,10 @@ export class LocalCluster implements Cluster {
 
   async kill(): Promise<void> {
     if (!(await this.isRunning())) return;
-    await killProcesses((this.#process as ProcessIdentity).pid);
+    const { pid } = this.#process as ProcessIdentity;
+    // A start would remove what it mapped; `remove` has to know.
+    for (const file of await sharedFilesOf([pid, ...(await freezeProcesses(pid))])) this.#sharedFiles.add(file);
+    await killProcesses(pid);
     this.#process = undefined;
   }
 
@@ -277,6 +282,7 @@ export class LocalCluster implements Cluster {
     await this.kill();
     const left = await readPostmasterFile(this.dataDirectory);
     if (left?.sharedMemoryId !== undefined) await removeSharedMemory(left.sharedMemoryId, this.account);
+    await removeSharedFiles(this.#sharedFiles, this.account);
     await clearCompletion(this.directory);
     await rm(this.dataDirectory, { recursive: true, force: true, maxRetries: 5 });
     await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });

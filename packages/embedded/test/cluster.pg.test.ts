@@ -13,6 +13,8 @@ import {
   throwawaySettings,
 } from "@db/embedded";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { childrenOf } from "../src/process-identity.ts";
+import { sharedFilesOf } from "../src/shared-memory.ts";
 import { eventually, makeSandbox, withClient } from "./sandbox.ts";
 
 const sandbox = await makeSandbox();
@@ -230,4 +232,21 @@ describe("a cluster", () => {
     await eventually(async () => (await clone.replicationState()).state === "streaming");
     await clone.remove();
   });
+});
+
+test("a cluster that is removed while it runs leaves no shared memory", async (context) => {
+  if (process.platform !== "linux") context.skip("only Linux tells what a process has mapped");
+  const cluster = await createCluster({
+    directory: home("removed"),
+    binaries,
+    password,
+    durable: false,
+    settings: throwawaySettings,
+  });
+  await cluster.start();
+  await withClient(cluster.url, (client) => client.query("create table t as select 1 as one"));
+  const mapped = await sharedFilesOf([cluster.pid!, ...(await childrenOf(cluster.pid!))]);
+  expect(mapped.size).toBeGreaterThan(0);
+  await cluster.remove();
+  for (const file of mapped) await expect(stat(file)).rejects.toMatchObject({ code: "ENOENT" });
 });
