@@ -12,7 +12,7 @@ import { crc32cModule, laneBytes, shiftTableAt, tableAt, windowAt, windowBytes }
 export function crc32c(data: Uint8Array, previous = 0): number {
   let crc = ~previous;
   for (let at = 0; at < data.length; at += windowBytes) {
-    const part = data.subarray(at, at + windowBytes);
+    const part = data.length <= windowBytes ? data : data.subarray(at, at + windowBytes);
     window.set(part);
     crc = update(windowAt, part.length, crc);
   }

@@ -64,7 +64,7 @@ export class TarReader {
       let held: void | Promise<void> = undefined;
       if (this.#fileLeft > 0) {
         const length = Math.min(this.#fileLeft, chunk.length - at);
-        held = this.#sink.data(chunk.subarray(at, at + length));
+        held = this.#sink.data(length === chunk.length ? chunk : chunk.subarray(at, at + length));
         at += length;
         this.#fileLeft -= length;
       } else if (this.#paddingLeft > 0) {

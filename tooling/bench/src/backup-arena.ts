@@ -94,6 +94,8 @@ export async function openBackups(
     stack.defer(() => client.end());
     say(`making ${name} of data`);
     await client.query(tableSql.replace("$rows", String(rowsOf.get(name))));
+    // Now, or autovacuum does it during somebody's round.
+    await client.query("vacuum (freeze, analyze) document");
     const { rows } = await client.query<{ version: string; bytes: number }>(
       "select current_setting('server_version') as version, pg_relation_size('document')::float8 as bytes",
     );

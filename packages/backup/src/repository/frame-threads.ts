@@ -9,8 +9,11 @@ import { type FrameSealer, Room, type SealedFrame, type Slot } from "./frame-sea
 import type { FrameAnswer, FrameFailure, FrameTask, FrameWork } from "./frame-worker.ts";
 import { FrameError, type FrameOpener, type OpenedFrame } from "./frame-opener.ts";
 
-/** As many threads as there are processors, four at most: more would wait for the server or the disk. */
-export const defaultThreads: number = Math.min(4, availableParallelism());
+/**
+ * A thread for each processor but the one that reads and writes, four at most. One more took a third longer: it and the
+ * thread that feeds it took turns on one processor, each waiting for the other with cold caches.
+ */
+export const defaultThreads: number = Math.max(1, Math.min(4, availableParallelism() - 1));
 
 // Beside this file, as source or as what was built of it.
 const program = new URL(`./frame-worker${extname(import.meta.url)}`, import.meta.url);
@@ -46,8 +49,8 @@ export class FrameThreads implements FrameSealer, FrameOpener, AsyncDisposable {
   /** @param from what the threads run: a program that takes a `FrameTask` and posts a `FrameAnswer` */
   constructor(threads: number, from: URL = program) {
     this.#threads = Array.from({ length: threads }, () => this.#start(from));
-    // One frame is being filled, and one or two are being stored.
-    this.#most = threads * framesAhead + 2;
+    // One frame is being filled; the others wait to be stored, so that a slow write does not leave the threads idle.
+    this.#most = threads * framesAhead + 6;
     this.#room = new Room(this.#most);
   }
 

@@ -94,7 +94,7 @@ export class SealedWriter {
       if (this.#used === frameBytes) this.#seal(false);
       const slot = (this.#slot ??= this.#sealer.take());
       const length = Math.min(frameBytes - this.#used, chunk.length - at);
-      slot.set(chunk.subarray(at, at + length), lengthBytes + this.#used);
+      slot.set(length === chunk.length ? chunk : chunk.subarray(at, at + length), lengthBytes + this.#used);
       this.#used += length;
       at += length;
     }
