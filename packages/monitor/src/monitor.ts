@@ -22,7 +22,7 @@ import { copyPoolStats, type PoolStats, poolTables } from "./pool-stats.ts";
 import { Regressions } from "./regression/regressions.ts";
 import { buildReport, type MonitorReport, type ReportInput } from "./report/report.ts";
 import { type Series, type SeriesQuery, SeriesStore } from "./series.ts";
-import type { Block, Snapshot } from "./snapshot.ts";
+import type { Block, ServerSnapshot, Snapshot } from "./snapshot.ts";
 import { Target } from "./target.ts";
 import type { WaitQuery, WaitRing, WaitSpan } from "./waits/waits.ts";
 
@@ -95,7 +95,7 @@ class LiveMonitor implements Monitor {
   readonly #silences: Silences;
   readonly #series: SeriesStore;
   readonly #regressions: Regressions;
-  #inFlight: Promise<void> | undefined;
+  #inFlight: Promise<Snapshot> | undefined;
   #loop: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
   #collectedAt: number | undefined;
   #fatal: UnsupportedServerError | undefined;
@@ -157,20 +157,26 @@ class LiveMonitor implements Monitor {
   async collect({ signal, force = false, maxAgeMs = 0 }: CollectOptions = {}): Promise<Snapshot> {
     const now = this.#options.clock.now();
     if (!force && this.#collectedAt !== undefined && now - this.#collectedAt < maxAgeMs) return this.snapshot();
-    if (force)
+    if (force && this.#inFlight)
       await abortable(
-        this.#inFlight?.catch(() => undefined),
+        this.#inFlight.catch(() => undefined),
         signal,
       );
     this.#inFlight ??= this.#collect(force).finally(() => {
       this.#inFlight = undefined;
     });
-    await abortable(this.#inFlight, signal);
-    return this.snapshot();
+    return abortable(this.#inFlight, signal);
   }
 
   snapshot(): Snapshot {
     const now = this.#options.clock.now();
+    return this.#compose(
+      now,
+      this.#targets.map((target) => target.snapshot(now)),
+    );
+  }
+
+  #compose(now: number, servers: readonly ServerSnapshot[]): Snapshot {
     const asOf = new Date(now).toISOString();
     const ageMs = this.#collectedAt === undefined ? null : now - this.#collectedAt;
     const own = (collector: string, tables: Block["tables"]): Block => ({
@@ -185,14 +191,13 @@ class LiveMonitor implements Monitor {
     });
     return {
       asOf,
-      servers: this.#targets.map((target) => {
-        const server = target.snapshot(now);
+      servers: servers.map((server, i) => {
         const regressions = this.#regressions.tableOf(server.name);
         return {
           ...server,
           blocks: [
             ...server.blocks,
-            ...(this.#options.waits === false ? [] : [own("wait_sampling", target.waits.tables())]),
+            ...(this.#options.waits === false ? [] : [own("wait_sampling", this.#targets[i]!.waits.tables())]),
             ...(regressions ? [own("query_regression", [regressions])] : []),
           ],
         };
@@ -372,7 +377,7 @@ class LiveMonitor implements Monitor {
     this.#host = await host.hostStats();
   }
 
-  async #collect(force: boolean): Promise<void> {
+  async #collect(force: boolean): Promise<Snapshot> {
     const { clock, host, metrics, pool } = this.#options;
     const results = await Promise.allSettled([
       this.#readHost(host),
@@ -395,14 +400,20 @@ class LiveMonitor implements Monitor {
     }
     const now = clock.now();
     this.#collectedAt = now;
-    for (const target of this.#targets) this.#regressions.record(target.snapshot(now), now);
-    this.#series.record(this.snapshot(), now);
+    const servers = this.#targets.map((target) => target.snapshot(now));
+    for (const server of servers) this.#regressions.record(server, now);
+    // One snapshot for all: what is found in it once need not be sought again.
+    let snapshot = this.#compose(now, servers);
+    this.#series.record(snapshot, now);
+    const foreseen = this.#foreseen;
     this.forecasts();
-    this.#engine.evaluate(this.snapshot());
+    if (this.#foreseen !== foreseen) snapshot = this.#compose(now, servers);
+    this.#engine.evaluate(snapshot);
     this.#silences.endWith(this.#engine.alerts());
     // The next collection knows what another process silenced; this one waits for no table.
     void this.#silences.refresh();
     void this.#saveHistory();
+    return snapshot;
   }
 }
 
@@ -419,8 +430,8 @@ function serverCheck(target: Target, isPrimary: boolean, time: string): HealthCh
   };
 }
 
-async function abortable<T>(work: Promise<T> | undefined, signal: AbortSignal | undefined): Promise<T | undefined> {
-  if (!work || !signal) return work;
+async function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
   const aborted = (): AbortedError => new AbortedError("the collection was not waited for", { cause: signal.reason });
   if (signal.aborted) throw aborted();
   let abort: (() => void) | undefined;

@@ -1,6 +1,11 @@
 /** The comment that every statement of the monitor carries. */
 export const statementMark = "/* db-monitor */";
 
+/** Whether a statement carries it: at its end, or near its beginning where it may be too long to be read whole. */
+export function isMarked(text: string): boolean {
+  return text.endsWith(statementMark) || text.slice(0, 100).includes(statementMark);
+}
+
 /**
  * The text of a statement without what it carries: literals and numbers become `?`, comments go, white space is
  * folded. A literal cut off by the server's own limit hides the rest of the text.

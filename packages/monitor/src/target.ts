@@ -1,4 +1,5 @@
 import { isConnectionError, type Logger, messageOf, type Queryable, redactUrls } from "@db/core";
+import { StatementBatches } from "./batch.ts";
 import type { CollectContext, Collected, CollectLimits, Collector, CollectorRun } from "./collector.ts";
 import { findDatabases, watch, type WatchedDatabase } from "./databases.ts";
 import { CollectTimeoutError, UnsupportedServerError } from "./errors.ts";
@@ -45,6 +46,7 @@ export class Target {
   #identity: SessionIdentity | undefined;
   #up = false;
   #error: string | undefined;
+  readonly #batches = new StatementBatches();
   #scrapes = 0;
   #durationMs = 0;
   /** A session that was given up and has not ended yet; while there is one, no other is opened. */
@@ -219,10 +221,15 @@ export class Target {
       detail: this.#options.detail,
     };
     const startedAt = performance.now();
-    for (const run of this.#runs) {
+    const due = this.#runs.filter((run) => run.database === database && (force || this.#isDue(run, context.now)));
+    const together = due.filter(({ collector }) => collector.tier === "T0");
+    const joining = this.#batches.in(session);
+    await Promise.all(together.map((run) => this.#attempt(run, joining, context)));
+    // They shared a statement, so they share its time.
+    for (const run of together) run.durationMs /= together.length;
+    for (const run of due.slice(together.length)) {
       // A slow server is not a dead one: what does not fit into half the time stays due, the cheap having gone first.
       if (performance.now() - startedAt > this.#options.collectTimeoutMs / 2) break;
-      if (run.database !== database || !(force || this.#isDue(run, context.now))) continue;
       await this.#attempt(run, session, context);
     }
   }

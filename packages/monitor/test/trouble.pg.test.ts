@@ -60,6 +60,36 @@ describe("a role without rights", () => {
   });
 });
 
+describe("a view that may not be read", () => {
+  test("costs its own metrics, and comes back by itself", async () => {
+    const admin = await cluster.connect();
+    const { rows } = await admin.query("select oid from pg_roles where rolname = 'watcher'");
+    if (rows.length === 0) await admin.query("create role watcher login password 'x' in role pg_monitor");
+    const url = new URL(cluster.primary.url);
+    url.username = "watcher";
+    url.password = "x";
+    const pool = new Pool({ connectionString: url.href, max: 1, application_name: "db-monitor" });
+    const monitor = createMonitor({ db: pool });
+    const failed = async (): Promise<readonly string[]> =>
+      (await monitor.collect()).servers[0]!.blocks.filter(({ success }) => !success).map(({ collector }) => collector);
+    try {
+      await admin.query("revoke select on pg_catalog.pg_stat_archiver from public");
+      expect(await failed()).toEqual(["stat_archiver", "stats_reset"]);
+      expect(await failed()).toEqual(["stat_archiver", "stats_reset"]);
+      expect(valueOf(monitor.snapshot(), "pg_stat_database_numbackends", { datname: "postgres" })).toBeGreaterThan(0);
+      await admin.query("grant select on pg_catalog.pg_stat_archiver to public");
+      expect(await failed()).toEqual(["stats_reset"]);
+      await monitor.collect({ force: true });
+      expect(await failed()).toEqual([]);
+      expect(valueOf(monitor.snapshot(), "pg_stat_archiver_failed_count", primary)).toBe(0);
+    } finally {
+      await admin.query("grant select on pg_catalog.pg_stat_archiver to public");
+      await admin.end();
+      await pool.end();
+    }
+  });
+});
+
 describe("a server that hangs", () => {
   test("counts as down within the time allowed, keeps its last values, and comes back", async () => {
     const pool = new Pool({ connectionString: cluster.primary.url, max: 5 });

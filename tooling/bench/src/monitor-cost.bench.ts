@@ -17,18 +17,19 @@ interface CostArena extends Arena {
   readonly pid: number;
 }
 
-/** Seconds of one window; the first is left out, in which scrapes begin or end. */
-const windowSeconds = 4;
-/** With and without scrapes, in an order in which what drifts cancels out. */
-const order = [false, true, true, false, false, true, true, false] as const;
+/** Seconds at the beginning of a run that are left out. */
+const warmUpSeconds = 3;
+/** Seconds with a scrape and without, in an order in which what drifts cancels out. */
+const order: readonly boolean[] = Array.from({ length: 60 }, (_, second) => second % 4 === 1 || second % 4 === 2);
 
 /**
- * What scrapes every second take from an application's transactions: one run of pgbench, in which scrapes are turned on
- * and off every few seconds, so that neighbours in time are compared and not runs.
+ * What scrapes every second take from an application's transactions: one run of pgbench, in which seconds with a scrape
+ * and without follow each other, so that neighbours in time are compared and not runs. The server does nothing by itself
+ * meanwhile and waits for no disk: its clients take all that the processors have, and what a scrape takes is theirs.
  */
 export const monitorCost: Benchmark<CostArena, readonly number[]> = {
   name: "monitor-cost",
-  title: "pgbench, 8 clients, with a scrape of the server every second and without, in turns of 4 s",
+  title: "pgbench, 8 clients, seconds with a scrape of the server beside seconds without",
   setup: openCost,
   contenders: [{ name: "db_monitor", package: "@db/monitor", prepare: (arena) => () => alternate(arena) }],
   check: (_arena, _run, { answer }) =>
@@ -44,7 +45,16 @@ async function openCost({ quick, say }: SetupContext): Promise<CostArena> {
   const unbuilt = await buildPackages();
   if (unbuilt !== undefined) throw new Error(unbuilt);
   const cluster = stack.use(
-    await startCluster({ settings: { shared_preload_libraries: "pg_stat_statements", shared_buffers: "256MB" } }),
+    await startCluster({
+      settings: {
+        shared_preload_libraries: "pg_stat_statements",
+        shared_buffers: "256MB",
+        synchronous_commit: "off",
+        autovacuum: "off",
+        checkpoint_timeout: "1h",
+        max_wal_size: "16GB",
+      },
+    }),
   );
   const client = await cluster.connect();
   await client.query("create extension pg_stat_statements");
@@ -83,7 +93,7 @@ async function alternate({ url, port, pid }: CostArena): Promise<{
   // A session that idles for ten seconds is closed: each run looks for its own.
   await scrape(port);
   const backend = backendOf(url);
-  const seconds = order.length * windowSeconds;
+  const seconds = warmUpSeconds + order.length;
   const child = spawn("pgbench", ["-n", "-c", "8", "-j", "1", "-P", "1", "-T", String(seconds + 1), url], {
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -95,24 +105,21 @@ async function alternate({ url, port, pid }: CostArena): Promise<{
     const tps = /^progress: [\d.]+ s, ([\d.]+) tps/.exec(line)?.[1];
     if (tps === undefined) continue;
     perSecond.push(Number(tps));
-    // Each line ends a second: what is done now falls into the next one.
-    const watched = order[Math.floor(perSecond.length / windowSeconds)] ?? false;
-    if (!watched) continue;
+    // Each line ends a second: what is done now falls into the next one. Both kinds of seconds are looked at.
+    const watched = order[perSecond.length - warmUpSeconds] ?? false;
     const before = [await processorMs(pid), await processorMs(backend)] as const;
+    if (watched) await scrape(port);
+    const after = [await processorMs(pid), await processorMs(backend)] as const;
+    if (!watched) continue;
     scrapes += 1;
-    await scrape(port);
-    own += (await processorMs(pid)) - before[0];
-    backends += (await processorMs(backend)) - before[1];
+    own += after[0] - before[0];
+    backends += after[1] - before[1];
   }
   if (child.exitCode === null) await once(child, "close");
-  const windows = order.map((_, window) => {
-    const from = window * windowSeconds;
-    const kept = perSecond.slice(from + 1, from + windowSeconds);
-    return kept.length === windowSeconds - 1 ? kept.reduce((sum, tps) => sum + tps, 0) / kept.length : 0;
-  });
+  const answer = perSecond.slice(warmUpSeconds, seconds);
   const facts: Record<string, number> = { scrapes, own_cpu_ms: own / scrapes, server_cpu_ms: backends / scrapes };
-  for (const [window, tps] of windows.entries()) facts[`window_${window}_tps`] = tps;
-  return { operations: perSecond.reduce((sum, tps) => sum + tps, 0), answer: windows, facts };
+  for (const [second, tps] of answer.entries()) facts[`second_${second}_tps`] = tps;
+  return { operations: perSecond.reduce((sum, tps) => sum + tps, 0), answer, facts };
 }
 
 /** The server process of the monitor's session, which a scrape has just used. */
@@ -133,16 +140,16 @@ function scrape(port: number): Promise<void> {
 }
 
 /**
- * The share of transactions lost: of each pair of neighbouring windows, the median over all pairs with an interval in
+ * The share of transactions lost: of each pair of neighbouring seconds, the median over all pairs with an interval in
  * which it lies nineteen times of twenty. Beside it what scrapes took of all processors, which is what they can take
  * from a server that has nothing else to spare.
  */
 function costFigures(measurements: readonly Measurement[]): Figures {
   const fact = (name: string): number => median(measurements.map(({ facts }) => facts[name] ?? 0));
   const lost = measurements.flatMap(({ facts }) =>
-    order.flatMap((watched, window) => {
-      if (window % 2 === 1) return [];
-      const [one = 0, other = 0] = [window, window + 1].map((each) => facts[`window_${each}_tps`]);
+    order.flatMap((watched, second) => {
+      if (second % 2 === 1) return [];
+      const [one = 0, other = 0] = [second, second + 1].map((each) => facts[`second_${each}_tps`]);
       return watched ? 1 - one / other : 1 - other / one;
     }),
   );
@@ -156,7 +163,9 @@ function costFigures(measurements: readonly Measurement[]): Figures {
     cpu_share: roundFigure(cpuMs / 1_000 / availableParallelism()),
     own_cpu_ms: roundFigure(fact("own_cpu_ms")),
     server_cpu_ms: roundFigure(fact("server_cpu_ms")),
-    tps: roundFigure(median(measurements.flatMap(({ facts }) => order.map((_, w) => facts[`window_${w}_tps`] ?? 0)))),
+    tps: roundFigure(
+      median(measurements.flatMap(({ facts }) => order.map((_, second) => facts[`second_${second}_tps`] ?? 0))),
+    ),
   };
 }
 

@@ -112,12 +112,17 @@ export const activityCollector: Collector = {
   begin:
     () =>
     async (session, { version }) => {
-      const tables = [await readView(session, counts, version), await readView(session, peaks, version)];
+      const [byState, longest, sessions] = await Promise.all([
+        readView(session, counts, version),
+        readView(session, peaks, version),
+        session.query<Row>(sessionsSql),
+      ]);
+      const tables = [byState, longest];
       const blocked = tables[1]?.rows[0]?.values[0] ?? 0;
       return {
         tables,
         facts: {
-          sessions: (await session.query<Row>(sessionsSql)).rows.map(toSession),
+          sessions: sessions.rows.map(toSession),
           blocking: blocked > 0 ? await readBlocking(session, version) : [],
         },
       };

@@ -11,7 +11,7 @@ import {
 } from "../collector.ts";
 import type { StatementFact, StatementsFact } from "../facts.ts";
 import { type RankedColumn, Ranking, type RankedTable } from "../ranked.ts";
-import { redactSql, statementMark } from "../redact.ts";
+import { isMarked, redactSql } from "../redact.ts";
 
 const name = "stat_statements";
 const total = (column: string): string => `s.${column}`;
@@ -254,10 +254,7 @@ async function readTexts(
       where queryid = any(string_to_array($1, ',')::bigint[]) group by 1`,
     [ids.join(",")],
   );
-  return rows.map(({ id, text }) => [
-    id,
-    { text: redactSql(text ?? "", 8192), own: text?.endsWith(statementMark) ?? false },
-  ]);
+  return rows.map(({ id, text }) => [id, { text: redactSql(text ?? "", 8192), own: isMarked(text ?? "") }]);
 }
 
 function forgetTexts(texts: Texts, { table }: RankedTable, { limits }: CollectContext): void {

@@ -83,6 +83,12 @@ interface Family {
 
 const definitions: ReadonlyMap<string, MetricDefinition> = new Map(metricRegistry.map((each) => [each.name, each]));
 
+/**
+ * Labels are the same for every metric of a row, and for as long as a table is shown, so they are written once and used
+ * again. By server.
+ */
+const rowTexts = new WeakMap<MetricTable, Map<string, RowTexts>>();
+
 /** Each part is overwritten by the next. */
 function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Generator<Uint8Array, void, undefined> {
   const { serverLabel = "server" } = options;
@@ -103,11 +109,9 @@ function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Ge
     const prefix = serverLabel === false ? "" : `${serverLabel}="${escapeLabel(server.name)}"`;
     for (const block of server.blocks) if (wanted(block.collector)) add(block.tables, prefix);
   }
-  // Labels are the same for every metric of a row, so they are written once and used again.
-  const labels = new Map<MetricTable, Map<string, RowTexts>>();
   const labelsOf = ({ prefix, table }: Family): RowTexts => {
-    const known = labels.get(table) ?? new Map<string, RowTexts>();
-    labels.set(table, known);
+    const known = rowTexts.get(table) ?? new Map<string, RowTexts>();
+    rowTexts.set(table, known);
     let texts = known.get(prefix);
     if (!texts) {
       texts = toRowTexts(table.rows.map((row) => labelText(prefix, table.labelNames, row.labels)));
