@@ -1,7 +1,10 @@
 import { execFile } from "node:child_process";
 import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
+import type { Worker } from "node:worker_threads";
 import {
   createBackup,
   createWalReceiver,
@@ -13,6 +16,7 @@ import {
   startWalDaemon,
   verifyBackup,
   verifyWal,
+  type WalAnswer,
   walFetch,
   walPush,
 } from "@db/backup";
@@ -139,6 +143,33 @@ test("the command asks a daemon that has the key, and does without one when it i
   await expect(push(second, { BACKUP_ENCRYPTION_KEY: encryptionKey })).resolves.toBe(0);
   const { systemIdentifier } = await walPush({ repository, path: pathOf(first) });
   expect([...(await listWal(repository, systemIdentifier)).segments]).toEqual([first, second]);
+});
+
+test("a daemon whose threads end answers the request after with new ones", async () => {
+  const threads: Worker[] = [];
+  const began = (thread: Worker): void => void threads.push(thread);
+  process.on("worker", began);
+  try {
+    const repository = await openRepository(join(scratch.path, "threads"), { encryptionKey });
+    const socketPath = join(scratch.path, "threads.sock");
+    await using _daemon = await startWalDaemon({ repository, socketPath });
+    const [first, second] = (await finishedSegments()) as [string, string];
+    const push = async (name: string): Promise<WalAnswer> => {
+      const socket = connect(socketPath);
+      socket.write(`${JSON.stringify({ verb: "push", path: pathOf(name) })}\n`);
+      return JSON.parse(await text(socket)) as WalAnswer;
+    };
+    await expect(push(first)).resolves.toEqual({ exitCode: 0, message: "" });
+    const before = [...threads];
+    expect(before.length).toBeGreaterThan(0);
+    await before[0]!.terminate();
+    await expect(push(second)).resolves.toEqual({ exitCode: 0, message: "" });
+    expect(threads.length).toBe(before.length * 2);
+    await expect(push(second)).resolves.toEqual({ exitCode: 0, message: `${second} was stored before` });
+    expect(threads.length).toBe(before.length * 2);
+  } finally {
+    process.off("worker", began);
+  }
 });
 
 describe("db-wal-sh", () => {
