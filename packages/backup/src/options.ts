@@ -10,7 +10,7 @@ import {
 } from "@db/core";
 import { InvalidBackupOptionsError } from "./errors.ts";
 import type { ServerCompression } from "./replication/base-backup.ts";
-import { defaultThreads } from "./repository/frame-threads.ts";
+import { defaultThreads, sealsLightly } from "./repository/frame-threads.ts";
 import type { Repository } from "./repository/repository.ts";
 import { type Compression, zstdAvailable } from "./repository/sealed-object.ts";
 
@@ -51,9 +51,9 @@ export interface BackupCompression extends Partial<Compression> {
    */
   readonly by?: "client" | "server" | undefined;
   /**
-   * By the client: threads here that compress and encrypt, 0 to 64; each takes some 15 MB. Default one
-   * fewer than there are processors, 1 to 4; 0 does it on the thread of the caller and the system's. By the server: threads it adds, for
-   * zstd. Default 0.
+   * By the client: threads here that compress and encrypt, 0 to 64; each takes some 15 MB. Default the
+   * number of processors, one fewer for zstd 1 and 2, 1 to 4; 0 does it on the thread of the caller and the system's. By
+   * the server: threads it adds, for zstd. Default 0.
    */
   readonly workers?: number | undefined;
 }
@@ -133,7 +133,7 @@ export function resolveBackupOptions(options: BackupOptions): ResolvedBackupOpti
     maxRateBytes: maxRate === Number.POSITIVE_INFINITY ? undefined : maxRate,
     compression,
     serverCompression,
-    threads: serverCompression ? 0 : (options.compression?.workers ?? defaultThreads),
+    threads: serverCompression ? 0 : (options.compression?.workers ?? defaultThreads(sealsLightly(compression))),
     connectTimeoutMs,
     walTimeoutMs,
     stallTimeoutMs,

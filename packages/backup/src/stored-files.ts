@@ -87,7 +87,9 @@ export async function readStoredFiles(
 ): Promise<void> {
   const { manifest, prefix } = backup;
   const files = entries.filter(({ type }) => type === "file");
-  const workers = options.workers ?? (manifest.bytes >= leastForThreads ? defaultThreads : 0);
+  const workers =
+    options.workers ??
+    (manifest.bytes >= leastForThreads ? defaultThreads(manifest.compression.algorithm !== "gzip") : 0);
   await using threads = workers > 0 ? new FrameThreads(workers) : undefined;
   const reading = { dataKey: backup.dataKey?.bytes, signal: options.signal, opener: threads };
   const distribution = new Distribution(files, open, `${prefix}data`);

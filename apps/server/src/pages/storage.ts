@@ -58,7 +58,7 @@ export async function storagePage(context: PageContext): Promise<readonly Part[]
           }
         : {
             empty: {
-              text: "Nothing grows so that it would be used up in the time that can be foreseen: thirty times what is known.",
+              text: "Nothing is foreseen to run out. A forecast looks thirty times as far ahead as what is known reaches back.",
             },
           }),
     },

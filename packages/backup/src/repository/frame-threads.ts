@@ -9,11 +9,18 @@ import { type FrameSealer, Room, type SealedFrame, type Slot } from "./frame-sea
 import type { FrameAnswer, FrameFailure, FrameTask, FrameWork } from "./frame-worker.ts";
 import { FrameError, type FrameOpener, type OpenedFrame } from "./frame-opener.ts";
 
+/** Sealing that keeps a thread no busier than what feeds it keeps another; every other takes all the time there is. */
+export function sealsLightly({ algorithm, level }: Compression): boolean {
+  return algorithm === "none" || (algorithm === "zstd" && level <= 2);
+}
+
 /**
- * A thread for each processor but the one that reads and writes, four at most. One more took a third longer: it and the
- * thread that feeds it took turns on one processor, each waiting for the other with cold caches.
+ * A thread for each processor, four at most: more would wait for the server or the disk. Of light work one fewer, since
+ * this thread then needs a processor too: with one more on two processors a backup took a tenth to a third longer.
  */
-export const defaultThreads: number = Math.max(1, Math.min(4, availableParallelism() - 1));
+export function defaultThreads(light: boolean): number {
+  return Math.max(1, Math.min(4, availableParallelism() - (light ? 1 : 0)));
+}
 
 // Beside this file, as source or as what was built of it.
 const program = new URL(`./frame-worker${extname(import.meta.url)}`, import.meta.url);
