@@ -16,6 +16,8 @@ interface Asked {
  */
 export class StatementBatches {
   readonly #alone = new Set<string>();
+  /** Joined last, and most often next. */
+  #joined: { readonly texts: readonly string[]; readonly sql: string } = { texts: [], sql: "" };
 
   /** Rows come as JSON has them: numbers as numbers, everything else that is not a boolean as text. */
   in(session: Queryable): Queryable {
@@ -40,7 +42,7 @@ export class StatementBatches {
     let single = asked;
     if (joined.length > 1) {
       try {
-        const { rows } = await session.query<Record<string, unknown>>(joinedSql(joined));
+        const { rows } = await session.query<Record<string, unknown>>(this.#join(joined));
         for (const [i, { resolve }] of joined.entries()) {
           resolve({ rows: JSON.parse(toText(rows[0]?.[`r${i}`]) || "[]") as never[] });
         }
@@ -62,9 +64,17 @@ export class StatementBatches {
       }
     }
   }
-}
 
-/** The mark comes first: whoever reads the beginning of a long statement must see whose it is. */
-function joinedSql(asked: readonly Asked[]): string {
-  return `select ${statementMark} ${asked.map(({ text }, i) => `(select json_agg(t) from (${text}) t)::text as r${i}`).join(", ")}`;
+  /** The mark comes first: whoever reads the beginning of a long statement must see whose it is. */
+  #join(asked: readonly Asked[]): string {
+    const { texts } = this.#joined;
+    if (asked.length !== texts.length || asked.some(({ text }, i) => text !== texts[i])) {
+      const parts = asked.map(({ text }, i) => `(select json_agg(t) from (${text}) t)::text as r${i}`);
+      this.#joined = {
+        texts: asked.map(({ text }) => text),
+        sql: `select ${statementMark} ${parts.join(", ")}`,
+      };
+    }
+    return this.#joined.sql;
+  }
 }

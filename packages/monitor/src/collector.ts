@@ -154,24 +154,48 @@ export async function readView(
   version: number,
   values: readonly unknown[] = [],
 ): Promise<MetricTable> {
-  const columns = columnsOf(options.columns, version);
-  const { rows } = await session.query<Record<string, unknown>>(viewSql(options, version), values);
+  const { sql, labelNames, labelKeys, metrics, valueKeys } = viewOn(options, version);
+  const { rows } = await session.query<Record<string, unknown>>(sql, values);
   return {
-    labelNames: Object.keys(options.labels),
-    metrics: columns.map((column) => column.name),
+    labelNames,
+    metrics,
     rows: rows.map((row) => ({
-      labels: Object.keys(options.labels).map((_, i) => toText(row[`l${i}`])),
-      values: columns.map((_, i) => toNumber(row[`m${i}`])),
+      labels: labelKeys.map((key) => toText(row[key])),
+      values: valueKeys.map((key) => toNumber(row[key])),
     })),
   };
 }
 
-/** The statement a view runs on one major version. */
-export function viewSql(options: Pick<ViewOptions, "labels" | "from" | "columns">, version: number): string {
-  const from = typeof options.from === "string" ? options.from : options.from(version);
-  const labels = Object.values(options.labels).map((sql, i) => `(${sql})::text as l${i}`);
-  const columns = columnsOf(options.columns, version).map(({ sql }, i) => `(${sql})::float8 as m${i}`);
-  return `select ${[...labels, ...columns].join(", ")} from ${from}`;
+/** A view as it reads on one major version. */
+interface VersionedView {
+  readonly sql: string;
+  readonly labelNames: readonly string[];
+  /** Columns of the rows that hold the labels, and the values. */
+  readonly labelKeys: readonly string[];
+  readonly metrics: readonly string[];
+  readonly valueKeys: readonly string[];
+}
+
+/** Put together once: a scrape a second would do so for every view. */
+const versionedViews = new WeakMap<object, Map<number, VersionedView>>();
+
+function viewOn(options: Pick<ViewOptions, "labels" | "from" | "columns">, version: number): VersionedView {
+  const known = versionedViews.get(options) ?? new Map<number, VersionedView>();
+  versionedViews.set(options, known);
+  let view = known.get(version);
+  if (!view) {
+    const columns = columnsOf(options.columns, version);
+    const labelNames = Object.keys(options.labels);
+    const labelKeys = labelNames.map((_, i) => `l${i}`);
+    const valueKeys = columns.map((_, i) => `m${i}`);
+    const labels = Object.values(options.labels).map((sql, i) => `(${sql})::text as ${labelKeys[i]}`);
+    const values = columns.map(({ sql }, i) => `(${sql})::float8 as ${valueKeys[i]}`);
+    const from = typeof options.from === "string" ? options.from : options.from(version);
+    const sql = `select ${[...labels, ...values].join(", ")} from ${from}`;
+    view = { sql, labelNames, labelKeys, metrics: columns.map(({ name }) => name), valueKeys };
+    known.set(version, view);
+  }
+  return view;
 }
 
 export function columnsOf<Column extends Pick<MetricColumn, "since" | "until">>(

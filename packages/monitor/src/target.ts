@@ -325,9 +325,22 @@ export class Target {
   }
 }
 
+/** Marked once each: the texts are a fixed few, and the same one is found sooner than one like it. */
+const markedTexts = new Map<string, string>();
+
+function withMark(text: string): string {
+  let marked = markedTexts.get(text);
+  if (marked === undefined) {
+    if (markedTexts.size >= 1_000) markedTexts.clear();
+    marked = `${text} ${statementMark}`;
+    markedTexts.set(text, marked);
+  }
+  return marked;
+}
+
 /** Marks the statements as the monitor's, so that rankings can tell them from the application's. */
 function marked(session: Queryable): Queryable {
-  return { query: (text, values) => session.query(`${text} ${statementMark}`, values) };
+  return { query: (text, values) => session.query(withMark(text), values) };
 }
 
 function toBlock(runs: readonly Run[], now: number, everyMs: number): Block {

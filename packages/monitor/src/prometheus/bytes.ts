@@ -50,6 +50,11 @@ export class ByteBuffer {
     this.#length += this.#bytes.write(text, this.#length);
   }
 
+  bytes(bytes: Buffer): void {
+    if (this.isFullFor(bytes.length)) this.#grow(bytes.length);
+    this.#length += bytes.copy(this.#bytes, this.#length);
+  }
+
   /** One line: name, labels of the row, value. There must be room for it: `sampleBytes`. */
   sample(name: Buffer, { bytes, starts }: RowTexts, row: number, value: number): void {
     const out = this.#bytes;

@@ -123,8 +123,8 @@ function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Ge
   const replaced = new Set(snapshot.families.map(({ name }) => name));
   for (const [metric, members] of families) {
     if (replaced.has(metric) || !members.some(hasValues)) continue;
-    out.text(header(metric, format));
-    const name = Buffer.from(metric);
+    const { name, head } = metricBytes(metric, format);
+    out.bytes(head);
     for (const family of members) {
       const { table, column } = family;
       const texts = labelsOf(family);
@@ -142,6 +142,26 @@ function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Ge
   }
   out.text(format.end);
   yield out.take();
+}
+
+interface MetricBytes {
+  readonly name: Buffer;
+  /** The lines of help and type. */
+  readonly head: Buffer;
+}
+
+/** Of the metrics of the registry: they are the same in every text. */
+const knownBytes = new Map<Format, Map<string, MetricBytes>>();
+
+function metricBytes(metric: string, format: Format): MetricBytes {
+  const known = knownBytes.get(format) ?? new Map<string, MetricBytes>();
+  knownBytes.set(format, known);
+  let bytes = known.get(metric);
+  if (!bytes) {
+    bytes = { name: Buffer.from(metric), head: Buffer.from(header(metric, format)) };
+    if (definitions.has(metric)) known.set(metric, bytes);
+  }
+  return bytes;
 }
 
 function hasValues({ table, column }: Family): boolean {
