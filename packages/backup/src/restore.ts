@@ -38,7 +38,10 @@ export interface RestoreOptions extends JobOptions {
   readonly confirm?: string | undefined;
   /** False skips waiting for the disk, for copies nobody will miss. Default true. */
   readonly durable?: boolean | undefined;
-  /** Threads that decrypt and decompress, 0 to 16. Default: one fewer than processors (as many of gzip), 1 to 4; none below 64 MB. */
+  /**
+   * Threads that decrypt and decompress, 0 to 16. Default: one fewer than there are processors (as many of gzip), 1 to 4;
+   * none below 64 MB.
+   */
   readonly workers?: number | undefined;
 }
 

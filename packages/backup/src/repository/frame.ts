@@ -90,9 +90,11 @@ export function releaseMemory({ buffer }: Buffer): void {
 
 let latest: { readonly bytes: Uint8Array; readonly secret: KeyObject } | undefined;
 
-/** The key as the cipher takes it, made once an object: made from bytes for each frame, it costs half as much as the frame. */
+/** The key as a cipher takes it, made once an object: made for each frame, it costs half as much as encrypting the frame. */
 function secretOf({ key }: FrameKey): KeyObject {
-  if (!latest || Buffer.compare(latest.bytes, key) !== 0) latest = { bytes: key, secret: createSecretKey(key) };
+  if (!latest || Buffer.compare(latest.bytes, key) !== 0) {
+    latest = { bytes: Uint8Array.from(key), secret: createSecretKey(key) };
+  }
   return latest.secret;
 }
 
