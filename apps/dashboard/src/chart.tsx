@@ -196,14 +196,24 @@ function summary(chart: ChartView): string {
   return `${chart.title}, ${chart.unit}: ${lines}${markers}`;
 }
 
-function latest(series: Series, { kind = "count", to }: ChartView): string {
-  const value = series.points.findLast((point) => point !== null);
-  if (value == null) return "unknown";
+/** What it is now. A line that ended before the others did is no more: of parts of a whole nothing is left of it. */
+export function latest(series: Series, { kind = "count", to, stacked, series: all }: ChartView): string {
+  const end = Math.max(...all.map(({ points }) => lastKnown(points)));
+  const last = lastKnown(series.points);
+  if (last < 0) return "unknown";
+  if (stacked && last < end) return formatValue(0, kind, to);
+  // A gap of one step is a late reading.
+  if (last < end - 1) return "–";
+  const value = series.points[last]!;
   // A point is a mean over its step: of things that are counted, most are whole.
   return formatValue(kind === "count" && value >= 1 ? Math.round(value) : value, kind, to);
 }
 
 type Points = readonly (number | null)[];
+
+function lastKnown(points: Points): number {
+  return points.findLastIndex((point) => point !== null);
+}
 
 function linePath(points: Points, y: (value: number) => number): string {
   const step = points.length > 1 ? width / (points.length - 1) : width;
@@ -224,7 +234,7 @@ function linePath(points: Points, y: (value: number) => number): string {
 
 function areaPath(points: Points, y: (value: number) => number): string {
   const first = points.findIndex((point) => point !== null);
-  const last = points.findLastIndex((point) => point !== null);
+  const last = lastKnown(points);
   if (first < 0 || first === last) return "";
   const step = width / (points.length - 1);
   let known = 0;

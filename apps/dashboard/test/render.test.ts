@@ -2,11 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { byteTicks, niceCeiling } from "../src/chart.tsx";
+import { byteTicks, latest, niceCeiling } from "../src/chart.tsx";
 import { formatAxis, formatShare, formatValue } from "../src/format.ts";
 import { assetsDirectory, type PageView, pages, renderPage, renderSignIn } from "../src/index.ts";
 import { sampleHead, samplePage, samplePartsPage } from "../src/sample-page.ts";
 import { sampleView } from "../src/sample-view.ts";
+import type { Chart } from "../src/view.ts";
 import { stackedPoints } from "../src/stack.ts";
 
 const gone: PageView = {
@@ -179,5 +180,30 @@ describe("numbers", () => {
       [1, null, 3],
       [2, 2, 3],
     ]);
+  });
+});
+
+describe("what a line is now", () => {
+  const idle = { label: "idle", points: [4, 5, 6, 6] };
+  const starting = { label: "starting", points: [1, 7, null, null] };
+  const late = { label: "late", points: [3, 3, 3, null] };
+  const none = { label: "none", points: [null, null, null, null] };
+  const chart = (stacked: boolean): Chart => ({
+    title: "Sessions by state",
+    unit: "sessions",
+    from: "2026-11-26T10:00:00Z",
+    to: "2026-11-26T10:00:40Z",
+    stacked,
+    series: [idle, starting, late, none],
+  });
+
+  test.each([
+    [idle, "6", "6"],
+    [starting, "0", "–"],
+    [late, "0", "3"],
+    [none, "unknown", "unknown"],
+  ])("%j: of a whole %s, by itself %s", (series, ofWhole, alone) => {
+    expect(latest(series, chart(true))).toBe(ofWhole);
+    expect(latest(series, chart(false))).toBe(alone);
   });
 });
