@@ -9,13 +9,17 @@ interface Asked {
   readonly reject: (error: unknown) => void;
 }
 
+/** So many times nothing is joined, after the statements succeeded one by one and not together. */
+const timesApart = 60;
+
 /**
  * Joins statements that are asked for at the same moment into one: most of what a scrape asks costs less than its way to
  * the server and back. One that fails spoils no other: then each is asked by itself, and the one that failed stays by
- * itself until it succeeds.
+ * itself until it succeeds. Where none fails by itself, on a server too slow for all at once, they stay apart for a while.
  */
 export class StatementBatches {
   readonly #alone = new Set<string>();
+  #timesApart = 0;
   /** Joined last, and most often next. */
   #joined: { readonly texts: readonly string[]; readonly sql: string } = { texts: [], sql: "" };
 
@@ -38,8 +42,11 @@ export class StatementBatches {
   }
 
   async #answer(session: Queryable, asked: readonly Asked[]): Promise<void> {
-    const joined = asked.filter(({ text, values }) => values.length === 0 && !this.#alone.has(text));
+    const apart = this.#timesApart > 0;
+    if (apart) this.#timesApart -= 1;
+    const joined = apart ? [] : asked.filter(({ text, values }) => values.length === 0 && !this.#alone.has(text));
     let single = asked;
+    let failed = false;
     if (joined.length > 1) {
       try {
         const { rows } = await session.query<Record<string, unknown>>(this.#join(joined));
@@ -59,10 +66,12 @@ export class StatementBatches {
         resolve(await session.query<never>(text, values));
         this.#alone.delete(text);
       } catch (error) {
+        failed = true;
         this.#alone.add(text);
         reject(error);
       }
     }
+    if (joined.length > 1 && single === asked && !failed) this.#timesApart = timesApart;
   }
 
   /** The mark comes first: whoever reads the beginning of a long statement must see whose it is. */

@@ -71,6 +71,21 @@ test("one that fails spoils no other, stays by itself, and is joined again once 
   await expect(ask(batches, sql)).resolves.toEqual([1, [[{ a: 1 }], [{ b: 2 }], [{ c: 3 }]]]);
 });
 
+test("what takes too long together is asked one by one for a while", async () => {
+  const batches = new StatementBatches();
+  const sql = ["select 1 as a from pg_sleep(0.3)", "select 2 as b from pg_sleep(0.3)"];
+  await client.query("set statement_timeout = '450ms'");
+  try {
+    await expect(ask(batches, sql)).resolves.toEqual([3, [[{ a: 1 }], [{ b: 2 }]]]);
+    await expect(ask(batches, sql)).resolves.toEqual([2, [[{ a: 1 }], [{ b: 2 }]]]);
+    const quick = ["select 1 as a", "select 2 as b"];
+    for (let i = 0; i < 59; i++) expect((await ask(batches, quick))[0]).toBe(2);
+    expect((await ask(batches, quick))[0]).toBe(1);
+  } finally {
+    await client.query("reset statement_timeout");
+  }
+});
+
 test("a lost connection is told to all who asked, once", async () => {
   const lost = await cluster.connect();
   const { rows } = await lost.query<{ pid: number }>("select pg_backend_pid() as pid");
