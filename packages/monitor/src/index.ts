@@ -92,6 +92,7 @@ export {
   type TextSink,
   writeOpenMetrics,
   writePrometheus,
+  type WriteOptions,
 } from "./prometheus/text.ts";
 export { renderMetricsDoc } from "./registry-doc.ts";
 export { redactSql } from "./redact.ts";

@@ -1,4 +1,4 @@
-import { renderOpenMetrics, renderPrometheus, type Snapshot, writePrometheus } from "@db/monitor";
+import { renderOpenMetrics, renderPrometheus, type Snapshot, writeOpenMetrics, writePrometheus } from "@db/monitor";
 import { describe, expect, test } from "vitest";
 import { snapshotOf } from "./snapshot-of.ts";
 
@@ -81,7 +81,7 @@ wait_seconds_count{pool="p"} 2
 
   test("are the same in pieces, whatever characters labels have and however many lines there are", async () => {
     const rows = Array.from(
-      { length: 5_000 },
+      { length: 15_000 },
       (_, n) => [{ datname: `größe-${n}-日本-${"x".repeat(n % 90)}` }, n] as const,
     );
     const large = snapshotOf({ primary: { pg_stat_database_xact_commit: rows } });
@@ -96,7 +96,71 @@ wait_seconds_count{pool="p"} 2
     expect(pieces.length).toBeGreaterThan(5);
     expect(Buffer.concat(pieces).toString()).toBe(renderPrometheus(large));
     const line = (n: number): string => `{server="primary",datname="größe-${n}-日本-${"x".repeat(n % 90)}"} ${n}\n`;
-    for (const n of [0, 2_500, 4_999]) expect(Buffer.concat(pieces).toString()).toContain(line(n));
+    for (const n of [0, 7_500, 14_999]) expect(Buffer.concat(pieces).toString()).toContain(line(n));
+  });
+
+  test("follow what changes from one snapshot to the next, whether values, labels, rows or tables", () => {
+    const commits = (rows: readonly (readonly [name: string, value: number])[]): Snapshot =>
+      snapshotOf({ primary: { pg_stat_database_xact_commit: rows.map(([datname, n]) => [{ datname }, n] as const) } });
+    const still = snapshotOf({ primary: { pg_stat_wal_bytes_total: 5 } }).servers[0]!.blocks;
+    const of = (changing: Snapshot): Snapshot => ({
+      ...changing,
+      servers: changing.servers.map((server) => ({ ...server, blocks: [...still, ...server.blocks, ...still] })),
+    });
+    const told = (snapshot: Snapshot): readonly string[] =>
+      renderPrometheus(snapshot)
+        .split("\n")
+        .filter((line) => line !== "" && !line.startsWith("#"));
+    const wal = `pg_stat_wal_bytes_total{server="primary"} 5`;
+    const courses = [
+      [["a", 1]],
+      [["a", 200]],
+      [["b", 200]],
+      [
+        ["b", 7],
+        ["a", 8],
+      ],
+      [["a", 8]],
+      [],
+    ] as const;
+    for (const rows of courses) {
+      const lines = rows.map(([name, n]) => `pg_stat_database_xact_commit{server="primary",datname="${name}"} ${n}`);
+      expect(told(of(commits(rows)))).toEqual([wal, wal, ...lines]);
+    }
+    expect(told(of(snapshotOf({ primary: { pg_up: 1 } })))).toEqual([wal, wal, `pg_up{server="primary"} 1`]);
+    const stopped = snapshotOf({ primary: { pg_stat_wal_bytes_total: 6 } });
+    expect(told(of(stopped))).toEqual([wal, wal.replace("5", "6"), wal]);
+    expect(told(of(stopped))).toEqual([wal, wal.replace("5", "6"), wal]);
+  });
+
+  test("leave alone what is still being sent", async () => {
+    const of = (value: number): Snapshot => snapshotOf({ primary: { pg_stat_wal_bytes_total: value } });
+    const sent: { readonly bytes: Uint8Array; readonly done: () => void }[] = [];
+    const sink = { write: (bytes: Uint8Array, done: () => void) => sent.push({ bytes, done }) };
+    const writing = [1, 2, 3, 4].map((value) => writePrometheus(of(value), sink));
+    renderPrometheus(of(5));
+    for (const [i, { bytes }] of sent.entries()) expect(Buffer.from(bytes).toString()).toContain(`} ${i + 1}\n`);
+    for (const { done } of sent) done();
+    await Promise.all(writing);
+    expect(sent).toHaveLength(4);
+  });
+
+  test("end the sink with the last piece when asked to", async () => {
+    const calls: string[] = [];
+    const note =
+      (kind: string) =>
+      (bytes: Uint8Array, done: () => void): void => {
+        calls.push(`${kind} ${Buffer.from(bytes).toString().split("\n").at(-2)}`);
+        done();
+      };
+    const sink = { write: note("write"), end: note("end") };
+    await writePrometheus(snapshot, sink);
+    await writePrometheus(snapshot, sink, { end: true });
+    expect(calls).toEqual([`write wait_seconds_count{pool="p"} 2`, `end wait_seconds_count{pool="p"} 2`]);
+    const rows = Array.from({ length: 15_000 }, (_, n) => [{ datname: String(n) }, n] as const);
+    calls.length = 0;
+    await writeOpenMetrics(snapshotOf({ primary: { pg_stat_database_xact_commit: rows } }), sink, { end: true });
+    expect(calls.filter((call) => call.startsWith("end"))).toEqual(["end # EOF"]);
   });
 
   test("stop when the sink fails", async () => {

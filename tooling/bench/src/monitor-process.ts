@@ -25,9 +25,8 @@ const monitor = createMonitor({
 });
 async function answer(response: ServerResponse): Promise<void> {
   const snapshot = await monitor.collect();
-  response.writeHead(200, { "content-type": prometheusContentType });
-  await writePrometheus(snapshot, response);
-  response.end();
+  response.setHeader("content-type", prometheusContentType);
+  await writePrometheus(snapshot, response, { end: true });
 }
 
 const server = createServer((_request, response) => {

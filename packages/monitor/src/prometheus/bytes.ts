@@ -25,7 +25,7 @@ export function toRowTexts(texts: readonly string[]): RowTexts {
 }
 
 /**
- * Text on its way out, through one buffer of 64 kB. A line is put together from bytes that are there already: of a
+ * Text on its way out, in a buffer of 64 kB that grows where nobody takes what is there. A line is put together from bytes that are there already: of a
  * hundred thousand short strings the garbage alone costs more than all else.
  */
 export class ByteBuffer {
@@ -37,25 +37,49 @@ export class ByteBuffer {
     return this.#length + bytes > this.#bytes.length;
   }
 
+  /** So many bytes are there. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What is there; it is overwritten by what is written after `clear`. */
+  get written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  clear(): void {
+    this.#length = 0;
+  }
+
   /** What is there; it is overwritten by what is written next. */
   take(): Uint8Array {
-    const taken = this.#bytes.subarray(0, this.#length);
-    this.#length = 0;
+    const taken = this.written;
+    this.clear();
     return taken;
   }
 
-  text(text: string): void {
-    const bytes = Buffer.byteLength(text);
+  /** Makes room for so many bytes more. */
+  reserve(bytes: number): void {
     if (this.isFullFor(bytes)) this.#grow(bytes);
+  }
+
+  /** A part of another one. */
+  part(of: ByteBuffer, start: number, end: number): void {
+    this.reserve(end - start);
+    this.#length += of.#bytes.copy(this.#bytes, this.#length, start, end);
+  }
+
+  text(text: string): void {
+    this.reserve(Buffer.byteLength(text));
     this.#length += this.#bytes.write(text, this.#length);
   }
 
   bytes(bytes: Buffer): void {
-    if (this.isFullFor(bytes.length)) this.#grow(bytes.length);
+    this.reserve(bytes.length);
     this.#length += bytes.copy(this.#bytes, this.#length);
   }
 
-  /** One line: name, labels of the row, value. There must be room for it: `sampleBytes`. */
+  /** One line: name, labels of the row, value. There must be room for it: `sampleBytes`, `reserve`. */
   sample(name: Buffer, { bytes, starts }: RowTexts, row: number, value: number): void {
     const out = this.#bytes;
     let at = this.#length;
@@ -68,7 +92,7 @@ export class ByteBuffer {
   }
 
   #grow(bytes: number): void {
-    const larger = Buffer.allocUnsafe(this.#length + Math.max(bytes, bufferBytes));
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + bytes));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }

@@ -1,9 +1,10 @@
-import { Buffer } from "node:buffer";
-import { metricRegistry } from "../registry.ts";
-import type { MetricDefinition } from "../metric.ts";
 import type { MetricFamily } from "../family.ts";
-import type { MetricTable, Snapshot } from "../snapshot.ts";
-import { ByteBuffer, numberText, type RowTexts, sampleBytes, toRowTexts } from "./bytes.ts";
+import type { Block, MetricTable, Snapshot } from "../snapshot.ts";
+import { ByteBuffer, numberText, type RowTexts, sampleBytes } from "./bytes.ts";
+import { type Format, header, metricBytes, openMetrics, prometheus } from "./header.ts";
+import { escapeLabel, labelText, rowTextsOf } from "./labels.ts";
+import { layOut, type Source } from "./layout.ts";
+import { fitsPage, type Page, writePage } from "./page.ts";
 
 export interface RenderOptions {
   /** Label that tells the servers apart, `false` for none (only with one server). Default `server`. */
@@ -12,6 +13,11 @@ export interface RenderOptions {
   readonly server?: string;
   /** Only these collectors. Default all. */
   readonly collectors?: readonly string[];
+}
+
+export interface WriteOptions extends RenderOptions {
+  /** Ends the sink with the last piece, which then needs no packet of its own to say so. Default false. */
+  readonly end?: boolean;
 }
 
 /** The content type of `renderPrometheus`. */
@@ -23,22 +29,22 @@ export const openMetricsContentType = "application/openmetrics-text; version=1.0
 /** Where text goes: a response, a file, a `zlib` stream. */
 export interface TextSink {
   write(bytes: Uint8Array, done: (error?: Error | null) => void): unknown;
+  /** Only for `end`. `done` is told of errors by streams that tell it of any. */
+  end?(bytes: Uint8Array, done: (error?: Error | null) => void): unknown;
 }
-
-const prometheus: Format = { counterSuffix: "", end: "" };
-const openMetrics: Format = { counterSuffix: "_total", end: "# EOF\n" };
 
 /** A snapshot in Prometheus' text format 0.0.4. */
 export function renderPrometheus(snapshot: Snapshot, options: RenderOptions = {}): string {
-  return textOf(render(snapshot, options, prometheus));
+  return textOf(snapshot, options, prometheus);
 }
 
 /**
- * Writes the same text through one buffer of 64 kB: a large one is never in memory whole. The sink is not ended.
+ * Writes the same text: up to 10,000 values in one piece, more of them through one buffer of 64 kB, so that a large one
+ * is never in memory whole. A piece is overwritten once the sink is done with it. The sink is not ended, unless asked to.
  * @throws what the sink gives to `done`
  */
-export function writePrometheus(snapshot: Snapshot, sink: TextSink, options: RenderOptions = {}): Promise<void> {
-  return writeAll(render(snapshot, options, prometheus), sink);
+export function writePrometheus(snapshot: Snapshot, sink: TextSink, options: WriteOptions = {}): Promise<void> {
+  return writeTo(sink, snapshot, options, prometheus);
 }
 
 /**
@@ -46,42 +52,85 @@ export function writePrometheus(snapshot: Snapshot, sink: TextSink, options: Ren
  * dashboards know without `_total` is given as `unknown`, so that its series keep their names.
  */
 export function renderOpenMetrics(snapshot: Snapshot, options: RenderOptions = {}): string {
-  return textOf(render(snapshot, options, openMetrics));
+  return textOf(snapshot, options, openMetrics);
 }
 
-/** Writes the same text through one buffer of 64 kB. @throws what the sink gives to `done` */
-export function writeOpenMetrics(snapshot: Snapshot, sink: TextSink, options: RenderOptions = {}): Promise<void> {
-  return writeAll(render(snapshot, options, openMetrics), sink);
-}
-
-/** A part ends with a line, so none cuts a character. */
-function textOf(parts: IteratorObject<Uint8Array>): string {
-  return parts.map((part) => decoder.decode(part)).reduce((text, part) => text + part, "");
+/** Writes the same text as `writePrometheus` does. @throws what the sink gives to `done` */
+export function writeOpenMetrics(snapshot: Snapshot, sink: TextSink, options: WriteOptions = {}): Promise<void> {
+  return writeTo(sink, snapshot, options, openMetrics);
 }
 
 const decoder = new TextDecoder();
 
-/** The next part takes the place of the one before, which therefore must be gone. */
-async function writeAll(parts: IteratorObject<Uint8Array>, sink: TextSink): Promise<void> {
-  for (const part of parts) {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    sink.write(part, (error) => (error ? reject(error) : resolve()));
-    await promise;
+/** A piece ends with a line, so none cuts a character. */
+function textOf(snapshot: Snapshot, options: RenderOptions, format: Format): string {
+  const sources = sourcesOf(snapshot, options);
+  if (fitsPage(sources)) return decoder.decode(pageOf(snapshot, sources, format).out.written);
+  let text = "";
+  const pieces = piecesOf(snapshot, sources, format);
+  let next = pieces.next();
+  for (; !next.done; next = pieces.next()) text += decoder.decode(next.value);
+  return text + decoder.decode(next.value);
+}
+
+async function writeTo(
+  sink: TextSink,
+  snapshot: Snapshot,
+  { end = false, ...options }: WriteOptions,
+  format: Format,
+): Promise<void> {
+  const write = (bytes: Uint8Array): Promise<void> => told((done) => sink.write(bytes, done));
+  const writeLast = (bytes: Uint8Array): Promise<void> =>
+    end && sink.end ? told((done) => sink.end?.(bytes, done)) : write(bytes);
+  const sources = sourcesOf(snapshot, options);
+  if (fitsPage(sources)) {
+    const page = pageOf(snapshot, sources, format);
+    page.readers += 1;
+    try {
+      await writeLast(page.out.written);
+    } finally {
+      page.readers -= 1;
+    }
+    return;
   }
+  // The next piece takes the place of the one before, which therefore must be gone.
+  const pieces = piecesOf(snapshot, sources, format);
+  let next = pieces.next();
+  for (; !next.done; next = pieces.next()) await write(next.value);
+  await writeLast(next.value);
 }
 
-interface Format {
-  readonly counterSuffix: "" | "_total";
-  readonly end: string;
+function told(ask: (done: (error?: Error | null) => void) => unknown): Promise<void> {
+  return new Promise((resolve, reject) => {
+    ask((error) => (error ? reject(error) : resolve()));
+  });
 }
 
-interface Family {
-  readonly prefix: string;
-  readonly table: MetricTable;
-  readonly column: number;
+function sourcesOf(snapshot: Snapshot, { serverLabel = "server", server: only, collectors }: RenderOptions): Source[] {
+  const sources: Source[] = [];
+  const add = (blocks: readonly Block[], prefix: string): void => {
+    for (const { collector, tables } of blocks) {
+      if (collectors && !collectors.includes(collector)) continue;
+      for (const table of tables) sources.push({ prefix, table });
+    }
+  };
+  add(snapshot.blocks, "");
+  for (const { name, blocks } of snapshot.servers) {
+    if (only !== undefined && only !== name) continue;
+    add(blocks, serverLabel === false ? "" : `${serverLabel}="${escapeLabel(name)}"`);
+  }
+  return sources;
 }
 
-const definitions: ReadonlyMap<string, MetricDefinition> = new Map(metricRegistry.map((each) => [each.name, each]));
+/** What another part of the process gives itself replaces what was made from its statistics. */
+const namesOf = ({ families }: Snapshot): readonly string[] => families.map(({ name }) => name);
+
+function pageOf(snapshot: Snapshot, sources: readonly Source[], format: Format): Page {
+  const page = writePage(sources, namesOf(snapshot), format);
+  for (const family of snapshot.families) page.out.text(familyText(family, format));
+  page.out.text(format.end);
+  return page;
+}
 
 /**
  * Labels are the same for every metric of a row, and for as long as a table is shown, so they are written once and used
@@ -89,50 +138,39 @@ const definitions: ReadonlyMap<string, MetricDefinition> = new Map(metricRegistr
  */
 const rowTexts = new WeakMap<MetricTable, Map<string, RowTexts>>();
 
-/** Each part is overwritten by the next. */
-function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Generator<Uint8Array, void, undefined> {
-  const { serverLabel = "server" } = options;
-  const families = new Map<string, Family[]>();
-  const add = (tables: readonly MetricTable[], prefix: string): void => {
-    for (const table of tables) {
-      for (const [column, metric] of table.metrics.entries()) {
-        const family = families.get(metric);
-        if (family) family.push({ prefix, table, column });
-        else families.set(metric, [{ prefix, table, column }]);
-      }
-    }
-  };
-  const wanted = (collector: string): boolean => options.collectors?.includes(collector) ?? true;
-  for (const block of snapshot.blocks) if (wanted(block.collector)) add(block.tables, "");
-  for (const server of snapshot.servers) {
-    if (options.server !== undefined && options.server !== server.name) continue;
-    const prefix = serverLabel === false ? "" : `${serverLabel}="${escapeLabel(server.name)}"`;
-    for (const block of server.blocks) if (wanted(block.collector)) add(block.tables, prefix);
+function keptTextsOf({ prefix, table }: Source): RowTexts {
+  const known = rowTexts.get(table) ?? new Map<string, RowTexts>();
+  rowTexts.set(table, known);
+  let texts = known.get(prefix);
+  if (!texts) {
+    texts = rowTextsOf(prefix, table);
+    known.set(prefix, texts);
   }
-  const labelsOf = ({ prefix, table }: Family): RowTexts => {
-    const known = rowTexts.get(table) ?? new Map<string, RowTexts>();
-    rowTexts.set(table, known);
-    let texts = known.get(prefix);
-    if (!texts) {
-      texts = toRowTexts(table.rows.map((row) => labelText(prefix, table.labelNames, row.labels)));
-      known.set(prefix, texts);
-    }
-    return texts;
-  };
+  return texts;
+}
+
+/** Each piece is overwritten by the next; the last one is returned. */
+function* piecesOf(
+  snapshot: Snapshot,
+  sources: readonly Source[],
+  format: Format,
+): Generator<Uint8Array, Uint8Array, undefined> {
   const out = new ByteBuffer();
-  const replaced = new Set(snapshot.families.map(({ name }) => name));
-  for (const [metric, members] of families) {
-    if (replaced.has(metric) || !members.some(hasValues)) continue;
-    const { name, head } = metricBytes(metric, format);
-    out.bytes(head);
-    for (const family of members) {
-      const { table, column } = family;
-      const texts = labelsOf(family);
-      for (let row = 0; row < table.rows.length; row++) {
-        const value = table.rows[row]!.values[column];
-        if (value === null || value === undefined) continue;
-        if (out.isFullFor(sampleBytes(name, texts, row))) yield out.take();
-        out.sample(name, texts, row, value);
+  for (const { families } of layOut(sources, namesOf(snapshot))) {
+    for (const { metric, members } of families) {
+      const { name, head } = metricBytes(metric, format);
+      let isFirst = true;
+      for (const { source, column } of members) {
+        const { rows } = sources[source]!.table;
+        const texts = keptTextsOf(sources[source]!);
+        for (let row = 0; row < rows.length; row++) {
+          const value = rows[row]!.values[column];
+          if (value === null || value === undefined) continue;
+          if (isFirst) out.bytes(head);
+          isFirst = false;
+          if (out.isFullFor(sampleBytes(name, texts, row))) yield out.take();
+          out.sample(name, texts, row, value);
+        }
       }
     }
   }
@@ -141,31 +179,7 @@ function* render(snapshot: Snapshot, options: RenderOptions, format: Format): Ge
     yield out.take();
   }
   out.text(format.end);
-  yield out.take();
-}
-
-interface MetricBytes {
-  readonly name: Buffer;
-  /** The lines of help and type. */
-  readonly head: Buffer;
-}
-
-/** Of the metrics of the registry: they are the same in every text. */
-const knownBytes = new Map<Format, Map<string, MetricBytes>>();
-
-function metricBytes(metric: string, format: Format): MetricBytes {
-  const known = knownBytes.get(format) ?? new Map<string, MetricBytes>();
-  knownBytes.set(format, known);
-  let bytes = known.get(metric);
-  if (!bytes) {
-    bytes = { name: Buffer.from(metric), head: Buffer.from(header(metric, format)) };
-    if (definitions.has(metric)) known.set(metric, bytes);
-  }
-  return bytes;
-}
-
-function hasValues({ table, column }: Family): boolean {
-  return table.rows.some(({ values }) => values[column] !== null && values[column] !== undefined);
+  return out.take();
 }
 
 function familyText(family: MetricFamily, format: Format): string {
@@ -189,44 +203,4 @@ function familyText(family: MetricFamily, format: Format): string {
     text += `${family.name}_count${labels()} ${sample.count}\n`;
   }
   return text;
-}
-
-function header(
-  metric: string,
-  { counterSuffix }: Format,
-  definition: { readonly type: string; readonly help: string } | undefined = definitions.get(metric),
-): string {
-  const help = escapeHelp(definition?.help ?? metric, counterSuffix !== "");
-  let name = metric;
-  let type: string = definition?.type ?? "untyped";
-  if (counterSuffix !== "" && type === "counter") {
-    if (metric.endsWith(counterSuffix)) name = metric.slice(0, -counterSuffix.length);
-    else type = "unknown";
-  } else if (counterSuffix !== "" && type === "untyped") type = "unknown";
-  // In OpenMetrics a gauge must not end in _total; the few old names that do are given no type.
-  if (counterSuffix !== "" && type === "gauge" && metric.endsWith("_total")) type = "unknown";
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
-}
-
-function labelText(prefix: string, names: readonly string[], values: readonly string[]): string {
-  let text = prefix;
-  for (let i = 0; i < names.length; i++) {
-    text += `${text === "" ? "" : ","}${names[i]!}="${escapeLabel(values[i] ?? "")}"`;
-  }
-  return text === "" ? "" : `{${text}}`;
-}
-
-const special = /[\\"\n]/;
-
-function escapeLabel(value: string): string {
-  if (!special.test(value)) return value;
-  return value
-    .replaceAll("\\", "\\\\")
-    .replaceAll('"', String.raw`\"`)
-    .replaceAll("\n", String.raw`\n`);
-}
-
-function escapeHelp(help: string, quotes: boolean): string {
-  const escaped = help.replaceAll("\\", "\\\\").replaceAll("\n", String.raw`\n`);
-  return quotes ? escaped.replaceAll('"', String.raw`\"`) : escaped;
 }
