@@ -1,11 +1,12 @@
 import { isConnectionError, type Queryable } from "@db/core";
 import { toText } from "./collector.ts";
 import { statementMark } from "./redact.ts";
+import { type CollectorSession, readRows, type Row } from "./rows.ts";
 
 interface Asked {
   readonly text: string;
-  readonly values: readonly unknown[];
-  readonly resolve: (result: { readonly rows: never[] }) => void;
+  readonly answer: Promise<readonly Row[]>;
+  readonly resolve: (rows: readonly Row[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -23,37 +24,45 @@ export class StatementBatches {
   /** Joined last, and most often next. */
   #joined: { readonly texts: readonly string[]; readonly sql: string } = { texts: [], sql: "" };
 
-  /** Rows come as JSON has them: numbers as numbers, everything else that is not a boolean as text. */
-  in(session: Queryable): Queryable {
-    let waiting: Asked[] = [];
-    let before: Promise<void> = Promise.resolve();
+  /** Joins what is asked for with `rows`; what is asked with `query` waits its turn. */
+  in(session: Queryable): CollectorSession {
+    let waiting = new Map<string, Asked>();
+    let before: Promise<unknown> = Promise.resolve();
     const flush = async (): Promise<void> => {
       const asked = waiting;
-      waiting = [];
-      await this.#answer(session, asked);
+      waiting = new Map();
+      await this.#answer(session, [...asked.values()]);
     };
     return {
-      query: (text, values = []) =>
-        new Promise((resolve, reject) => {
-          // What is asked for in this turn of the event loop is there when the flush begins.
-          if (waiting.push({ text, values, resolve, reject }) === 1) before = before.then(flush);
-        }),
+      rows: (text) => {
+        const known = waiting.get(text);
+        if (known) return known.answer;
+        // What is asked for in this turn of the event loop is there when the flush begins.
+        if (waiting.size === 0) before = before.then(flush);
+        const { promise: answer, resolve, reject } = Promise.withResolvers<readonly Row[]>();
+        waiting.set(text, { text, answer, resolve, reject });
+        return answer;
+      },
+      query: <Result extends object>(text: string, values?: readonly unknown[]) => {
+        const asked = before.then(() => session.query<Result>(text, values));
+        before = asked.catch(() => undefined);
+        return asked;
+      },
     };
   }
 
   async #answer(session: Queryable, asked: readonly Asked[]): Promise<void> {
     const apart = this.#timesApart > 0;
     if (apart) this.#timesApart -= 1;
-    const joined = apart ? [] : asked.filter(({ text, values }) => values.length === 0 && !this.#alone.has(text));
+    const joined = apart ? [] : asked.filter(({ text }) => !this.#alone.has(text));
     let single = asked;
     let failed = false;
     if (joined.length > 1) {
       try {
-        const { rows } = await session.query<Record<string, unknown>>(this.#join(joined));
-        for (const [i, { resolve }] of joined.entries()) {
-          resolve({ rows: JSON.parse(toText(rows[0]?.[`r${i}`]) || "[]") as never[] });
-        }
-        single = asked.filter((each) => !joined.includes(each));
+        const { rows } = await session.query<{ r: unknown }>(this.#join(joined));
+        const parts = JSON.parse(toText(rows[0]?.r)) as readonly (readonly Row[] | null)[];
+        for (const [i, { resolve }] of joined.entries()) resolve(parts[i] ?? []);
+        single = joined.length === asked.length ? [] : asked.filter((each) => !joined.includes(each));
       } catch (error) {
         if (isConnectionError(error)) {
           for (const { reject } of asked) reject(error);
@@ -61,9 +70,9 @@ export class StatementBatches {
         }
       }
     }
-    for (const { text, values, resolve, reject } of single) {
+    for (const { text, resolve, reject } of single) {
       try {
-        resolve(await session.query<never>(text, values));
+        resolve(await readRows(session, text));
         this.#alone.delete(text);
       } catch (error) {
         failed = true;
@@ -78,10 +87,11 @@ export class StatementBatches {
   #join(asked: readonly Asked[]): string {
     const { texts } = this.#joined;
     if (asked.length !== texts.length || asked.some(({ text }, i) => text !== texts[i])) {
-      const parts = asked.map(({ text }, i) => `(select json_agg(t) from (${text}) t)::text as r${i}`);
+      const parts = asked.map(({ text }) => `(select pg_catalog.json_agg(t.r) from (${text}) t)`);
       this.#joined = {
         texts: asked.map(({ text }) => text),
-        sql: `select ${statementMark} ${parts.join(", ")}`,
+        // As text: a driver would make objects of JSON, or not, by its own settings.
+        sql: `select ${statementMark} pg_catalog.json_build_array(${parts.join(", ")})::text as r`,
       };
     }
     return this.#joined.sql;

@@ -1,6 +1,6 @@
-import type { Queryable } from "@db/core";
 import type { Facts } from "./facts.ts";
 import type { MetricDefinition, ServerScope, Tier } from "./metric.ts";
+import { type CollectorSession, rowsSql } from "./rows.ts";
 import type { MetricTable } from "./snapshot.ts";
 
 /** What a collector knows about where it runs. */
@@ -47,7 +47,7 @@ export interface Collector {
   begin(): CollectorRun;
 }
 
-export type CollectorRun = (session: Queryable, context: CollectContext) => Promise<Collected>;
+export type CollectorRun = (session: CollectorSession, context: CollectContext) => Promise<Collected>;
 
 /** The parts of a metric that its collector does not already say. */
 export interface MetricColumn {
@@ -149,12 +149,21 @@ export function defineView(options: ViewOptions): Collector {
 
 /** Runs the statement of a view and gives its rows as a metric table. */
 export async function readView(
-  session: Queryable,
+  session: CollectorSession,
   options: Pick<ViewOptions, "labels" | "from" | "columns">,
   version: number,
   values: readonly unknown[] = [],
 ): Promise<MetricTable> {
-  const { sql, labelNames, labelKeys, metrics, valueKeys } = viewOn(options, version);
+  const { sql, asRows, labelNames, labelKeys, metrics, valueKeys } = viewOn(options, version);
+  if (session.rows && values.length === 0) {
+    const rows = await session.rows(asRows);
+    const labels = labelNames.length;
+    return {
+      labelNames,
+      metrics,
+      rows: rows.map((row) => ({ labels: row.slice(0, labels).map(toText), values: row.slice(labels).map(toNumber) })),
+    };
+  }
   const { rows } = await session.query<Record<string, unknown>>(sql, values);
   return {
     labelNames,
@@ -169,6 +178,8 @@ export async function readView(
 /** A view as it reads on one major version. */
 interface VersionedView {
   readonly sql: string;
+  /** The same with rows as arrays, labels first; the server makes text of each value, whatever its type. */
+  readonly asRows: string;
   readonly labelNames: readonly string[];
   /** Columns of the rows that hold the labels, and the values. */
   readonly labelKeys: readonly string[];
@@ -192,7 +203,8 @@ function viewOn(options: Pick<ViewOptions, "labels" | "from" | "columns">, versi
     const values = columns.map(({ sql }, i) => `(${sql})::float8 as ${valueKeys[i]}`);
     const from = typeof options.from === "string" ? options.from : options.from(version);
     const sql = `select ${[...labels, ...values].join(", ")} from ${from}`;
-    view = { sql, labelNames, labelKeys, metrics: columns.map(({ name }) => name), valueKeys };
+    const asRows = rowsSql([...Object.values(options.labels), ...columns.map((column) => column.sql)], `from ${from}`);
+    view = { sql, asRows, labelNames, labelKeys, metrics: columns.map(({ name }) => name), valueKeys };
     known.set(version, view);
   }
   return view;

@@ -1,5 +1,6 @@
 import { type Database, type DatabaseLike, type Queryable, toDatabase } from "@db/core";
 import { PreparedStatements } from "./prepared.ts";
+import type { SessionIdentity } from "./session.ts";
 
 /** A connection to another database of a server, made by whoever knows how. */
 export interface OwnedDatabase {
@@ -11,6 +12,8 @@ export interface OwnedDatabase {
 export interface WatchedDatabase {
   readonly db: Database;
   readonly prepared: PreparedStatements;
+  /** What sessions of the monitor's own were when they were last used. */
+  readonly own: WeakMap<Queryable, SessionIdentity>;
   /** Its name, where the server told of it. */
   readonly found?: string;
   readonly close?: () => Promise<void>;
@@ -26,7 +29,7 @@ const namesSql = /* sql */ `
    order by oid limit ${mostFound}`;
 
 export function watch(db: DatabaseLike): WatchedDatabase {
-  return { db: toDatabase(db), prepared: new PreparedStatements() };
+  return { db: toDatabase(db), prepared: new PreparedStatements(), own: new WeakMap() };
 }
 
 /** The databases there are now: those known stay as they are, new ones are connected to, gone ones are closed. */

@@ -1,6 +1,7 @@
 import type { Queryable } from "@db/core";
 import { toNumber, toText } from "./collector.ts";
 import type { Identity } from "./facts.ts";
+import { type Row, rowsSql } from "./rows.ts";
 
 /** What the monitor's session is limited to, so that watching never becomes the fault. */
 export interface SessionLimits {
@@ -17,6 +18,24 @@ export interface SessionIdentity extends Identity {
   readonly pid: number;
   /** True for a session that came under the monitor's name: it is nobody else's, and keeps what is set in it. */
   readonly own: boolean;
+}
+
+/** What tells that a session is still the one it was: the monitor's own, limited, on the same server in the same role. */
+export const stillSql: string = rowsSql(
+  [
+    "pg_catalog.pg_backend_pid()",
+    "pg_catalog.pg_is_in_recovery()",
+    "pg_catalog.current_setting('application_name')",
+    "pg_catalog.current_setting('db_monitor.limits', true)",
+    "pg_catalog.pg_has_role('pg_monitor', 'usage')",
+  ],
+  "",
+);
+
+/** @param row what `stillSql` gave */
+export function isStill({ pid, standby, canMonitor }: SessionIdentity, limits: SessionLimits, row: Row = []): boolean {
+  const wanted = [pid, standby, ownApplicationName, settings(limits)["db_monitor.limits"], canMonitor];
+  return wanted.every((value, i) => row[i] === value);
 }
 
 /** The `application_name` of the monitor's sessions, and what makes one its own. */

@@ -10,7 +10,8 @@ import { monitorDefaults, type ResolvedMonitorOptions, type ResolvedTarget } fro
 import { collectors } from "./registry.ts";
 import { statementMark } from "./redact.ts";
 import { selfBlock } from "./self.ts";
-import { type SessionIdentity, withLimits } from "./session.ts";
+import { readRows } from "./rows.ts";
+import { isStill, type SessionIdentity, stillSql, withLimits } from "./session.ts";
 import type { Block, ServerSnapshot } from "./snapshot.ts";
 import { WaitSampler } from "./waits/sampler.ts";
 import { WaitRing } from "./waits/waits.ts";
@@ -173,11 +174,7 @@ export class Target {
     let work: Promise<void> = Promise.resolve();
     const visit = database.db.withSession(async (session) => {
       if (expired) throw expired;
-      work = withLimits(marked(session), this.#options, (identity) => {
-        // What is prepared stays with a session, so only one of the monitor's own is prepared for.
-        const planned = identity.own ? database.prepared.in(session, identity.pid) : session;
-        return this.#runDue(marked(planned), identity, database, force);
-      });
+      work = this.#use(session, database, force);
       work.catch(() => undefined);
       // Throwing while the statement hangs makes a pool destroy the connection instead of lending it again.
       await Promise.race([work, expiry]);
@@ -192,18 +189,36 @@ export class Target {
     }
   }
 
+  /** A session that was the monitor's own is taken for what it was, and asked along with all else whether it still is. */
+  async #use(session: Queryable, database: WatchedDatabase, force: boolean): Promise<void> {
+    const known = database.own.get(session);
+    if (known && (database !== this.#databases[0] || known === this.#identity)) {
+      const planned = marked(database.prepared.in(session, known.pid));
+      if (await this.#runDue(planned, known, database, force, { ask: true })) return;
+    }
+    database.own.delete(session);
+    await withLimits(marked(session), this.#options, async (identity) => {
+      // What is prepared stays with a session, so only one of the monitor's own is prepared for.
+      const planned = identity.own ? database.prepared.in(session, identity.pid) : session;
+      await this.#runDue(marked(planned), identity, database, force);
+      if (identity.own) database.own.set(session, identity);
+    });
+  }
+
   #abandon(ending: Promise<unknown>): void {
     this.#abandoned = ending.finally(() => {
       this.#abandoned = undefined;
     });
   }
 
+  /** @returns false when the session was asked and is another than was thought: then nothing it told counts */
   async #runDue(
     session: Queryable,
     identity: SessionIdentity,
     database: WatchedDatabase,
     force: boolean,
-  ): Promise<void> {
+    { ask = false }: { readonly ask?: boolean } = {},
+  ): Promise<boolean> {
     if (identity.versionNum < oldestVersionNum) {
       throw new UnsupportedServerError({ server: this.name, versionNum: identity.versionNum });
     }
@@ -224,7 +239,14 @@ export class Target {
     const due = this.#runs.filter((run) => run.database === database && (force || this.#isDue(run, context.now)));
     const together = due.filter(({ collector }) => collector.tier === "T0");
     const joining = this.#batches.in(session);
-    await Promise.all(together.map((run) => this.#attempt(run, joining, context)));
+    const [still] = await Promise.all([
+      // Asked by the first visit too: what is joined is planned once.
+      identity.own
+        ? readRows(joining, stillSql).then(([row]) => isStill(identity, this.#options, row), asFalse)
+        : false,
+      ...together.map((run) => this.#attempt(run, joining, context)),
+    ]);
+    if (ask && !still) return false;
     // They shared a statement, so they share its time.
     for (const run of together) run.durationMs /= together.length;
     for (const run of due.slice(together.length)) {
@@ -232,6 +254,7 @@ export class Target {
       if (performance.now() - startedAt > this.#options.collectTimeoutMs / 2) break;
       await this.#attempt(run, session, context);
     }
+    return true;
   }
 
   /** Another version or role is another server: what the old one said is no longer true. */
@@ -324,6 +347,9 @@ export class Target {
     }
   }
 }
+
+/** A connection that was lost is told by what was asked along with it, or by the next question. */
+const asFalse = (): boolean => false;
 
 /** Marked once each: the texts are a fixed few, and the same one is found sooner than one like it. */
 const markedTexts = new Map<string, string>();

@@ -1,7 +1,7 @@
 import { createMonitor, type Snapshot, topQueries, valueOf } from "@db/monitor";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { Client } from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 let cluster: TestCluster<0>;
 let own: Client;
@@ -96,4 +96,49 @@ test("a collector to skip that does not exist is refused", () => {
   expect(() => createMonitor({ db: own, skip: ["nope"] })).toThrow(
     'skip names the collector "nope", which does not exist',
   );
+});
+
+describe("a session that was the monitor's own", () => {
+  /** What goes to the server while `use` runs, of the monitor's session. */
+  const statementsOf = async (use: () => Promise<unknown>): Promise<readonly string[]> => {
+    const seen = vi.spyOn(own, "query");
+    try {
+      await use();
+      return seen.mock.calls.map(([text]) => String(text));
+    } finally {
+      seen.mockRestore();
+    }
+  };
+
+  test("is asked everything in one statement, and whether it still is", async () => {
+    const monitor = createMonitor({ db: own });
+    await monitor.collect();
+    const statements = await statementsOf(() => monitor.collect());
+    expect(statements).toHaveLength(1);
+    expect(statements[0]).toMatch(/^execute db_monitor_/);
+    const before = monitor.snapshot().servers[0]!.blocks.find(({ collector }) => collector === "stat_database");
+    await monitor.collect();
+    const after = monitor.snapshot().servers[0]!.blocks.find(({ collector }) => collector === "stat_database");
+    expect(after?.tables).not.toBe(before?.tables);
+  });
+
+  test("is limited again when somebody took its limits", async () => {
+    const monitor = createMonitor({ db: own });
+    await monitor.collect();
+    await own.query("reset all");
+    expect((await statementsOf(() => monitor.collect())).length).toBeGreaterThan(2);
+    expect((await own.query("show lock_timeout")).rows).toEqual([{ lock_timeout: "50ms" }]);
+    expect(errors(monitor.snapshot())).toEqual([]);
+    expect(await statementsOf(() => monitor.collect())).toHaveLength(1);
+  });
+
+  test("is looked at anew under another name", async () => {
+    const monitor = createMonitor({ db: own });
+    await monitor.collect();
+    await own.query("set application_name = 'somebody'");
+    await monitor.collect();
+    expect(errors(monitor.snapshot())).toEqual([]);
+    expect((await own.query("show application_name")).rows).toEqual([{ application_name: "somebody" }]);
+    await own.query("set application_name = 'db-monitor'");
+  });
 });

@@ -1,27 +1,51 @@
 import { type Collector, defineMetrics, toText } from "../collector.ts";
 import type { XminHolder } from "../facts.ts";
+import { type CollectorSession, readRows, rowsSql } from "../rows.ts";
+import { readActivity } from "./activity.ts";
+import { readSenders, readSlots } from "./live.ts";
 
 const kinds = ["activity", "slot", "standby", "prepared"] as const;
 
-// A walsender shows its standby's horizon in both views; it is counted as the standby's.
-// The oldest few of each kind: many old sessions must not hide a slot.
-const holdersSql = /* sql */ `
-  select holder, who, age from (
-  select h.*, row_number() over (partition by holder order by age desc) as place from (
-  select 'activity' as holder, pid::text as who, greatest(age(backend_xmin), age(backend_xid)) as age
-    from pg_catalog.pg_stat_activity
-   where pid <> pg_catalog.pg_backend_pid() and backend_type <> 'walsender'
-     and (backend_xmin is not null or backend_xid is not null)
-  union all
-  select 'slot', slot_name, greatest(age(xmin), age(catalog_xmin))
-    from pg_catalog.pg_replication_slots where xmin is not null or catalog_xmin is not null
-  union all
-  select 'standby', coalesce(nullif(application_name, ''), 'pid ' || pid), age(backend_xmin)
-    from pg_catalog.pg_stat_replication where backend_xmin is not null
-  union all
-  select 'prepared', gid, age(transaction) from pg_catalog.pg_prepared_xacts) h) ranked
-  where place <= 5
-  order by age desc`;
+const preparedSql = rowsSql(
+  ["p.gid", "age(p.transaction)"],
+  "from pg_catalog.pg_prepared_xact() p order by age(p.transaction) desc limit 5",
+);
+
+/** The oldest few of each kind: many old sessions must not hide a slot. */
+const mostOfKind = 5;
+
+async function readHolders(session: CollectorSession, version: number): Promise<readonly XminHolder[]> {
+  const [{ holders }, slots, senders, prepared] = await Promise.all([
+    readActivity(session),
+    readSlots(session, version),
+    readSenders(session),
+    readRows(session, preparedSql),
+  ]);
+  // A walsender shows its standby's horizon in both views; it is counted as the standby's.
+  const found = [
+    ...holders.map(({ pid, age }) => ({ holder: "activity" as const, who: String(pid), age })),
+    ...oldest(slots.map(({ name, xminAge }) => ({ holder: "slot" as const, who: name, age: xminAge }))),
+    ...oldest(
+      senders.map(({ application, pid, xminAge }) => ({
+        holder: "standby" as const,
+        who: application === "" ? `pid ${pid}` : application,
+        age: xminAge,
+      })),
+    ),
+    ...prepared.map(([gid, age]) => ({ holder: "prepared" as const, who: toText(gid), age: Number(age) })),
+  ];
+  return found.toSorted((one, other) => other.age - one.age);
+}
+
+function oldest(holders: readonly (Omit<XminHolder, "age"> & { readonly age: number | null })[]): XminHolder[] {
+  return holders
+    .flatMap(({ age, ...holder }) => (age === null ? [] : { ...holder, age }))
+    .toSorted((one, other) => other.age - one.age)
+    .slice(0, mostOfKind);
+}
+
+const labelNames = ["holder"] as const;
+const metrics = ["pg_xmin_horizon_age"] as const;
 
 /** Who keeps VACUUM from removing rows: the oldest transaction of each kind of holder, 0 where there is none. */
 export const horizonCollector: Collector = {
@@ -39,23 +63,16 @@ export const horizonCollector: Collector = {
       },
     ],
     { name: "xmin_horizon", tier: "T0", scope: "primary" },
-    ["holder"],
+    labelNames,
   ),
-  begin: () => async (session) => {
-    const { rows } = await session.query<{ holder: XminHolder["holder"]; who: unknown; age: unknown }>(holdersSql);
-    const xminHolders = rows.map((row) => ({ holder: row.holder, who: toText(row.who), age: Number(row.age) }));
-    return {
-      tables: [
-        {
-          labelNames: ["holder"],
-          metrics: ["pg_xmin_horizon_age"],
-          rows: kinds.map((kind) => ({
-            labels: [kind],
-            values: [xminHolders.find(({ holder }) => holder === kind)?.age ?? 0],
-          })),
-        },
-      ],
-      facts: { xminHolders },
-    };
-  },
+  begin:
+    () =>
+    async (session, { version }) => {
+      const xminHolders = await readHolders(session, version);
+      const rows = kinds.map((kind) => ({
+        labels: [kind],
+        values: [xminHolders.find(({ holder }) => holder === kind)?.age ?? 0],
+      }));
+      return { tables: [{ labelNames, metrics, rows }], facts: { xminHolders } };
+    },
 };

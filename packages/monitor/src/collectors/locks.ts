@@ -1,16 +1,34 @@
-import { type Collector, defineView, gauge } from "../collector.ts";
+import { type Collector, defineMetrics, gauge } from "../collector.ts";
+import { readDatabases, readLocks } from "./live.ts";
+
+const name = "locks";
+const labelNames = ["datname", "mode"] as const;
+const columns = [gauge("pg_locks_count", "", "Number of locks")];
+const metrics = columns.map((column) => column.name);
+const modes = [
+  ...["accesssharelock", "rowsharelock", "rowexclusivelock", "shareupdateexclusivelock"],
+  ...["sharelock", "sharerowexclusivelock", "exclusivelock", "accessexclusivelock", "sireadlock"],
+] as const;
 
 /** Locks held or awaited, by database and mode; modes nobody holds are shown as 0. */
-export const locksCollector: Collector = defineView({
-  name: "locks",
+export const locksCollector: Collector = {
+  name,
   tier: "T0",
-  labels: { datname: "d.datname", mode: "m.mode" },
-  from: `(values ('accesssharelock'), ('rowsharelock'), ('rowexclusivelock'), ('shareupdateexclusivelock'),
-                 ('sharelock'), ('sharerowexclusivelock'), ('exclusivelock'), ('accessexclusivelock'),
-                 ('sireadlock')) as m (mode)
-         cross join pg_catalog.pg_database d
-         left join (select database, lower(mode) as mode, count(*) as held
-                      from pg_catalog.pg_locks where database is not null group by 1, 2) l
-                on l.database = d.oid and l.mode = m.mode`,
-  columns: [gauge("pg_locks_count", "coalesce(l.held, 0)", "Number of locks")],
-});
+  per: "server",
+  scope: "any",
+  since: 12,
+  metrics: defineMetrics(columns, { name, tier: "T0" }, labelNames),
+  begin:
+    () =>
+    async (session, { version }) => {
+      const [locks, databases] = await Promise.all([readLocks(session, version), readDatabases(session)]);
+      const rows = [...databases].flatMap(([oid, datname]) => {
+        const held = locks.filter(({ database }) => database === oid);
+        return modes.map((mode) => ({
+          labels: [datname, mode],
+          values: [held.find((lock) => lock.mode === mode)?.count ?? 0],
+        }));
+      });
+      return { tables: [{ labelNames, metrics, rows }] };
+    },
+};

@@ -1,4 +1,5 @@
 import { type Collector, defineMetrics, toNumber, toText } from "../collector.ts";
+import { readRows, rowsSql } from "../rows.ts";
 
 interface Command {
   readonly command: string;
@@ -66,7 +67,23 @@ const commands: readonly Command[] = [
 ];
 
 const labelNames = ["pid", "datname", "relid", "phase"] as const;
+const presentOn = (version: number): readonly Command[] => commands.filter(({ since }) => (since ?? 12) <= version);
+
+// Six views are much to ask for every second when there is nothing in them.
+const runningSql = (version: number): string => {
+  const names = presentOn(version).map(({ command }) => `('${command.replace("_", " ").toUpperCase()}')`);
+  return rowsSql(
+    ["count(*)"],
+    `from (values ${names.join(", ")}) as c (command)
+       cross join lateral pg_catalog.pg_stat_get_progress_info(c.command) p`,
+  );
+};
+
 const metricName = (command: string): string => `pg_stat_progress_${command}_ratio`;
+
+const metricsOf: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  commands.map(({ command }) => [command, [metricName(command)]]),
+);
 
 /** How far long commands are; one series for each that runs. */
 export const progressCollector: Collector = {
@@ -88,12 +105,16 @@ export const progressCollector: Collector = {
   begin:
     () =>
     async (session, { version }) => {
-      const present = commands.filter(({ since }) => (since ?? 12) <= version);
-      const { rows } = await session.query<Record<string, unknown>>(present.map(progressSql).join(" union all "));
+      const present = presentOn(version);
+      const running = toNumber((await readRows(session, runningSql(version)))[0]?.[0]) ?? 0;
+      const rows =
+        running > 0
+          ? (await session.query<Record<string, unknown>>(present.map(progressSql).join(" union all "))).rows
+          : [];
       return {
         tables: present.map(({ command }) => ({
           labelNames,
-          metrics: [metricName(command)],
+          metrics: metricsOf[command]!,
           rows: rows
             .filter((row) => row["command"] === command)
             .map((row) => ({ labels: labelNames.map((name) => toText(row[name])), values: [toNumber(row["ratio"])] })),

@@ -1,41 +1,118 @@
-import { type Collector, counter, defineView, gauge } from "../collector.ts";
+import {
+  type Collector,
+  columnsOf,
+  counter,
+  defineMetrics,
+  defineView,
+  gauge,
+  type MetricColumn,
+} from "../collector.ts";
+import type { CollectorSession } from "../rows.ts";
+import { readSenders, readSlots, type Sender, type Slot } from "./live.ts";
 
-/** The WAL position this server has reached: written on a primary, received on a standby. */
-const position = `case when pg_catalog.pg_is_in_recovery()
-    then coalesce(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())
-    else pg_catalog.pg_current_wal_lsn() end`;
+type Of<Thing> = Omit<MetricColumn, "sql"> & { readonly of: (thing: Thing) => number | null };
 
-const behind = (lsn: string): string => `pg_catalog.pg_wal_lsn_diff(${position}, ${lsn})`;
-const decimal = (lsn: string): string => `pg_catalog.pg_wal_lsn_diff(${lsn}, '0/0')`;
-const lag = (column: string): string => `coalesce(extract(epoch from r.${column}), 0)`;
+function column<Thing>(
+  name: string,
+  help: string,
+  of: Of<Thing>["of"],
+  versions: Pick<MetricColumn, "since" | "aliasOf"> = {},
+): Of<Thing> {
+  return { name, type: "gauge", help, of, ...versions };
+}
+
+/** A collector of things that others look at too. */
+function ofThings<Thing>(options: {
+  readonly name: string;
+  readonly since?: number;
+  readonly labels: Readonly<Record<string, (thing: Thing) => string>>;
+  readonly read: (session: CollectorSession, version: number) => Promise<readonly Thing[]>;
+  readonly columns: readonly Of<Thing>[];
+}): Collector {
+  const { name, since = 12, read } = options;
+  const labelNames = Object.keys(options.labels);
+  const labels = Object.values(options.labels);
+  return {
+    name,
+    tier: "T0",
+    per: "server",
+    scope: "any",
+    since,
+    metrics: defineMetrics(options.columns, { name, tier: "T0", since }, labelNames),
+    begin: () => {
+      let shape: { readonly version: number; readonly columns: readonly Of<Thing>[]; readonly metrics: string[] };
+      return async (session, { version }) => {
+        if (shape?.version !== version) {
+          const columns = columnsOf(options.columns, version);
+          shape = { version, columns, metrics: columns.map((each) => each.name) };
+        }
+        const { columns, metrics } = shape;
+        const rows = (await read(session, version)).map((thing) => ({
+          labels: labels.map((label) => label(thing)),
+          values: columns.map(({ of }) => of(thing)),
+        }));
+        return { tables: [{ labelNames, metrics, rows }] };
+      };
+    },
+  };
+}
+
+interface SenderOnSlot extends Sender {
+  readonly slot: string;
+}
+
+async function readSendersOnSlots(session: CollectorSession, version: number): Promise<readonly SenderOnSlot[]> {
+  const [senders, slots] = await Promise.all([readSenders(session), readSlots(session, version)]);
+  return senders.map((sender) => ({
+    ...sender,
+    slot: slots.find(({ activePid }) => activePid === sender.pid)?.name ?? "",
+  }));
+}
+
+const slotLabels = { slot_name: (slot: Slot) => slot.name, slot_type: (slot: Slot) => slot.type };
 
 /** Standbys as the server that feeds them sees them, standbys as they see themselves, slots, subscriptions. */
 export const replicationCollectors: readonly Collector[] = [
-  defineView({
+  ofThings<SenderOnSlot>({
     name: "stat_replication",
-    tier: "T0",
     labels: {
-      application_name: "r.application_name",
-      client_addr: "host(r.client_addr)",
-      state: "r.state",
-      slot_name: "s.slot_name",
-      pid: "r.pid",
+      application_name: ({ application }) => application,
+      client_addr: ({ address }) => address,
+      state: ({ state }) => state,
+      slot_name: ({ slot }) => slot,
+      pid: ({ pid }) => String(pid),
     },
-    from: `pg_catalog.pg_stat_replication r left join pg_catalog.pg_replication_slots s on s.active_pid = r.pid`,
+    read: readSendersOnSlots,
     columns: [
-      gauge("pg_stat_replication_pg_current_wal_lsn_bytes", decimal(position), "WAL position of this server, in bytes"),
-      gauge(
-        "pg_stat_replication_pg_wal_lsn_diff",
-        behind("r.replay_lsn"),
-        "WAL the standby has yet to replay, in bytes",
+      column(
+        "pg_stat_replication_pg_current_wal_lsn_bytes",
+        "WAL position of this server, in bytes",
+        ({ currentLsn }) => currentLsn,
       ),
-      gauge("pg_stat_replication_write_lag_seconds", lag("write_lag"), "Time until the standby wrote recent WAL"),
-      gauge("pg_stat_replication_flush_lag_seconds", lag("flush_lag"), "Time until the standby flushed recent WAL"),
-      gauge("pg_stat_replication_replay_lag_seconds", lag("replay_lag"), "Time until the standby replayed recent WAL"),
-      gauge(
+      column(
+        "pg_stat_replication_pg_wal_lsn_diff",
+        "WAL the standby has yet to replay, in bytes",
+        ({ behindBytes }) => behindBytes,
+      ),
+      column(
+        "pg_stat_replication_write_lag_seconds",
+        "Time until the standby wrote recent WAL",
+        ({ writeLagSeconds }) => writeLagSeconds,
+      ),
+      column(
+        "pg_stat_replication_flush_lag_seconds",
+        "Time until the standby flushed recent WAL",
+        ({ flushLagSeconds }) => flushLagSeconds,
+      ),
+      column(
+        "pg_stat_replication_replay_lag_seconds",
+        "Time until the standby replayed recent WAL",
+        ({ replayLagSeconds }) => replayLagSeconds,
+      ),
+      column(
         "pg_stat_replication_sync_state",
-        "case r.sync_state when 'async' then 0 when 'potential' then 1 when 'sync' then 2 when 'quorum' then 3 end",
         "0 asynchronous, 1 potentially synchronous, 2 synchronous, 3 part of a quorum",
+        ({ sync }) => sync,
       ),
     ],
   }),
@@ -59,7 +136,7 @@ export const replicationCollectors: readonly Collector[] = [
       ),
       gauge(
         "pg_stat_replication_standbys",
-        "(select count(*) from pg_catalog.pg_stat_replication r where r.state in ('streaming', 'catchup'))",
+        "(select count(*) from pg_catalog.pg_stat_get_wal_senders() r where r.state in ('streaming', 'catchup'))",
         "Standbys connected to this server",
       ),
     ],
@@ -89,60 +166,65 @@ export const replicationCollectors: readonly Collector[] = [
       ),
     ],
   }),
-  defineView({
+  ofThings<Slot>({
     name: "replication_slots",
-    tier: "T0",
-    labels: { slot_name: "s.slot_name", database: "s.database" },
-    from: "pg_catalog.pg_replication_slots s",
+    labels: { slot_name: ({ name }) => name, database: ({ database }) => database },
+    read: readSlots,
     columns: [
-      gauge("pg_replication_slots_active", "s.active::int", "1 while a consumer is connected"),
-      gauge("pg_replication_slots_pg_wal_lsn_diff", behind("s.restart_lsn"), "WAL the slot retains, in bytes"),
-      gauge(
+      column("pg_replication_slots_active", "1 while a consumer is connected", ({ active }) => active),
+      column(
+        "pg_replication_slots_pg_wal_lsn_diff",
+        "WAL the slot retains, in bytes",
+        ({ retainedBytes }) => retainedBytes,
+      ),
+      column(
         "pg_replication_slots_inactive_seconds",
-        "greatest(0, extract(epoch from clock_timestamp() - s.inactive_since))",
         "Time since the slot's consumer left",
+        ({ inactiveSeconds }) => inactiveSeconds,
         { since: 17 },
       ),
-      gauge(
+      column(
         "pg_replication_slots_invalidated",
-        "(s.invalidation_reason is not null)::int",
         "1 when the slot can no longer be used",
+        ({ invalidated }) => invalidated,
         { since: 17 },
       ),
     ],
   }),
-  defineView({
+  ofThings<Slot>({
     name: "replication_slots_detail",
-    tier: "T0",
-    labels: { slot_name: "s.slot_name", slot_type: "s.slot_type" },
-    from: "pg_catalog.pg_replication_slots s",
+    labels: slotLabels,
+    read: readSlots,
     columns: [
-      gauge("pg_replication_slots_slot_current_wal_lsn", decimal(position), "WAL position of this server, in bytes"),
-      gauge(
-        "pg_replication_slots_slot_confirmed_flush_lsn",
-        "coalesce(pg_catalog.pg_wal_lsn_diff(s.confirmed_flush_lsn, '0/0'), 0)",
-        "Position the consumer confirmed, in bytes",
+      column(
+        "pg_replication_slots_slot_current_wal_lsn",
+        "WAL position of this server, in bytes",
+        ({ currentLsn }) => currentLsn,
       ),
-      gauge("pg_replication_slots_slot_is_active", "s.active::int", "1 while a consumer is connected", {
+      column(
+        "pg_replication_slots_slot_confirmed_flush_lsn",
+        "Position the consumer confirmed, in bytes",
+        ({ confirmedLsn }) => confirmedLsn,
+      ),
+      column("pg_replication_slots_slot_is_active", "1 while a consumer is connected", ({ active }) => active, {
         aliasOf: "pg_replication_slots_active",
       }),
-      gauge(
+      column(
         "pg_replication_slots_safe_wal_size_bytes",
-        "s.safe_wal_size",
         "WAL that may be written before it is lost",
-        {
-          since: 13,
-        },
+        ({ safeBytes }) => safeBytes,
+        { since: 13 },
       ),
     ],
   }),
-  defineView({
+  ofThings<Slot>({
     name: "replication_slots_status",
-    tier: "T0",
     since: 13,
-    labels: { slot_name: "s.slot_name", slot_type: "s.slot_type", wal_status: "s.wal_status" },
-    from: "pg_catalog.pg_replication_slots s",
-    columns: [gauge("pg_replication_slots_wal_status", "1", "Whether the WAL a slot needs is still there (label)")],
+    labels: { ...slotLabels, wal_status: ({ walStatus }) => walStatus },
+    read: readSlots,
+    columns: [
+      column("pg_replication_slots_wal_status", "Whether the WAL a slot needs is still there (label)", () => 1),
+    ],
   }),
   defineView({
     name: "stat_replication_slots",
