@@ -2,8 +2,8 @@ import type { Queryable } from "@db/core";
 import { type Collector, defineMetrics, gauge, toNumber, toText } from "../collector.ts";
 import type { BlockingFact, SessionFact } from "../facts.ts";
 import { redactSql } from "../redact.ts";
-import { type CollectorSession, readRows, type Row, rowsSql } from "../rows.ts";
-import { readDatabases, readLocks } from "./live.ts";
+import { type Row, rowsSql } from "../rows.ts";
+import { readDatabases, readLocks, type Source, source } from "./live.ts";
 
 // Maintenance is long by nature, and a comment lets anybody say that a statement is meant to be long.
 const ordinaryStatement = String.raw`query !~* '^\s*(vacuum|analyze|reindex|cluster|copy|create\s+(unique\s+)?index)'
@@ -88,25 +88,27 @@ interface Group {
 }
 
 /** All sessions but the own one. */
-export async function readActivity(session: CollectorSession): Promise<Activity> {
-  const [row = []] = await readRows(session, activitySql);
-  const [groups, sessions, holders] = row as readonly (readonly Row[] | null)[];
-  return {
-    groups: (groups ?? []).map((group) => ({
-      database: toText(group[0]),
-      state: toText(group[1]),
-      backendType: toText(group[2]),
-      waitEventType: toText(group[3]),
-      sessions: Number(group[4]),
-      transactionSeconds: toNumber(group[5]) ?? 0,
-      stateSeconds: toNumber(group[6]) ?? 0,
-      querySeconds: toNumber(group[7]) ?? 0,
-      ordinarySeconds: toNumber(group[8]) ?? 0,
-    })),
-    sessions: sessions ?? [],
-    holders: (holders ?? []).map(([pid, age]) => ({ pid: Number(pid), age: Number(age) })),
-  };
-}
+export const readActivity: Source<Activity> = source(
+  () => activitySql,
+  ([row = []]) => {
+    const [groups, sessions, holders] = row as readonly (readonly Row[] | null)[];
+    return {
+      groups: (groups ?? []).map((group) => ({
+        database: toText(group[0]),
+        state: toText(group[1]),
+        backendType: toText(group[2]),
+        waitEventType: toText(group[3]),
+        sessions: Number(group[4]),
+        transactionSeconds: toNumber(group[5]) ?? 0,
+        stateSeconds: toNumber(group[6]) ?? 0,
+        querySeconds: toNumber(group[7]) ?? 0,
+        ordinarySeconds: toNumber(group[8]) ?? 0,
+      })),
+      sessions: sessions ?? [],
+      holders: (holders ?? []).map(([pid, age]) => ({ pid: Number(pid), age: Number(age) })),
+    };
+  },
+);
 
 const sessionColumns = `
     a.pid, a.datname, a.usename, a.application_name, a.state, a.backend_type,
@@ -151,8 +153,8 @@ export const activityCollector: Collector = {
     () =>
     async (session, { version }) => {
       const [{ groups, sessions }, databases, locks] = await Promise.all([
-        readActivity(session),
-        readDatabases(session),
+        readActivity(session, version),
+        readDatabases(session, version),
         // Before 14 nothing says when the wait began; the statement's start is an upper bound.
         version >= 14 ? readLocks(session, version) : [],
       ]);

@@ -16,9 +16,9 @@ const mostOfKind = 5;
 
 async function readHolders(session: CollectorSession, version: number): Promise<readonly XminHolder[]> {
   const [{ holders }, slots, senders, prepared] = await Promise.all([
-    readActivity(session),
+    readActivity(session, version),
     readSlots(session, version),
-    readSenders(session),
+    readSenders(session, version),
     readRows(session, preparedSql),
   ]);
   // A walsender shows its standby's horizon in both views; it is counted as the standby's.

@@ -3,13 +3,39 @@
 import { toNumber, toText } from "../collector.ts";
 import { type CollectorSession, readRows, type Row, rowsSql } from "../rows.ts";
 
+/** What collectors read together. */
+export type Source<Thing> = (session: CollectorSession, version: number) => Promise<Thing>;
+
+/** Put together once a version, and what was read made into things once for all who asked. */
+export function source<Thing>(
+  sqlOf: (version: number) => string,
+  make: (rows: readonly Row[]) => Thing,
+): Source<Thing> {
+  const texts = new Map<number, string>();
+  const made = new WeakMap<readonly Row[], { readonly thing: Thing }>();
+  return async (session, version) => {
+    let text = texts.get(version);
+    if (text === undefined) {
+      text = sqlOf(version);
+      texts.set(version, text);
+    }
+    const rows = await readRows(session, text);
+    let known = made.get(rows);
+    if (!known) {
+      known = { thing: make(rows) };
+      made.set(rows, known);
+    }
+    return known.thing;
+  };
+}
+
 const databasesSql = rowsSql(["d.oid", "d.datname"], "from pg_catalog.pg_database d");
 
 /** Names of databases by their oid, as text. */
-export async function readDatabases(session: CollectorSession): Promise<ReadonlyMap<string, string>> {
-  const rows = await readRows(session, databasesSql);
-  return new Map(rows.map(([oid, name]) => [toText(oid), toText(name)]));
-}
+export const readDatabases: Source<ReadonlyMap<string, string>> = source(
+  () => databasesSql,
+  (rows) => new Map(rows.map(([oid, name]) => [toText(oid), toText(name)])),
+);
 
 const seconds = (since: string): string => `pg_catalog.date_part('epoch', clock_timestamp() - ${since})`;
 
@@ -32,20 +58,20 @@ const locksSql = (version: number): string =>
              from pg_catalog.pg_locks group by 1, 2) l`,
   );
 
-export async function readLocks(session: CollectorSession, version: number): Promise<readonly LockGroup[]> {
-  const rows = await readRows(session, locksSql(version));
-  return rows.map(([database, mode, count, wait]) => ({
+export const readLocks: Source<readonly LockGroup[]> = source(locksSql, (rows) =>
+  rows.map(([database, mode, count, wait]) => ({
     database: toText(database),
     mode: toText(mode).toLowerCase(),
     count: Number(count),
     waitSeconds: toNumber(wait),
-  }));
-}
+  })),
+);
 
 /** A slot, whatever a server of its version knows of it. */
 export interface Slot {
   readonly name: string;
-  readonly database: string;
+  /** Empty for a physical one. */
+  readonly databaseOid: string;
   readonly type: string;
   readonly active: number;
   readonly activePid: number | null;
@@ -80,11 +106,10 @@ const slotsSql = (version: number): string =>
     "from pg_catalog.pg_get_replication_slots() s",
   );
 
-export async function readSlots(session: CollectorSession, version: number): Promise<readonly Slot[]> {
-  const [rows, databases] = await Promise.all([readRows(session, slotsSql(version)), readDatabases(session)]);
-  return rows.map((row) => ({
+export const readSlots: Source<readonly Slot[]> = source(slotsSql, (rows) =>
+  rows.map((row) => ({
     name: toText(row[0]),
-    database: databases.get(toText(row[1])) ?? "",
+    databaseOid: toText(row[1]),
     type: toText(row[2]),
     active: Number(row[3]),
     activePid: toNumber(row[4]),
@@ -96,8 +121,8 @@ export async function readSlots(session: CollectorSession, version: number): Pro
     safeBytes: toNumber(row[10]),
     inactiveSeconds: toNumber(row[11]),
     invalidated: toNumber(row[12]),
-  }));
-}
+  })),
+);
 
 /** A standby, or whoever else WAL is sent to. */
 export interface Sender {
@@ -127,18 +152,20 @@ const sendersSql = rowsSql(
   "from pg_catalog.pg_stat_get_wal_senders() w cross join lateral pg_catalog.pg_stat_get_activity(w.pid) s",
 );
 
-export async function readSenders(session: CollectorSession): Promise<readonly Sender[]> {
-  return (await readRows(session, sendersSql)).map((row: Row) => ({
-    pid: Number(row[0]),
-    application: toText(row[1]),
-    address: toText(row[2]),
-    state: toText(row[3]),
-    currentLsn: toNumber(row[4]),
-    behindBytes: toNumber(row[5]),
-    writeLagSeconds: toNumber(row[6]),
-    flushLagSeconds: toNumber(row[7]),
-    replayLagSeconds: toNumber(row[8]),
-    sync: toNumber(row[9]),
-    xminAge: toNumber(row[10]),
-  }));
-}
+export const readSenders: Source<readonly Sender[]> = source(
+  () => sendersSql,
+  (rows) =>
+    rows.map((row) => ({
+      pid: Number(row[0]),
+      application: toText(row[1]),
+      address: toText(row[2]),
+      state: toText(row[3]),
+      currentLsn: toNumber(row[4]),
+      behindBytes: toNumber(row[5]),
+      writeLagSeconds: toNumber(row[6]),
+      flushLagSeconds: toNumber(row[7]),
+      replayLagSeconds: toNumber(row[8]),
+      sync: toNumber(row[9]),
+      xminAge: toNumber(row[10]),
+    })),
+);

@@ -21,7 +21,7 @@ export const locksCollector: Collector = {
   begin:
     () =>
     async (session, { version }) => {
-      const [locks, databases] = await Promise.all([readLocks(session, version), readDatabases(session)]);
+      const [locks, databases] = await Promise.all([readLocks(session, version), readDatabases(session, version)]);
       const rows = [...databases].flatMap(([oid, datname]) => {
         const held = locks.filter(({ database }) => database === oid);
         return modes.map((mode) => ({

@@ -1,5 +1,6 @@
 import { type Collector, defineMetrics, toNumber, toText } from "../collector.ts";
-import { readRows, rowsSql } from "../rows.ts";
+import { rowsSql } from "../rows.ts";
+import { source } from "./live.ts";
 
 interface Command {
   readonly command: string;
@@ -70,14 +71,17 @@ const labelNames = ["pid", "datname", "relid", "phase"] as const;
 const presentOn = (version: number): readonly Command[] => commands.filter(({ since }) => (since ?? 12) <= version);
 
 // Six views are much to ask for every second when there is nothing in them.
-const runningSql = (version: number): string => {
-  const names = presentOn(version).map(({ command }) => `('${command.replace("_", " ").toUpperCase()}')`);
-  return rowsSql(
-    ["count(*)"],
-    `from (values ${names.join(", ")}) as c (command)
+const readRunning = source(
+  (version) => {
+    const names = presentOn(version).map(({ command }) => `('${command.replace("_", " ").toUpperCase()}')`);
+    return rowsSql(
+      ["count(*)"],
+      `from (values ${names.join(", ")}) as c (command)
        cross join lateral pg_catalog.pg_stat_get_progress_info(c.command) p`,
-  );
-};
+    );
+  },
+  ([row]) => toNumber(row?.[0]) ?? 0,
+);
 
 const metricName = (command: string): string => `pg_stat_progress_${command}_ratio`;
 
@@ -106,7 +110,7 @@ export const progressCollector: Collector = {
     () =>
     async (session, { version }) => {
       const present = presentOn(version);
-      const running = toNumber((await readRows(session, runningSql(version)))[0]?.[0]) ?? 0;
+      const running = await readRunning(session, version);
       const rows =
         running > 0
           ? (await session.query<Record<string, unknown>>(present.map(progressSql).join(" union all "))).rows

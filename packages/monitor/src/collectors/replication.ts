@@ -8,7 +8,7 @@ import {
   type MetricColumn,
 } from "../collector.ts";
 import type { CollectorSession } from "../rows.ts";
-import { readSenders, readSlots, type Sender, type Slot } from "./live.ts";
+import { readDatabases, readSenders, readSlots, type Sender, type Slot } from "./live.ts";
 
 type Of<Thing> = Omit<MetricColumn, "sql"> & { readonly of: (thing: Thing) => number | null };
 
@@ -57,12 +57,21 @@ function ofThings<Thing>(options: {
   };
 }
 
+interface SlotOfDatabase extends Slot {
+  readonly database: string;
+}
+
+async function readSlotsOfDatabases(session: CollectorSession, version: number): Promise<readonly SlotOfDatabase[]> {
+  const [slots, databases] = await Promise.all([readSlots(session, version), readDatabases(session, version)]);
+  return slots.map((slot) => ({ ...slot, database: databases.get(slot.databaseOid) ?? "" }));
+}
+
 interface SenderOnSlot extends Sender {
   readonly slot: string;
 }
 
 async function readSendersOnSlots(session: CollectorSession, version: number): Promise<readonly SenderOnSlot[]> {
-  const [senders, slots] = await Promise.all([readSenders(session), readSlots(session, version)]);
+  const [senders, slots] = await Promise.all([readSenders(session, version), readSlots(session, version)]);
   return senders.map((sender) => ({
     ...sender,
     slot: slots.find(({ activePid }) => activePid === sender.pid)?.name ?? "",
@@ -166,10 +175,10 @@ export const replicationCollectors: readonly Collector[] = [
       ),
     ],
   }),
-  ofThings<Slot>({
+  ofThings<SlotOfDatabase>({
     name: "replication_slots",
     labels: { slot_name: ({ name }) => name, database: ({ database }) => database },
-    read: readSlots,
+    read: readSlotsOfDatabases,
     columns: [
       column("pg_replication_slots_active", "1 while a consumer is connected", ({ active }) => active),
       column(

@@ -33,6 +33,20 @@ export function metricBytes(metric: string, format: Format): MetricBytes {
   return bytes;
 }
 
+const knownTexts = new Map<Format, Map<string, string>>();
+
+/** The lines of help and type, put together once. */
+export function metricText(metric: string, format: Format): string {
+  const known = knownTexts.get(format) ?? new Map<string, string>();
+  knownTexts.set(format, known);
+  let text = known.get(metric);
+  if (text === undefined) {
+    text = header(metric, format);
+    if (definitions.has(metric)) known.set(metric, text);
+  }
+  return text;
+}
+
 /** The lines of help and type, by default as the registry has them. */
 export function header(
   metric: string,

@@ -7,7 +7,7 @@ export interface Source {
 }
 
 /** The series of one metric: the columns that have them. */
-export interface LaidOutFamily {
+interface LaidOutFamily {
   readonly metric: string;
   readonly members: readonly { readonly source: number; readonly column: number }[];
 }

@@ -1,7 +1,7 @@
-import { ByteBuffer, type RowTexts, sampleBytes } from "./bytes.ts";
-import { type Format, metricBytes } from "./header.ts";
-import { rowTextsOf } from "./labels.ts";
-import { hasSameLabels, isLike, isSame, layOut, type LaidOutFamily, type Run, type Source } from "./layout.ts";
+import { ByteBuffer, numberText } from "./bytes.ts";
+import { type Format, metricText } from "./header.ts";
+import { labelText } from "./labels.ts";
+import { hasSameLabels, isLike, isSame, layOut, type Run, type Source } from "./layout.ts";
 
 /** A text in memory whole, and where its parts are in it. */
 export interface Page {
@@ -10,7 +10,7 @@ export interface Page {
   readonly starts: number[];
   sources: readonly Source[];
   /** Labels of the rows of each source, once one was written. */
-  readonly texts: (RowTexts | undefined)[];
+  readonly texts: (readonly string[] | undefined)[];
   /** So many are sending it: it must stay as it is. */
   readers: number;
 }
@@ -56,7 +56,7 @@ export function writePage(sources: readonly Source[], without: readonly string[]
   for (const [i, run] of form.runs.entries()) {
     starts[i] = out.length;
     if (isUnchanged(run, sources, last)) out.part(last.out, last.starts[i]!, last.starts[i + 1]!);
-    else for (const family of run.families) writeFamily(family, page, format);
+    else out.text(textOf(run, page, format));
   }
   starts[form.runs.length] = out.length;
   form.spare = last;
@@ -90,20 +90,23 @@ function isUnchanged({ sources: of }: Run, sources: readonly Source[], { sources
   return true;
 }
 
-function writeFamily({ metric, members }: LaidOutFamily, { out, sources, texts }: Page, format: Format): void {
-  const { name, head } = metricBytes(metric, format);
-  let isFirst = true;
-  for (const { source, column } of members) {
-    const { prefix, table } = sources[source]!;
-    const { rows } = table;
-    for (let row = 0; row < rows.length; row++) {
-      const value = rows[row]!.values[column];
-      if (value === null || value === undefined) continue;
-      if (isFirst) out.bytes(head);
-      isFirst = false;
-      const labels = (texts[source] ??= rowTextsOf(prefix, table));
-      out.reserve(sampleBytes(name, labels, row));
-      out.sample(name, labels, row, value);
+/** Few enough lines for strings: what the runtime joins at once is less work than lines copied one by one. */
+function textOf({ families }: Run, { sources, texts }: Page, format: Format): string {
+  let text = "";
+  for (const { metric, members } of families) {
+    let isFirst = true;
+    for (const { source, column } of members) {
+      const { prefix, table } = sources[source]!;
+      const { rows, labelNames } = table;
+      const labels = (texts[source] ??= rows.map((row) => `${labelText(prefix, labelNames, row.labels)} `));
+      for (let row = 0; row < rows.length; row++) {
+        const value = rows[row]!.values[column];
+        if (value === null || value === undefined) continue;
+        if (isFirst) text += metricText(metric, format);
+        isFirst = false;
+        text += metric + labels[row]! + (Number.isFinite(value) ? value : numberText(value)) + "\n";
+      }
     }
   }
+  return text;
 }
