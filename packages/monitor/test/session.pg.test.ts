@@ -104,7 +104,7 @@ describe("a session that was the monitor's own", () => {
     const seen = vi.spyOn(own, "query");
     try {
       await use();
-      return seen.mock.calls.map(([text]) => String(text));
+      return seen.mock.calls.map(([text]) => text);
     } finally {
       seen.mockRestore();
     }

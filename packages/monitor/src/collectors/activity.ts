@@ -210,8 +210,18 @@ async function readBlocking(session: Queryable, version: number): Promise<readon
 }
 
 const sessionKeys = [
-  ...["pid", "datname", "usename", "application_name", "state", "backend_type", "wait"],
-  ...["transaction_s", "query_s", "state_s", "backend_start", "query"],
+  "pid",
+  "datname",
+  "usename",
+  "application_name",
+  "state",
+  "backend_type",
+  "wait",
+  "transaction_s",
+  "query_s",
+  "state_s",
+  "backend_start",
+  "query",
 ] as const;
 
 /** @param row in the order of `sessionKeys` */

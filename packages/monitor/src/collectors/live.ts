@@ -95,8 +95,14 @@ const decimal = (lsn: string): string => `pg_catalog.pg_wal_lsn_diff(${lsn}, '0/
 const slotsSql = (version: number): string =>
   rowsSql(
     [
-      ...["s.slot_name", "s.datoid", "s.slot_type", "s.active::int", "s.active_pid"],
-      ...[behind("s.restart_lsn"), decimal(position), `coalesce(${decimal("s.confirmed_flush_lsn")}, 0)`],
+      "s.slot_name",
+      "s.datoid",
+      "s.slot_type",
+      "s.active::int",
+      "s.active_pid",
+      behind("s.restart_lsn"),
+      decimal(position),
+      `coalesce(${decimal("s.confirmed_flush_lsn")}, 0)`,
       "greatest(age(s.xmin), age(s.catalog_xmin))",
       ...(version >= 13 ? ["s.wal_status", "s.safe_wal_size"] : ["null", "null"]),
       ...(version >= 17
@@ -144,8 +150,15 @@ const lag = (column: string): string => `coalesce(pg_catalog.date_part('epoch', 
 // Sessions are looked at for each sender there is, and mostly there is none.
 const sendersSql = rowsSql(
   [
-    ...["w.pid", "s.application_name", "host(s.client_addr)", "w.state", decimal(position), behind("w.replay_lsn")],
-    ...[lag("write_lag"), lag("flush_lag"), lag("replay_lag")],
+    "w.pid",
+    "s.application_name",
+    "host(s.client_addr)",
+    "w.state",
+    decimal(position),
+    behind("w.replay_lsn"),
+    lag("write_lag"),
+    lag("flush_lag"),
+    lag("replay_lag"),
     "case w.sync_state when 'async' then 0 when 'potential' then 1 when 'sync' then 2 when 'quorum' then 3 end",
     "age(s.backend_xmin)",
   ],

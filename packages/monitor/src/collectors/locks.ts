@@ -6,8 +6,15 @@ const labelNames = ["datname", "mode"] as const;
 const columns = [gauge("pg_locks_count", "", "Number of locks")];
 const metrics = columns.map((column) => column.name);
 const modes = [
-  ...["accesssharelock", "rowsharelock", "rowexclusivelock", "shareupdateexclusivelock"],
-  ...["sharelock", "sharerowexclusivelock", "exclusivelock", "accessexclusivelock", "sireadlock"],
+  "accesssharelock",
+  "rowsharelock",
+  "rowexclusivelock",
+  "shareupdateexclusivelock",
+  "sharelock",
+  "sharerowexclusivelock",
+  "exclusivelock",
+  "accessexclusivelock",
+  "sireadlock",
 ] as const;
 
 /** Locks held or awaited, by database and mode; modes nobody holds are shown as 0. */
