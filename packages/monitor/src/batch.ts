@@ -61,7 +61,7 @@ export class StatementBatches {
       try {
         const { rows } = await session.query<{ r: unknown }>(this.#join(joined));
         const parts = JSON.parse(toText(rows[0]?.r)) as readonly (readonly Row[] | null)[];
-        for (const [i, { resolve }] of joined.entries()) resolve(parts[i] ?? []);
+        for (let i = 0; i < joined.length; i++) joined[i]!.resolve(parts[i] ?? []);
         single = joined.length === asked.length ? [] : asked.filter((each) => !joined.includes(each));
       } catch (error) {
         if (isConnectionError(error)) {

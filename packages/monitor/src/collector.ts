@@ -161,7 +161,13 @@ export async function readView(
     return {
       labelNames,
       metrics,
-      rows: rows.map((row) => ({ labels: row.slice(0, labels).map(toText), values: row.slice(labels).map(toNumber) })),
+      rows: rows.map((row) => {
+        const texts: string[] = [];
+        const numbers: (number | null)[] = [];
+        for (let i = 0; i < labels; i++) texts.push(toText(row[i]));
+        for (let i = labels; i < row.length; i++) numbers.push(toNumber(row[i]));
+        return { labels: texts, values: numbers };
+      }),
     };
   }
   const { rows } = await session.query<Record<string, unknown>>(sql, values);
@@ -219,6 +225,7 @@ export function columnsOf<Column extends Pick<MetricColumn, "since" | "until">>(
 
 /** A number however the driver gives it; `null` for null and for what is no number. */
 export function toNumber(value: unknown): number | null {
+  if (typeof value === "number") return Number.isNaN(value) ? null : value;
   if (value === null || value === undefined) return null;
   if (typeof value === "boolean") return value ? 1 : 0;
   const number = Number(value);
@@ -227,5 +234,6 @@ export function toNumber(value: unknown): number | null {
 
 /** Text however the driver gives it; empty for null. */
 export function toText(value: unknown): string {
+  if (typeof value === "string") return value;
   return value === null || value === undefined ? "" : String(value as string | number | boolean);
 }

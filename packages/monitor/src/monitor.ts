@@ -179,10 +179,11 @@ class LiveMonitor implements Monitor {
   #compose(now: number, servers: readonly ServerSnapshot[]): Snapshot {
     const asOf = new Date(now).toISOString();
     const ageMs = this.#collectedAt === undefined ? null : now - this.#collectedAt;
+    const collectedAt = this.#collectedAt === undefined ? null : new Date(this.#collectedAt).toISOString();
     const own = (collector: string, tables: Block["tables"]): Block => ({
       collector,
       tier: "T0",
-      asOf: this.#collectedAt === undefined ? null : new Date(this.#collectedAt).toISOString(),
+      asOf: collectedAt,
       ageMs,
       everyMs: this.#options.intervalMs,
       durationMs: 0,

@@ -14,9 +14,12 @@ export function rowsSql(columns: readonly string[], rest: string): string {
   return `select pg_catalog.json_build_array(${columns.join(", ")}) as r ${rest}`;
 }
 
-/** Runs a statement made by `rowsSql`. What several ask for at the same moment is asked once. */
-export async function readRows(session: CollectorSession, text: string): Promise<readonly Row[]> {
-  if (session.rows) return session.rows(text);
+/** Runs a statement made by `rowsSql`. What several ask for at the same moment is asked once, and is one promise. */
+export function readRows(session: CollectorSession, text: string): Promise<readonly Row[]> {
+  return session.rows?.(text) ?? readAlone(session, text);
+}
+
+async function readAlone(session: Queryable, text: string): Promise<readonly Row[]> {
   const { rows } = await session.query<{ r: unknown }>(text);
   return rows.map(({ r }) => (typeof r === "string" ? JSON.parse(r) : r) as Row);
 }

@@ -19,10 +19,14 @@ const perCollector = [
   gauge("pg_scrape_collector_interval_seconds", "", "How often the collector is run, longer when it is dear"),
 ] as const;
 
+const scrapeMetrics = scrape.map((metric) => metric.name);
+const collectorMetrics = perCollector.map((metric) => metric.name);
+const collectorLabels = ["collector"] as const;
+
 /** What the monitor says about itself, per server. */
 export const selfMetrics: readonly MetricDefinition[] = [
   ...defineMetrics(scrape, { name, tier: "T0" }, []),
-  ...defineMetrics(perCollector, { name, tier: "T0" }, ["collector"]),
+  ...defineMetrics(perCollector, { name, tier: "T0" }, collectorLabels),
 ];
 
 interface SelfInput {
@@ -48,7 +52,7 @@ export function selfBlock(input: SelfInput): Block {
     tables: [
       {
         labelNames: [],
-        metrics: scrape.map((metric) => metric.name),
+        metrics: scrapeMetrics,
         rows: [
           {
             labels: [],
@@ -57,8 +61,8 @@ export function selfBlock(input: SelfInput): Block {
         ],
       },
       {
-        labelNames: ["collector"],
-        metrics: perCollector.map((metric) => metric.name),
+        labelNames: collectorLabels,
+        metrics: collectorMetrics,
         rows: input.blocks.map((block) => ({
           labels: [block.collector],
           values: [

@@ -44,6 +44,8 @@ export class Target {
   readonly #sampler: WaitSampler;
   #collectors: readonly Collector[] = [];
   #runs: readonly Run[] = [];
+  /** The runs by their collectors, as long as they are the same. */
+  #grouped: { readonly of: readonly Run[]; readonly groups: readonly (readonly Run[])[] } = { of: [], groups: [] };
   #identity: SessionIdentity | undefined;
   #up = false;
   #error: string | undefined;
@@ -116,10 +118,16 @@ export class Target {
 
   /** What is known, with ages as of `now`. */
   snapshot(now: number): ServerSnapshot {
-    const blocks = [...Map.groupBy(this.#runs, ({ collector }) => collector.name).values()].map((runs) =>
-      toBlock(runs, now, Math.max(...runs.map((run) => this.#everyMs(run)))),
-    );
-    const facts = mergeFacts(this.#runs.flatMap(({ collected }) => collected?.facts ?? []));
+    const isoOf = isoTimes();
+    const blocks: Block[] = [];
+    for (const runs of this.#byCollector()) {
+      let everyMs = 0;
+      for (const run of runs) everyMs = Math.max(everyMs, this.#everyMs(run));
+      blocks.push(toBlock(runs, now, everyMs, isoOf));
+    }
+    const learned: Partial<Facts>[] = [];
+    for (const { collected } of this.#runs) if (collected?.facts) learned.push(collected.facts);
+    const facts = mergeFacts(learned);
     const self = selfBlock({
       asOf: new Date(now).toISOString(),
       up: this.#up,
@@ -138,6 +146,15 @@ export class Target {
       blocks: [self, ...blocks],
       facts: { ...facts, ...(this.#identity && { identity: toIdentity(this.#identity) }) },
     };
+  }
+
+  /** Runs of one collector on several databases are one block. */
+  #byCollector(): readonly (readonly Run[])[] {
+    if (this.#grouped.of !== this.#runs) {
+      const groups = [...Map.groupBy(this.#runs, ({ collector }) => collector.name).values()];
+      this.#grouped = { of: this.#runs, groups };
+    }
+    return this.#grouped.groups;
   }
 
   /** Databases that the server told of: one that cannot be visited leaves its values old, and the server up. */
@@ -369,21 +386,41 @@ function marked(session: Queryable): Queryable {
   return { query: (text, values) => session.query(withMark(text), values) };
 }
 
-function toBlock(runs: readonly Run[], now: number, everyMs: number): Block {
-  const first = runs[0]!;
-  const times = runs.flatMap(({ asOf }) => asOf ?? []);
-  const oldest = times.length === 0 ? undefined : Math.min(...times);
-  const error = runs.find((run) => run.error !== undefined)?.error;
+/** Times as text: most of what is read at all is read at the same moment. */
+function isoTimes(): (at: number) => string {
+  let known = Number.NaN;
+  let text = "";
+  return (at) => {
+    if (at !== known) text = new Date(at).toISOString();
+    known = at;
+    return text;
+  };
+}
+
+function toBlock(runs: readonly Run[], now: number, everyMs: number, isoOf: (at: number) => string): Block {
+  const { name, tier } = runs[0]!.collector;
+  let oldest = Number.POSITIVE_INFINITY;
+  let durationMs = 0;
+  let success = true;
+  let error: string | undefined;
+  for (const run of runs) {
+    oldest = Math.min(oldest, run.asOf ?? Number.POSITIVE_INFINITY);
+    durationMs += run.durationMs;
+    error ??= run.error;
+    success &&= run.error === undefined && run.asOf !== undefined;
+  }
+  const isRead = oldest < Number.POSITIVE_INFINITY;
   return {
-    collector: first.collector.name,
-    tier: first.collector.tier satisfies Tier,
-    asOf: oldest === undefined ? null : new Date(oldest).toISOString(),
-    ageMs: oldest === undefined ? null : Math.max(0, now - oldest),
+    collector: name,
+    tier: tier satisfies Tier,
+    asOf: isRead ? isoOf(oldest) : null,
+    ageMs: isRead ? Math.max(0, now - oldest) : null,
     everyMs,
-    durationMs: runs.reduce((sum, run) => sum + run.durationMs, 0),
-    success: error === undefined && times.length === runs.length,
+    durationMs,
+    success,
     ...(error !== undefined && { error }),
-    tables: runs.flatMap(({ collected }) => collected?.tables ?? []),
+    tables:
+      runs.length === 1 ? (runs[0]!.collected?.tables ?? []) : runs.flatMap(({ collected }) => collected?.tables ?? []),
   };
 }
 

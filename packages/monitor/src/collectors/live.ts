@@ -12,20 +12,20 @@ export function source<Thing>(
   make: (rows: readonly Row[]) => Thing,
 ): Source<Thing> {
   const texts = new Map<number, string>();
-  const made = new WeakMap<readonly Row[], { readonly thing: Thing }>();
-  return async (session, version) => {
+  const made = new WeakMap<Promise<readonly Row[]>, Promise<Thing>>();
+  return (session, version) => {
     let text = texts.get(version);
     if (text === undefined) {
       text = sqlOf(version);
       texts.set(version, text);
     }
-    const rows = await readRows(session, text);
-    let known = made.get(rows);
-    if (!known) {
-      known = { thing: make(rows) };
-      made.set(rows, known);
+    const rows = readRows(session, text);
+    let thing = made.get(rows);
+    if (!thing) {
+      thing = rows.then(make);
+      made.set(rows, thing);
     }
-    return known.thing;
+    return thing;
   };
 }
 

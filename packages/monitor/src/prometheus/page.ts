@@ -53,7 +53,8 @@ export function writePage(sources: readonly Source[], without: readonly string[]
     texts[i] = before && (before === table || hasSameLabels(before, table)) ? last.texts[i] : undefined;
   }
   page.sources = sources;
-  for (const [i, run] of form.runs.entries()) {
+  for (let i = 0; i < form.runs.length; i++) {
+    const run = form.runs[i]!;
     starts[i] = out.length;
     if (isUnchanged(run, sources, last)) out.part(last.out, last.starts[i]!, last.starts[i + 1]!);
     else out.text(textOf(run, page, format));
