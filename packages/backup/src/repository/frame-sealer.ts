@@ -59,7 +59,7 @@ export class Room {
 
 // Filled again and again: a fresh buffer for each frame would grow memory until the collector comes round.
 const spareSlots: Slot[] = [];
-const mostSpareSlots = 8;
+const mostSpareSlots = 4;
 /** Of one object: one being filled, and those being compressed or stored. */
 const framesInFlight = 4;
 

@@ -5,7 +5,7 @@ import { createCipheriv, createDecipheriv, createHash, createSecretKey, type Key
 // additional data is SHA-256(object's header), frame number and last mark. So no frame can be cut, moved, or swapped.
 
 /** Plain bytes per frame. */
-export const frameBytes: number = 1024 * 1024;
+export const frameBytes: number = 2 * 1024 * 1024;
 /** Bytes of the length before each frame, its highest bit the mark of the last one. */
 export const lengthBytes = 4;
 export const lastMark = 0x8000_0000;

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, link, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { link, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AbortedError, messageOf } from "@db/core";
 import { ObjectExistsError, ObjectNotFoundError, StorageError } from "../errors.ts";
 import { safeRelativePath } from "../safe-path.ts";
+import { DirectFile } from "./direct-file.ts";
 import { releaseMemory } from "./frame.ts";
 import type { ObjectWriter, ReadOptions, Storage, StoredObject, WriteOptions } from "./storage.ts";
 
@@ -119,23 +120,22 @@ async function* readAhead(path: string, stop: () => void): AsyncGenerator<Buffer
 async function createFile(path: string, key: string, options: WriteOptions): Promise<ObjectWriter> {
   const directory = dirname(path);
   const unfinished = join(directory, `${unfinishedMark}${randomBytes(6).toString("hex")}`);
-  let file: FileHandle;
+  let file: DirectFile;
   try {
     await makeDirectory(directory);
-    file = await open(unfinished, "wx", 0o600);
+    file = await DirectFile.create(unfinished);
   } catch (error) {
     throw storageError("write", key, error);
   }
   const discard = async (): Promise<void> => {
-    await file.close().catch(() => undefined);
+    await file.close();
     await rm(unfinished, { force: true }).catch(() => undefined);
   };
   return {
     write: async (chunk) => {
       if (options.signal?.aborted) throw new AbortedError("writing was aborted", { cause: options.signal.reason });
       try {
-        let at = 0;
-        while (at < chunk.length) at += (await file.write(chunk, at, chunk.length - at)).bytesWritten;
+        await file.write(chunk);
       } catch (error) {
         throw storageError("write", key, error);
       }

@@ -204,8 +204,8 @@ export async function* readSealed(
         hint: "Restore with Node 22.15 or newer.",
       });
     }
-    // Threads have memory for frames of the usual size.
-    if (frameSize !== frameBytes) opener = localOpener;
+    // Threads have memory for frames of the usual size, and smaller ones, which earlier backups have.
+    if (frameSize > frameBytes) opener = localOpener;
     const objectKey = options.dataKey
       ? frameKey(deriveKey(options.dataKey, header.subarray(12), key), header)
       : undefined;

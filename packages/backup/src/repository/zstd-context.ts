@@ -35,7 +35,7 @@ interface StreamInside {
  */
 export function openZstdContext(level: number): ZstdContext | undefined {
   try {
-    const stream = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: level } });
+    const stream = createZstdCompress({ params: parametersOf(level) });
     const { _handle: handle, _writeState: state } = stream as unknown as StreamInside;
     if (typeof handle?.writeSync !== "function" || !(state instanceof Uint32Array)) return undefined;
     let failure: string | undefined;
@@ -55,6 +55,14 @@ export function openZstdContext(level: number): ZstdContext | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Level 1 looks things up in a table of 64 KiB, more than a processor's first cache holds. Half of it takes a fifteenth less
+ * time, and makes tables of rows no larger, indexes 1 % and plain text 3 %.
+ */
+function parametersOf(level: number): Record<number, number> {
+  return { [constants.ZSTD_c_compressionLevel]: level, ...(level === 1 && { [constants.ZSTD_c_hashLog]: 13 }) };
 }
 
 /** Two frames, so that what the first leaves behind would show in the second. */

@@ -1,0 +1,129 @@
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+
+/** Direct writes must begin and end at multiples of this, in the file and in memory: a page, and the largest sector. */
+const alignedBytes = 4096;
+/** So much is written at once; a file that stays smaller is written like any other. */
+const stretchBytes = 1024 * 1024;
+/** A chunk may come on top of a stretch that is almost full. */
+const roomBytes = 2 * stretchBytes;
+const mostSpare = 2;
+
+const spare: Uint8Array[] = [];
+
+/**
+ * A new file that is written from its beginning to its end, around the page cache where the system can: a large backup then
+ * costs half the kernel's time, and does not push the database's own pages out of memory. Durable after `sync`.
+ *
+ * The system wants memory at the border of a page for that, which a `Buffer` is not: what is to be written is copied into
+ * a WebAssembly memory first, which is. Where there is no such way (macOS, Windows, tmpfs) the page cache takes all.
+ * @see https://man7.org/linux/man-pages/man2/open.2.html O_DIRECT
+ */
+export class DirectFile {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  /** The same file, around the page cache; null where that does not work. */
+  #direct: FileHandle | null | undefined;
+  /** What is not written yet, in its first `#used` bytes. */
+  #stretch: Uint8Array | null | undefined;
+  #used = 0;
+  #written = 0;
+
+  private constructor(path: string, file: FileHandle) {
+    this.#path = path;
+    this.#file = file;
+  }
+
+  /** Makes the file, only its owner's to read. @throws when it is there */
+  static async create(path: string): Promise<DirectFile> {
+    return new DirectFile(path, await open(path, "wx", 0o600));
+  }
+
+  /** Takes bytes; when it resolves the chunk may be reused. */
+  async write(chunk: Uint8Array): Promise<void> {
+    if (this.#stretch === undefined) this.#stretch = directFlag === undefined ? null : (spare.pop() ?? pageAligned());
+    const stretch = this.#stretch;
+    if (stretch === null) return this.#put(this.#file, chunk);
+    for (let at = 0; at < chunk.length;) {
+      const part = chunk.subarray(at, at + roomBytes - this.#used);
+      stretch.set(part, this.#used);
+      this.#used += part.length;
+      at += part.length;
+      if (this.#used >= stretchBytes) await this.#flush(stretch);
+    }
+  }
+
+  /** Makes everything written so far survive a power cut. */
+  async sync(): Promise<void> {
+    if (this.#stretch && this.#used > 0) {
+      await this.#put(this.#file, this.#stretch.subarray(0, this.#used));
+      this.#used = 0;
+    }
+    await this.#file.sync();
+  }
+
+  /** Leaves the file as it is; never throws. */
+  async close(): Promise<void> {
+    await this.#direct?.close().catch(() => undefined);
+    await this.#file.close().catch(() => undefined);
+    if (this.#stretch && spare.length < mostSpare) spare.push(this.#stretch);
+    this.#stretch = null;
+    this.#direct = null;
+  }
+
+  /** Writes whole pages; what is left over goes to the stretch's beginning. */
+  async #flush(stretch: Uint8Array): Promise<void> {
+    const whole = this.#used - (this.#used % alignedBytes);
+    this.#direct ??= await open(this.#path, constants.O_WRONLY | directFlag!).catch(refused);
+    if (this.#direct) {
+      const from = this.#written;
+      try {
+        await this.#put(this.#direct, stretch.subarray(0, whole));
+      } catch (error) {
+        // Some systems open such a file and then do not write it.
+        refused(error);
+        await this.#direct.close();
+        this.#direct = null;
+        await this.#put(this.#file, stretch.subarray(this.#written - from, whole));
+      }
+    } else await this.#put(this.#file, stretch.subarray(0, whole));
+    stretch.copyWithin(0, whole, this.#used);
+    this.#used -= whole;
+  }
+
+  async #put(file: FileHandle, bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      const { bytesWritten } = await file.write(bytes, at, bytes.length - at, this.#written);
+      at += bytesWritten;
+      this.#written += bytesWritten;
+    }
+  }
+}
+
+const directFlag: number | undefined = process.platform === "linux" ? constants.O_DIRECT : undefined;
+
+/** @throws what is no refusal of direct writes */
+function refused(error: unknown): null {
+  const { code } = error as { readonly code?: string };
+  if (code === "EINVAL" || code === "EOPNOTSUPP" || code === "ENOTSUP") return null;
+  throw error;
+}
+
+/** What is used of WebAssembly here: its types come with the DOM's, which this package has no use for. */
+const wasm = (globalThis as unknown as { readonly WebAssembly: WebAssemblySubset }).WebAssembly;
+
+interface WebAssemblySubset {
+  readonly Memory: new (pages: { readonly initial: number; readonly maximum: number }) => {
+    readonly buffer: ArrayBuffer;
+  };
+}
+
+/** Null where the process may not reserve the address space that such memory takes. */
+function pageAligned(): Uint8Array | null {
+  const pages = roomBytes / 65_536;
+  try {
+    return new Uint8Array(new wasm.Memory({ initial: pages, maximum: pages }).buffer);
+  } catch {
+    return null;
+  }
+}
