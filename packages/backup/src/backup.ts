@@ -10,6 +10,7 @@ import {
   UnsupportedServerError,
   WalGapError,
 } from "./errors.ts";
+import { Crc32c } from "./crc32c.ts";
 import { type Collector, type CollectorEvents, FileCollector } from "./file-collector.ts";
 import {
   type BackupInfo,
@@ -33,6 +34,7 @@ import {
   readServerTime,
   type ServerFacts,
 } from "./replication/server.ts";
+import { stretchesBytes } from "./replication/byte-source.ts";
 import { ReplicationSession } from "./replication/session.ts";
 import { WalStream } from "./replication/wal-stream.ts";
 import { type ClaimedLabel, claimLabel } from "./repository/label.ts";
@@ -103,8 +105,11 @@ async function takeBackup(options: ResolvedBackupOptions): Promise<BackupReport>
   // One controller for both streams: when one fails, the other must not go on alone.
   const abort = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
-  const connect = (): Promise<ReplicationSession> => ReplicationSession.connect({ ...options, signal });
-  await using session = await connect();
+  const connect = (memory?: Buffer): Promise<ReplicationSession> =>
+    ReplicationSession.connect({ ...options, memory, signal });
+  // What comes is read into its memory, so that its checksum is made without one more copy.
+  const checksum = new Crc32c(stretchesBytes);
+  await using session = await connect(checksum.memory);
   const facts = await readServerFacts(session);
   if (options.serverCompression && facts.version < 150_000) {
     throw new UnsupportedServerError(`server version ${facts.version} cannot compress a backup`, {
@@ -119,7 +124,7 @@ async function takeBackup(options: ResolvedBackupOptions): Promise<BackupReport>
   const run = new BackupRun(options, facts, label, dataKey, signal);
   try {
     await using walSession = await connect();
-    const manifest = await run.take(session, walSession, startedAt);
+    const manifest = await run.take(session, walSession, checksum, startedAt);
     const prefix = backupPrefix(facts.systemIdentifier, label);
     const record = encodeRecord(manifest, dataKey ? manifestMacKey(dataKey) : undefined);
     await writeObject(repository.storage, prefix + manifestName, record, { signal });
@@ -133,6 +138,8 @@ async function takeBackup(options: ResolvedBackupOptions): Promise<BackupReport>
   }
 }
 
+/** Progress is told again after so many bytes. */
+const progressBytes = 1024 * 1024;
 const plain: Compression = { algorithm: "none", level: 0 };
 
 /** One backup under way. */
@@ -171,7 +178,12 @@ class BackupRun {
     this.#wal = new WalCollector(this.#storage, this.#prefix, facts.walSegmentBytes, this.#sealing);
   }
 
-  async take(session: ReplicationSession, walSession: ReplicationSession, startedAt: number): Promise<BackupManifest> {
+  async take(
+    session: ReplicationSession,
+    walSession: ReplicationSession,
+    checksum: Crc32c,
+    startedAt: number,
+  ): Promise<BackupManifest> {
     const configuration = await readServerConfiguration(session);
     // The slot holds the WAL from before the backup's start until the last byte of it is stored.
     const slot = `db_backup_${randomBytes(6).toString("hex")}`;
@@ -180,9 +192,15 @@ class BackupRun {
     let start: WalPosition | undefined;
     let tablespaces: readonly BackupTablespace[] = [];
     let received = 0;
+    let told = 0;
     let total = 0;
     let lostStream: unknown;
     const walFailed = new AbortController();
+    const tell = (): void => {
+      told = received;
+      const progress = { phase: "copy", current: received, unit: "bytes" } as const;
+      this.#options.onProgress(total > 0 ? { ...progress, total: Math.max(total, received) } : progress);
+    };
     const events: CollectorEvents = {
       begin: async (position, listed) => {
         start = position;
@@ -204,20 +222,20 @@ class BackupRun {
         // Without its WAL the rest of the files is worth nothing.
         if (lostStream !== undefined) throw explainLostStream(lostStream);
         received += bytes;
-        const progress = { phase: "copy", current: received, unit: "bytes" } as const;
-        this.#options.onProgress(total > 0 ? { ...progress, total: Math.max(total, received) } : progress);
+        if (told === 0 || received - told >= progressBytes) tell();
       },
     };
     const { checkpoint, maxRateBytes, serverCompression: compression, stallTimeoutMs } = this.#options;
     const collector: Collector = compression
       ? new ArchiveCollector(this.#packs, compression.algorithm, events)
-      : new FileCollector(this.#packs, events);
+      : new FileCollector(this.#packs, events, checksum);
     const major = Math.floor(this.#facts.version / 10_000);
     const label = `db ${this.#label}`.slice(0, 32);
     const request = { major, label, checkpoint, maxRateBytes, compression, stallTimeoutMs };
     const end = await runBaseBackup(session, request, collector).catch((error: unknown) => {
       throw explainPromotion(explainCompression(error, compression), this.#facts);
     });
+    tell();
     // By the server's clock, as the times of transactions are: a target is compared with it.
     const stoppedAt = await readServerTime(session);
     if (!start || !wal) throw new ReplicationProtocolError("the server never began the backup");

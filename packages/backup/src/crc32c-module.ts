@@ -1,44 +1,70 @@
-/** Where the module's memory has what; 128 KiB in all. */
+/** Where the module's memory has what; what follows the window is free for whoever has bytes to be looked at. */
 export const tableAt = (index: number): number => index * 1024;
 export const shiftTableAt: number = 8 * 1024;
-export const windowAt: number = 16 * 1024;
-/** Most bytes of one call of `update`. */
-export const windowBytes: number = 96 * 1024;
+export const unreachTableAt: number = 12 * 1024;
+/** The last words of what was folded, and room for the next ones behind them. */
+const historyAt = 16 * 1024;
 /** Three stretches of this length are walked side by side, because one lookup waits for the one before. */
 export const laneBytes = 1024;
 
 // The checksum is a remainder of a division by a polynomial G, so a multiple of G may be added to the bytes as one likes.
 // 1 + x^14 + x^39 + x^54 + x^144 + x^209 is one, and so is its 128th power, whose terms are whole words of 16 bytes
-// apart. Added once for every word, in order, it makes all words zero but the last 209: five exclusive ors a word, with
-// nothing to look up. The numbers are the distances from the word that becomes zero to those it is added to.
+// apart. Added once for every word, in order, it makes all words zero but 209 behind the last: five exclusive ors a word,
+// with nothing to look up. The numbers are the distances from the word that becomes zero to those it is added to.
 const foldedWords = [65, 155, 170, 195, 209] as const;
-const wordBytes = 16;
-const reachBytes = foldedWords[4] * wordBytes;
-/** Below this, folding is not worth its tail. */
-const leastFolded = 3 * reachBytes;
+export const wordBytes = 16;
+/** How far folding reaches: the words behind the last stand for everything before them. */
+export const reachBytes: number = foldedWords[4] * wordBytes;
+export const windowAt: number = historyAt + reachBytes;
+/** Most bytes of one call of `fold`. */
+export const windowBytes: number = 96 * 1024;
+const pageBytes = 64 * 1024;
+/** The words that stand for everything folded. */
+const standInAt = windowAt + windowBytes;
+export const freeAt: number = 2 * pageBytes;
 
 /**
- * Assembles the WebAssembly module: `memory`, and `update(at, length, crc)` over bytes of it, which it overwrites; the
- * bytes before `windowAt` are zeros as far as folding reaches. What is left after folding goes eight bytes a step by eight
- * tables, in three lanes. Written out here, and not stored as a blob, so that everybody can read what runs.
+ * Assembles the WebAssembly module, whose memory has that many bytes from `freeAt` on. Its functions:
+ *
+ * - `update(at, length, crc)`: the checksum after the bytes there, eight a step by eight tables, in three lanes;
+ * - `fold(at, length, crc, fresh)`: takes whole words, of any place of the memory, after a checksum (`fresh` 1) or after
+ *   what was folded before (`fresh` 0, `crc` 0);
+ * - `finish()`: the checksum of all that was folded.
+ *
+ * Written out here, and not stored as a blob, so that everybody can read what runs.
  * @see https://webassembly.github.io/spec/core/binary/
  * @see https://arxiv.org/abs/2412.16398 for folding by a sparse multiple
  */
-export function crc32cModule(): Uint8Array<ArrayBuffer> {
+export function crc32cModule(freeBytes: number): Uint8Array<ArrayBuffer> {
   const section = (id: number, body: readonly number[]): number[] => [id, ...unsigned(body.length), ...body];
   const name = (text: string): number[] => [text.length, ...Buffer.from(text)];
+  const type = (parameters: number, results: number): number[] => [0x60, ...ints(parameters), ...ints(results)];
+  const ints = (count: number): number[] => [count, ...Array.from({ length: count }, () => i32)];
   const code = (locals: readonly number[], body: readonly number[]): number[] => {
     const whole = [...locals, ...body, op.end];
     return [...unsigned(whole.length), ...whole];
   };
+  const pages = Math.ceil((freeAt + freeBytes) / pageBytes);
   return Uint8Array.from([
     ...header,
-    // Two types: (i32) -> i32 and (i32, i32, i32) -> i32.
-    ...section(1, [2, 0x60, 1, i32, 1, i32, 0x60, 3, i32, i32, i32, 1, i32]),
-    ...section(3, [2, 0, 1]),
-    ...section(5, [1, 0, 2]),
-    ...section(7, [2, ...name("memory"), 2, 0, ...name("update"), 0, 1]),
-    ...section(10, [2, ...code([0], shift()), ...code([2, 7, i32, 1, i64], update())]),
+    ...section(1, [4, ...type(1, 1), ...type(3, 1), ...type(4, 0), ...type(0, 1)]),
+    ...section(3, [5, 0, 0, 1, 2, 3]),
+    ...section(5, [1, 1, ...unsigned(pages), ...unsigned(pages)]),
+    ...section(7, [
+      4,
+      ...[...name("memory"), 2, 0],
+      ...[...name("update"), 0, 2],
+      ...[...name("fold"), 0, 3],
+      ...[...name("finish"), 0, 4],
+    ]),
+    ...section(10, [
+      5,
+      ...code([0], lookedUp(shiftTableAt)),
+      ...code([0], lookedUp(unreachTableAt)),
+      ...code([2, 7, i32, 1, i64], update()),
+      ...code([1, 4, i32], fold()),
+      ...code([1, 6, i32], finish()),
+    ]),
   ]);
 }
 
@@ -61,6 +87,7 @@ const op = {
   constant: 0x41,
   constant64: 0x42,
   equal: 0x46,
+  isZero: 0x45,
   less: 0x49,
   notLess: 0x4f,
   add: 0x6a,
@@ -74,7 +101,8 @@ const op = {
   wrap: 0xa7,
   extend: 0xad,
 } as const;
-// Vector instructions have two bytes.
+// These have two bytes, and the memories they work on.
+const memory = { copy: [0xfc, 10, 0, 0], fill: [0xfc, 11, 0] } as const;
 const vector = { load: [0xfd, 0x00], store: [0xfd, 0x0b], xor: [0xfd, 0x51] } as const;
 const empty = 0x40;
 // The parameters of `update`, then its locals: three lanes' checksums, the two halves of a word.
@@ -102,10 +130,9 @@ function entryOf(source: Code, index: number): Code {
   return and([...source, ...moved], 0x3fc);
 }
 
-/** The checksum after a lane of zeros. */
-function shift(): Code {
-  const terms = [0, 1, 2, 3].map((byte) => load(entryOf(get(0), byte), shiftTableAt + byte * 1024));
-  return xorAll(terms);
+/** What four tables, one for each byte, make of a checksum. */
+function lookedUp(tables: number): Code {
+  return xorAll([0, 1, 2, 3].map((byte) => load(entryOf(get(0), byte), tables + byte * 1024)));
 }
 
 /** Takes eight bytes at `address` into the checksum in `local`. */
@@ -153,7 +180,6 @@ function update(): Code {
   ];
   return [
     ...set(end, add(get(at), get(length))),
-    ...whenAtLeast(leastFolded, fold()),
     ...whileFits(left, 3 * laneBytes, lanes),
     ...whileFits(left, 8, [...step(crc, get(at)), ...set(at, add(get(at), constant(8)))]),
     ...whileFits(left, 1, byte),
@@ -161,48 +187,88 @@ function update(): Code {
   ];
 }
 
-/** Makes all words zero but the last ones, which stand for all of them, and goes on from there with a checksum of zero. */
+// The last parameter of `fold`, then locals of it: where it reads and writes words, and up to where.
+const fresh = 3;
+const [from, to, until] = [4, 5, 6];
+
+/** Makes words zero one after the other, and keeps what was added up for each; the last of these are the next history. */
 function fold(): Code {
-  const wordsEnd = add(get(at), and(get(length), -wordBytes));
-  const start = [...get(at), ...xorAll([load(get(at), 0), get(crc)]), op.store, 2, 0];
-  // Near the end, a word is added only to those that are there.
-  const stretches = foldedWords.map((nearest, index) => foldUntil(foldedWords[4] - nearest, foldedWords.slice(index)));
+  // The checksum of what came before is added to the first bytes, and taken away again.
+  const addFirst = [...get(at), ...xorAll([load(get(at), 0), get(crc)]), op.store, 0, 0];
+  const forget = [...constant(historyAt), ...constant(0), ...constant(reachBytes), ...memory.fill];
   return [
-    ...start,
-    ...set(stop, wordsEnd),
-    ...set(place, [...get(at), ...constant(reachBytes), op.subtract]),
-    ...stretches.flat(),
-    ...set(at, [...get(stop), ...constant(reachBytes), op.subtract]),
-    ...set(crc, constant(0)),
+    ...addFirst,
+    ...begin(op.block),
+    ...jumpIf(0, [...get(fresh), op.isZero]),
+    ...forget,
+    op.end,
+    ...set(from, get(at)),
+    ...set(to, constant(historyAt)),
+    ...set(until, add(constant(historyAt), get(length))),
+    ...sumsOf(foldedWords, { from, to, until, ahead: reachBytes }),
+    ...addFirst,
+    ...constant(historyAt),
+    ...get(until),
+    ...constant(reachBytes),
+    ...memory.copy,
   ];
 }
 
-/** Adds to each word those at `distances` before it, until `words` before the end. `place` is the farthest of them. */
-function foldUntil(words: number, distances: readonly number[]): Code {
-  const word = (distance: number): Code => [
-    ...get(place),
+/** The words behind the last, each the sum of those that reach it, and the checksum of these brought back by as far. */
+function finish(): Code {
+  const [to, until] = [0, 1];
+  const stretches = foldedWords.flatMap((farthest, index) => [
+    ...set(until, constant(historyAt + farthest * wordBytes)),
+    ...sumsOf(foldedWords.slice(index), { to, until, ahead: standInAt - historyAt }),
+  ]);
+  return [
+    ...set(to, constant(historyAt)),
+    ...stretches,
+    ...constant(standInAt),
+    ...constant(reachBytes),
+    ...constant(0),
+    op.call,
+    2,
+    op.call,
+    1,
+  ];
+}
+
+/** Locals: where words are read, where the farthest word that is added lies, and where it does not lie any more. */
+interface Walk {
+  readonly from?: number;
+  readonly to: number;
+  readonly until: number;
+  /** How far before the farthest word the sum goes. */
+  readonly ahead: number;
+}
+
+/** Writes words one after the other: what is read, if anything is, and the words at `distances` before it added to it. */
+function sumsOf(distances: readonly number[], { from, to, until, ahead }: Walk): Code {
+  const read = from === undefined ? [] : [[...get(from), ...vector.load, 0, 0]];
+  const before = distances.map((distance) => [
+    ...get(to),
     ...vector.load,
     4,
     ...unsigned((foldedWords[4] - distance) * wordBytes),
-    ...(distance === 0 ? [] : vector.xor),
-  ];
-  const limit = [...get(stop), ...constant(reachBytes + words * wordBytes), op.subtract];
-  const sum = [0, ...distances].flatMap(word);
-  const body = [
-    ...jumpIf(1, [...get(place), ...limit, op.notLess]),
-    ...get(place),
+  ]);
+  const sum = [...read, ...before].flatMap((term, index) => (index === 0 ? term : [...term, ...vector.xor]));
+  return [
+    ...begin(op.block),
+    ...begin(op.loop),
+    ...jumpIf(1, [...get(to), ...get(until), op.notLess]),
+    ...get(to),
     ...sum,
     ...vector.store,
     4,
-    ...unsigned(reachBytes),
-    ...set(place, add(get(place), constant(wordBytes))),
+    ...unsigned(ahead),
+    ...(from === undefined ? [] : set(from, add(get(from), constant(wordBytes)))),
+    ...set(to, add(get(to), constant(wordBytes))),
+    op.jump,
+    0,
+    op.end,
+    op.end,
   ];
-  return [op.block, empty, op.loop, empty, ...body, op.jump, 0, op.end, op.end];
-}
-
-/** Runs `body` once if `length` is at least `least`. */
-function whenAtLeast(least: number, body: Code): Code {
-  return [op.block, empty, ...jumpIf(0, [...get(length), ...constant(least), op.less]), ...body, op.end];
 }
 
 /** Repeats `body` as long as at least `needed` bytes are left. */

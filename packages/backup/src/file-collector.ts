@@ -1,3 +1,4 @@
+import type { Crc32c } from "./crc32c.ts";
 import { ReplicationProtocolError } from "./errors.ts";
 import { FileIndex } from "./file-index.ts";
 import type { FileEntry, StoredArchive } from "./manifest.ts";
@@ -34,9 +35,10 @@ export class FileCollector implements Collector {
   readonly archives: readonly StoredArchive[] = [];
   #tar: TarReader | undefined;
 
-  constructor(packs: PackWriter, events: CollectorEvents) {
+  /** @param checksum whose memory the archives are read into */
+  constructor(packs: PackWriter, events: CollectorEvents, checksum: Crc32c) {
     this.#events = events;
-    this.#index = new FileIndex({ position: () => packs.position, keep: (chunk) => packs.append(chunk) });
+    this.#index = new FileIndex({ position: () => packs.position, keep: (chunk) => packs.append(chunk) }, checksum);
   }
 
   get entries(): readonly FileEntry[] {

@@ -1,4 +1,4 @@
-import { crc32c, crc32cHex } from "./crc32c.ts";
+import { Crc32c, crc32cHex } from "./crc32c.ts";
 import type { FileEntry } from "./manifest.ts";
 import { type TarEntry, TarReader, type TarSink } from "./tar.ts";
 
@@ -13,15 +13,17 @@ export interface FileStore {
 /** Reads archives and writes down what is in them: every file's place, size and CRC-32C. Holds the index alone. */
 export class FileIndex implements TarSink {
   readonly #store: FileStore;
+  readonly #checksum: Crc32c;
   readonly #entries: FileEntry[] = [];
   #prefix = "";
   #entry: TarEntry | undefined;
   #position = 0;
-  #crc = 0;
   #bytes = 0;
 
-  constructor(store: FileStore) {
+  /** @param checksum has the archives' bytes in its memory, where that is possible: then they are not copied */
+  constructor(store: FileStore, checksum: Crc32c = new Crc32c()) {
     this.#store = store;
+    this.#checksum = checksum;
   }
 
   /** Everything received, in the order of the archives. */
@@ -43,11 +45,11 @@ export class FileIndex implements TarSink {
   entry(entry: TarEntry): void {
     this.#entry = entry;
     this.#position = this.#store.position();
-    this.#crc = 0;
+    this.#checksum.begin();
   }
 
   data(chunk: Buffer): Promise<void> | undefined {
-    this.#crc = crc32c(chunk, this.#crc);
+    this.#checksum.add(chunk);
     this.#bytes += chunk.length;
     return this.#store.keep(chunk);
   }
@@ -59,7 +61,7 @@ export class FileIndex implements TarSink {
       type,
       sizeBytes,
       position: this.#position,
-      crc32c: type === "file" ? crc32cHex(this.#crc) : "",
+      crc32c: type === "file" ? crc32cHex(this.#checksum.end()) : "",
       mode,
       mtime,
       target,

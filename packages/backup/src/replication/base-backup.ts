@@ -113,7 +113,7 @@ export async function runBaseBackup(
   let completed = false;
   let copying = false;
   for (;;) {
-    const { type, body } = await session.next(copying ? request.stallTimeoutMs : undefined);
+    const { type, body } = session.take() ?? (await session.next(copying ? request.stallTimeoutMs : undefined));
     if (type === "d") {
       const held = stream.data(body);
       if (held) await held;

@@ -22,6 +22,14 @@ export interface ByteSource {
 const readBytes = 256 * 1024;
 // Room for the beginning of a message that goes on in the next stretch; the longest usual ones have 128 KiB.
 const roomBytes = 160 * 1024;
+const stretchBytes = roomBytes + readBytes;
+
+/** Memory for a source's two stretches, where its reader wants them in a place of its own. */
+export const stretchesBytes: number = 2 * stretchBytes;
+
+function stretchesOf(memory: Buffer = Buffer.allocUnsafeSlow(stretchesBytes)): readonly [Buffer, Buffer] {
+  return [memory.subarray(0, stretchBytes), memory.subarray(stretchBytes, stretchesBytes)];
+}
 
 /**
  * A socket that reads straight into two stretches of memory, in turn: nothing is allocated and nothing copied. Until it is
@@ -29,7 +37,7 @@ const roomBytes = 160 * 1024;
  */
 export class StretchSocket implements ByteSource {
   readonly socket: Socket;
-  readonly #memory = [Buffer.allocUnsafeSlow(roomBytes + readBytes), Buffer.allocUnsafeSlow(roomBytes + readBytes)];
+  readonly #memory: readonly [Buffer, Buffer];
   /** Ends of the stretches that are filled and not taken yet, in order. */
   readonly #filled: number[] = [];
   /** Which stretch is read into next, and which one is taken next. */
@@ -40,7 +48,9 @@ export class StretchSocket implements ByteSource {
   #wake: (() => void) | undefined;
   #discarding = false;
 
-  constructor() {
+  /** @param memory of `stretchesBytes` */
+  constructor(memory?: Buffer) {
+    this.#memory = stretchesOf(memory);
     const buffer = (): Buffer => this.#memory[this.#reading]!.subarray(roomBytes);
     this.socket = new Socket({ onread: { buffer, callback: (length) => this.#take(length) } });
   }
@@ -95,12 +105,14 @@ export class StretchSocket implements ByteSource {
 /** Any other stream, an encrypted one for example. Its chunks are copied. */
 export class StreamSource implements ByteSource {
   readonly #stream: Duplex;
-  readonly #memory = [Buffer.allocUnsafeSlow(roomBytes + readBytes), Buffer.allocUnsafeSlow(roomBytes + readBytes)];
+  readonly #memory: readonly [Buffer, Buffer];
   #taking = 0;
   #chunk: Buffer | null = null;
 
-  constructor(stream: Duplex) {
+  /** @param memory of `stretchesBytes` */
+  constructor(stream: Duplex, memory?: Buffer) {
     this.#stream = stream;
+    this.#memory = stretchesOf(memory);
   }
 
   get ready(): boolean {

@@ -51,13 +51,24 @@ export class FrameReader {
    */
   async next(withinMs?: number): Promise<Frame> {
     for (;;) {
-      const frame = this.#take();
+      const frame = this.take();
       if (frame) return frame;
-      if (!this.#source.ready) {
-        if (this.#failure) throw this.#failure;
-        await this.#more(withinMs);
-      } else this.#goOn(this.#source.take());
+      if (this.#failure) throw this.#failure;
+      await this.#more(withinMs);
     }
+  }
+
+  /**
+   * The next message if it is here already: of a hundred thousand, few need to be waited for.
+   * @throws {ReplicationProtocolError}
+   */
+  take(): Frame | undefined {
+    let frame = this.#take();
+    while (!frame && this.#source.ready) {
+      this.#goOn(this.#source.take());
+      frame = this.#take();
+    }
+    return frame;
   }
 
   /** Waits until the socket has something, or the reader has failed. */

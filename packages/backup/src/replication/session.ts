@@ -12,6 +12,8 @@ export interface ReplicationOptions {
   readonly url: string;
   /** Longest wait for the connection, milliseconds. */
   readonly connectTimeoutMs: number;
+  /** Of `stretchesBytes`: messages lie in it when they are given out. */
+  readonly memory?: Buffer | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -59,7 +61,7 @@ export class ReplicationSession implements AsyncDisposable {
       keepAliveInitialDelayMillis: 10_000,
       // Encryption goes around a socket and reads it itself.
       stream: ({ ssl }: { readonly ssl?: unknown }): Socket =>
-        ssl ? new Socket() : (direct = new StretchSocket()).socket,
+        ssl ? new Socket() : (direct = new StretchSocket(options.memory)).socket,
     };
     const client = new Client(config as unknown as ClientConfig);
     // After the takeover the reader tells of errors; the driver's event must only not be unhandled.
@@ -72,7 +74,7 @@ export class ReplicationSession implements AsyncDisposable {
     const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection;
     stream.pause();
     stream.removeAllListeners("data");
-    const session = new ReplicationSession(stream, direct ?? new StreamSource(stream), options.signal);
+    const session = new ReplicationSession(stream, direct ?? new StreamSource(stream, options.memory), options.signal);
     // A role may carry time-outs meant for its ordinary sessions.
     await session.query("set statement_timeout = 0");
     return session;
@@ -117,6 +119,11 @@ export class ReplicationSession implements AsyncDisposable {
    */
   next(withinMs?: number): Promise<Frame> {
     return this.#reader.next(withinMs);
+  }
+
+  /** The next message if it is here already. */
+  take(): Frame | undefined {
+    return this.#reader.take();
   }
 
   /** Says goodbye and closes; never throws, never waits longer than a second. */
