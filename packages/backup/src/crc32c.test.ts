@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { crc32c, crc32cHex } from "./crc32c.ts";
+import { Crc32c, crc32c, crc32cHex } from "./crc32c.ts";
 
 test("matches the published check value and does not depend on how the bytes are cut", () => {
   const text = Buffer.from("123456789");
@@ -21,6 +21,31 @@ test("is the same folded, in lanes, in words and byte by byte", () => {
     const part = bytes.subarray(3, 3 + length);
     expect([length, crc32c(part, 77)]).toEqual([length, bitwise(part, 77)]);
   }
+});
+
+test("is the same for bytes in its memory, for others, and for any mixture of both in pieces of any length", () => {
+  const bytes = Buffer.from(Array.from({ length: 700_000 }, (_, n) => (n * 2_654_435_761) >>> 23));
+  const checksum = new Crc32c(bytes.length);
+  checksum.memory.set(bytes);
+  // Words and no words, less and more than folding reaches, more than a window.
+  const pieces = [32_768, 32_768, 16, 3_344, 5, 40_000, 1, 15, 4_096, 98_304, 32, 98_321, 200_000, 2_000, 31];
+  let at = 3;
+  let expected = 0;
+  checksum.begin();
+  for (const [index, length] of pieces.entries()) {
+    const source = index % 3 === 2 ? bytes : checksum.memory;
+    checksum.add(source.subarray(at, at + length));
+    expected = bitwise(bytes.subarray(at, at + length), expected);
+    if (index % 4 === 3) expect([index, checksum.end()]).toEqual([index, expected]);
+    at += length;
+  }
+  expect(checksum.end()).toBe(expected);
+  expect(checksum.memory.equals(bytes)).toBe(true);
+  checksum.begin();
+  expect(checksum.end()).toBe(0);
+  checksum.begin(77);
+  checksum.add(checksum.memory.subarray(1, 50_001));
+  expect(checksum.end()).toBe(bitwise(bytes.subarray(1, 50_001), 77));
 });
 
 /** The definition itself. */

@@ -29,7 +29,7 @@ export class Crc32c {
   #folding = false;
 
   /** @param memoryBytes size of `memory` */
-  constructor(memoryBytes = 0) {
+  constructor(memoryBytes: number = 0) {
     this.#module = new wasm.Instance(new wasm.Module(crc32cModule(memoryBytes))).exports;
     const { buffer } = this.#module.memory;
     new Int32Array(buffer).set(tables());

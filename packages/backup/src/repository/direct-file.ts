@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 
-/** Direct writes must begin and end at multiples of this, in the file and in memory: a page, and the largest sector. */
-const alignedBytes = 4096;
+/** Direct writes must begin and end at multiples of this, in the file and in memory: a page, and the largest usual sector. */
+const usualBorder = 4096;
 /** So much is written at once; a file that stays smaller is written like any other. */
 const stretchBytes = 1024 * 1024;
 /** A chunk may come on top of a stretch that is almost full. */
@@ -22,6 +22,7 @@ const spare: Uint8Array[] = [];
 export class DirectFile {
   readonly #path: string;
   readonly #file: FileHandle;
+  readonly #border: number;
   /** The same file, around the page cache; null where that does not work. */
   #direct: FileHandle | null | undefined;
   /** What is not written yet, in its first `#used` bytes. */
@@ -29,14 +30,19 @@ export class DirectFile {
   #used = 0;
   #written = 0;
 
-  private constructor(path: string, file: FileHandle) {
+  private constructor(path: string, file: FileHandle, border: number) {
     this.#path = path;
     this.#file = file;
+    this.#border = border;
   }
 
-  /** Makes the file, only its owner's to read. @throws when it is there */
-  static async create(path: string): Promise<DirectFile> {
-    return new DirectFile(path, await open(path, "wx", 0o600));
+  /**
+   * Makes the file, only its owner's to read.
+   * @param border direct writes end at multiples of it, bytes; where the device wants another, the page cache takes all
+   * @throws when it is there
+   */
+  static async create(path: string, border: number = usualBorder): Promise<DirectFile> {
+    return new DirectFile(path, await open(path, "wx", 0o600), border);
   }
 
   /** Takes bytes; when it resolves the chunk may be reused. */
@@ -71,9 +77,9 @@ export class DirectFile {
     this.#direct = null;
   }
 
-  /** Writes whole pages; what is left over goes to the stretch's beginning. */
+  /** Writes up to a border; what is left over goes to the stretch's beginning. */
   async #flush(stretch: Uint8Array): Promise<void> {
-    const whole = this.#used - (this.#used % alignedBytes);
+    const whole = this.#used - (this.#used % this.#border);
     this.#direct ??= await open(this.#path, constants.O_WRONLY | directFlag!).catch(refused);
     if (this.#direct) {
       const from = this.#written;

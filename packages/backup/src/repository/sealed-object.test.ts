@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FrameThreads } from "./frame-threads.ts";
 import { localStorage } from "./local-storage.ts";
@@ -86,6 +87,34 @@ test("an object whose threads end fails, and leaves nothing", async () => {
   expect(await Array.fromAsync(storage.list(key))).toEqual([]);
   expect((await readdir(directory)).filter((name) => name.includes("unfinished"))).toEqual([]);
 });
+
+test.each([frameBytes / 2, 2 * frameBytes])(
+  "reads what earlier versions stored in frames of %i bytes",
+  async (size) => {
+    await using opener = new FrameThreads(1);
+    const content = Buffer.concat([Buffer.alloc(2 * size, "some rows "), randomBytes(1_000)]);
+    const parts = [content.subarray(0, size), content.subarray(size, 2 * size), content.subarray(2 * size)];
+    // Written out as the format has it: header, frames with their lengths, digest.
+    const header = Buffer.alloc(44);
+    header.write("DBBK");
+    header.set([1, 1, 0, 0], 4);
+    header.writeUInt32LE(size, 8);
+    const frames = parts.flatMap((part, index) => {
+      const frame = zstdCompressSync(part);
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE((frame.length | (index === 2 ? 0x8000_0000 : 0)) >>> 0);
+      return [length, frame];
+    });
+    const stored = Buffer.concat([header, ...frames]);
+    const object = Buffer.concat([stored, createHash("sha256").update(stored).digest()]);
+    const held: Storage = { ...storage, read: () => Readable.from([object]) };
+    for (const each of [undefined, opener]) {
+      const given = createHash("sha256");
+      for await (const piece of readSealed(held, "old", { dataKey: undefined, opener: each })) given.update(piece);
+      expect(given.digest("hex")).toBe(createHash("sha256").update(content).digest("hex"));
+    }
+  },
+);
 
 test("threads open what they are given, and tell of every fault as this thread does", async () => {
   await using opener = new FrameThreads(2);
