@@ -160,12 +160,12 @@ export class LocalCluster implements Cluster {
 
   #arguments(): Settings {
     return {
+      // A socket's path may be 107 bytes long and a project's directory is often longer: only for who asks for one.
+      ...(windows ? {} : { unix_socket_directories: "" }),
       ...this.#options.overrides,
       ...(this.#options.hba === undefined ? {} : { hba_file: path.join(this.dataDirectory, hbaFile) }),
       port: this.#port,
       listen_addresses: "127.0.0.1",
-      // A socket's path may be 107 bytes long and a project's directory is often longer: TCP only.
-      ...(windows ? {} : { unix_socket_directories: "" }),
       // The log goes where this process can find it.
       logging_collector: false,
       log_destination: "stderr",

@@ -1,4 +1,4 @@
-import { access, cp } from "node:fs/promises";
+import { access, chmod, cp, mkdir } from "node:fs/promises";
 import path from "node:path";
 import { startTemporaryCluster } from "@db/embedded";
 import { afterAll, describe, expect, test } from "vitest";
@@ -16,6 +16,24 @@ describe("startTemporaryCluster", () => {
     expect(await temporary.cluster.isRunning()).toBe(false);
     await expect(access(temporary.cluster.directory)).rejects.toMatchObject({ code: "ENOENT" });
   });
+
+  test.skipIf(process.platform === "win32")(
+    "has a Unix socket where one is asked for, and none otherwise",
+    async () => {
+      const show = "select current_setting('unix_socket_directories') as directory";
+      await using without = await startTemporaryCluster();
+      expect((await withClient(without.url, (client) => client.query(show))).rows).toEqual([{ directory: "" }]);
+      // The server makes the socket, so its account must be able to.
+      const directory = path.join(sandbox.path, "socket");
+      await mkdir(directory);
+      await chmod(directory, 0o777);
+      const overrides = { unix_socket_directories: directory };
+      await using temporary = await startTemporaryCluster({ overrides, password: "known" });
+      const bySocket = `postgres://postgres:known@localhost/postgres?host=${directory}&port=${temporary.cluster.port}`;
+      const { rows } = await withClient(bySocket, (client) => client.query("select inet_server_addr() as address"));
+      expect(rows).toEqual([{ address: null }]);
+    },
+  );
 
   test("runs data that was given and leaves it where it is", async () => {
     const dataDirectory = path.join(sandbox.path, "restored");

@@ -1,7 +1,7 @@
 import { execFile, fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,7 +39,9 @@ export interface BackupArena extends Arena {
 
 /** A server with a table of one size. */
 export interface BackupServer {
+  /** By the server's socket: pgBackRest has to be on its machine, so the others are there too. */
   readonly url: string;
+  readonly tcpUrl: string;
   readonly tools: Binaries;
   /** Size of the table, which no backup may be smaller than when unpacked. */
   readonly tableBytes: number;
@@ -84,10 +86,18 @@ export async function openBackups(
       max_wal_senders: 10,
       archive_mode: "on",
       archive_command: pgbackrest.archiveCommand,
-      // pgBackRest finds the server by its socket, or by what libpq is told.
-      unix_socket_directories: "",
     };
-    const started = await startTemporaryCluster({ binaries: tools, username: "postgres", password, settings });
+    const sockets = join(directory, `sockets-${name}`);
+    await mkdir(sockets);
+    if (account !== undefined) await chown(sockets, account.uid, account.gid);
+    const overrides = { unix_socket_directories: sockets };
+    const started = await startTemporaryCluster({
+      binaries: tools,
+      username: "postgres",
+      password,
+      settings,
+      overrides,
+    });
     stack.use(started);
     const client = new Client({ connectionString: started.url });
     await client.connect();
@@ -103,7 +113,8 @@ export async function openBackups(
     const { cluster } = started;
     await pgbackrest.configure(cluster.dataDirectory, cluster.port, password);
     servers.set(name, {
-      url: started.url,
+      url: `postgres://postgres:${password}@localhost/postgres?host=${sockets}&port=${cluster.port}`,
+      tcpUrl: started.url,
       tools,
       tableBytes: rows[0]!.bytes,
       digest: await digestOf(client),

@@ -15,23 +15,35 @@ export const backupFull: Benchmark<BackupArena, Check> = {
   title: "Full backup, zstd level 1",
   cases: backupCases,
   setup: (context) => openBackups(context, { basebackup: "pg_basebackup_server", pgbackrest: "pgbackrest" }),
-  contenders: [ours("db_backup", true), ours("db_backup_unencrypted", false), basebackup(), pgbackrest()],
+  contenders: [
+    ours("db_backup"),
+    ours("db_backup_tcp", { tcp: true }),
+    ours("db_backup_unencrypted", { encrypted: false }),
+    basebackup(),
+    pgbackrest(),
+  ],
   check: (_arena, _run, { answer }) => answer(),
   figures: (measurements) => timeFigures(measurements, "db_backup"),
 };
 
-function ours(name: string, encrypted: boolean): Contender<BackupArena, Check> {
+function ours(name: string, { encrypted = true, tcp = false } = {}): Contender<BackupArena, Check> {
   return {
     name,
     package: "@db/backup",
     async prepare(arena, run) {
-      const { url, encryptionKey: key, tableBytes, settle } = arena.server(run.case);
+      const { url: socketUrl, tcpUrl, encryptionKey: key, tableBytes, settle } = arena.server(run.case);
       const location = await arena.freshPath();
       const encryptionKey = encrypted ? key : undefined;
       const begin = await startBackupProcess();
       await settle();
       return async () => {
-        const job = { verb: "backup", url, repository: location, encryptionKey, directory: "" } as const;
+        const job = {
+          verb: "backup",
+          url: tcp ? tcpUrl : socketUrl,
+          repository: location,
+          encryptionKey,
+          directory: "",
+        } as const;
         const { label, bytes, storedBytes, peakBytes } = await begin(job);
         const answer = async (): Promise<string | undefined> => {
           const repository = await openRepository(location, encryptionKey === undefined ? {} : { encryptionKey });
