@@ -37,7 +37,12 @@ export const freeAt: number = 2 * pageBytes;
  */
 export function crc32cModule(freeBytes: number): Uint8Array<ArrayBuffer> {
   const section = (id: number, body: readonly number[]): number[] => [id, ...unsigned(body.length), ...body];
-  const name = (text: string): number[] => [text.length, ...Buffer.from(text)];
+  const exported = (name: string, kind: number, index: number): number[] => [
+    name.length,
+    ...Buffer.from(name),
+    kind,
+    index,
+  ];
   const type = (parameters: number, results: number): number[] => [0x60, ...ints(parameters), ...ints(results)];
   const ints = (count: number): number[] => [count, ...Array.from({ length: count }, () => i32)];
   const code = (locals: readonly number[], body: readonly number[]): number[] => {
@@ -52,10 +57,10 @@ export function crc32cModule(freeBytes: number): Uint8Array<ArrayBuffer> {
     ...section(5, [1, 1, ...unsigned(pages), ...unsigned(pages)]),
     ...section(7, [
       4,
-      ...[...name("memory"), 2, 0],
-      ...[...name("update"), 0, 2],
-      ...[...name("fold"), 0, 3],
-      ...[...name("finish"), 0, 4],
+      ...exported("memory", 2, 0),
+      ...exported("update", 0, 2),
+      ...exported("fold", 0, 3),
+      ...exported("finish", 0, 4),
     ]),
     ...section(10, [
       5,
