@@ -27,20 +27,29 @@ async function write(file: DirectFile, content: Buffer, lengths: readonly number
   }
 }
 
-test.each([0, 1, 4095, 4096, mebibyte - 1, mebibyte, mebibyte + 1, 3 * mebibyte + 5, 7 * mebibyte + 4097])(
-  "holds what was written, %i bytes",
-  async (bytes) => {
-    const content = randomBytes(bytes);
-    for (const [index, lengths] of [[700_000, 3, 64, 90_001], [4096], [5 * mebibyte]].entries()) {
-      const path = join(directory, `${bytes}-${index}`);
-      const file = await DirectFile.create(path);
-      await write(file, content, lengths);
-      await file.sync();
-      await file.close();
-      expect((await readFile(path)).equals(content), `chunks of ${lengths.join(", ")}`).toBe(true);
-    }
-  },
-);
+test.each([
+  0,
+  1,
+  4095,
+  4096,
+  mebibyte,
+  mebibyte + 1,
+  2 * mebibyte - 1,
+  2 * mebibyte,
+  2 * mebibyte + 1,
+  3 * mebibyte + 5,
+  7 * mebibyte + 4097,
+])("holds what was written, %i bytes", async (bytes) => {
+  const content = randomBytes(bytes);
+  for (const [index, lengths] of [[700_000, 3, 64, 90_001], [4096], [5 * mebibyte]].entries()) {
+    const path = join(directory, `${bytes}-${index}`);
+    const file = await DirectFile.create(path);
+    await write(file, content, lengths);
+    await file.sync();
+    await file.close();
+    expect((await readFile(path)).equals(content), `chunks of ${lengths.join(", ")}`).toBe(true);
+  }
+});
 
 test("goes on through the page cache where the system refuses to write around it", async () => {
   const content = randomBytes(5 * mebibyte + 77);
@@ -64,6 +73,15 @@ test("never takes a file that is there, and is only its owner's", async () => {
   await handle.close();
 });
 
+test("is closed only when nothing is written any more, since its memory becomes another file's", async () => {
+  const file = await DirectFile.create(join(directory, "closed"));
+  let isWritten = false;
+  const written = file.write(randomBytes(20 * mebibyte)).then(() => (isWritten = true));
+  await file.close();
+  expect(isWritten).toBe(true);
+  await written;
+});
+
 test("writes a large file around the page cache, and a small one through it", async ({ skip }) => {
   const probe = join(directory, "probe");
   await (await DirectFile.create(probe)).close();
@@ -73,8 +91,8 @@ test("writes a large file around the page cache, and a small one through it", as
   );
   if (!able) skip("this system or its temporary directory knows no direct writes");
   for (const [bytes, handles] of [
-    [mebibyte - 1, 0],
-    [mebibyte, 1],
+    [2 * mebibyte - 1, 0],
+    [2 * mebibyte, 1],
   ] as const) {
     const path = join(directory, `large-${bytes}`);
     const file = await DirectFile.create(path);

@@ -3,7 +3,7 @@ import { type FileHandle, open } from "node:fs/promises";
 
 /** Direct writes must begin and end at multiples of this, in the file and in memory: a page, and the largest usual sector. */
 const usualBorder = 4096;
-/** So much is written at once; a file that stays smaller is written like any other. */
+/** So much is written at once; the beginning of a file, and so a small one whole, is written like any other. */
 const stretchBytes = 1024 * 1024;
 /** A chunk may come on top of a stretch that is almost full. */
 const roomBytes = 2 * stretchBytes;
@@ -29,6 +29,7 @@ export class DirectFile {
   #stretch: Uint8Array | null | undefined;
   #used = 0;
   #written = 0;
+  #writing: Promise<void> = Promise.resolve();
 
   private constructor(path: string, file: FileHandle, border: number) {
     this.#path = path;
@@ -45,12 +46,23 @@ export class DirectFile {
     return new DirectFile(path, await open(path, "wx", 0o600), border);
   }
 
-  /** Takes bytes; when it resolves the chunk may be reused. */
-  async write(chunk: Uint8Array): Promise<void> {
+  /** Takes bytes, one chunk at a time; when it resolves the chunk may be reused. */
+  write(chunk: Uint8Array): Promise<void> {
+    this.#writing = this.#take(chunk);
+    return this.#writing;
+  }
+
+  async #take(chunk: Uint8Array): Promise<void> {
+    let at = 0;
+    if (this.#written < stretchBytes) {
+      at = Math.min(chunk.length, stretchBytes - this.#written);
+      await this.#put(this.#file, chunk.subarray(0, at));
+      if (at === chunk.length) return;
+    }
     if (this.#stretch === undefined) this.#stretch = directFlag === undefined ? null : (spare.pop() ?? pageAligned());
     const stretch = this.#stretch;
-    if (stretch === null) return this.#put(this.#file, chunk);
-    for (let at = 0; at < chunk.length;) {
+    if (stretch === null) return this.#put(this.#file, chunk.subarray(at));
+    while (at < chunk.length) {
       const part = chunk.subarray(at, at + roomBytes - this.#used);
       stretch.set(part, this.#used);
       this.#used += part.length;
@@ -68,8 +80,10 @@ export class DirectFile {
     await this.#file.sync();
   }
 
-  /** Leaves the file as it is; never throws. */
+  /** Leaves the file as it is, once nothing is being written; never throws. */
   async close(): Promise<void> {
+    // The stretch is another file's next: nobody may still write to it, or from it.
+    await this.#writing.catch(() => undefined);
     await this.#direct?.close().catch(() => undefined);
     await this.#file.close().catch(() => undefined);
     if (this.#stretch && spare.length < mostSpare) spare.push(this.#stretch);
@@ -80,7 +94,9 @@ export class DirectFile {
   /** Writes up to a border; what is left over goes to the stretch's beginning. */
   async #flush(stretch: Uint8Array): Promise<void> {
     const whole = this.#used - (this.#used % this.#border);
-    this.#direct ??= await open(this.#path, constants.O_WRONLY | directFlag!).catch(refused);
+    if (this.#direct === undefined) {
+      this.#direct = await open(this.#path, constants.O_WRONLY | directFlag!).catch(refused);
+    }
     if (this.#direct) {
       const from = this.#written;
       try {
