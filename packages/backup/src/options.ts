@@ -51,7 +51,7 @@ export interface BackupCompression extends Partial<Compression> {
    */
   readonly by?: "client" | "server" | undefined;
   /**
-   * By the client: threads here that compress and encrypt, 0 to 64; each takes some 15 MB. Default the
+   * By the client: threads here that compress and encrypt, 0 to 64; each takes some 22 MB. Default the
    * number of processors, one fewer for zstd 1 and 2, 1 to 4; 0 does it on the thread of the caller and the system's. By
    * the server: threads it adds, for zstd. Default 0.
    */
