@@ -21,6 +21,7 @@ export const windowBytes: number = 96 * 1024;
 const pageBytes = 64 * 1024;
 /** The words that stand for everything folded. */
 const standInAt = windowAt + windowBytes;
+/** Whole pages of WebAssembly's memory are in use before this. */
 export const freeAt: number = 2 * pageBytes;
 
 /**
@@ -211,11 +212,11 @@ function fold(): Code {
     ...set(to, constant(historyAt)),
     ...set(until, add(constant(historyAt), get(length))),
     ...sumsOf(foldedWords, { from, to, until, ahead: reachBytes }),
-    ...addFirst,
     ...constant(historyAt),
     ...get(until),
     ...constant(reachBytes),
     ...memory.copy,
+    ...addFirst,
   ];
 }
 
