@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, statfs } from "node:fs/promises";
 
 /** Direct writes must begin and end at multiples of this, in the file and in memory: a page, and the largest usual sector. */
 const usualBorder = 4096;
@@ -8,6 +8,8 @@ const stretchBytes = 1024 * 1024;
 /** A chunk may come on top of a stretch that is almost full. */
 const roomBytes = 2 * stretchBytes;
 const mostSpare = 2;
+/** ext2 to ext4, XFS. @see https://man7.org/linux/man-pages/man2/statfs.2.html */
+const localTypes: readonly number[] = [0xef53, 0x58465342];
 
 const spare: Uint8Array[] = [];
 
@@ -16,7 +18,8 @@ const spare: Uint8Array[] = [];
  * costs half the kernel's time, and does not push the database's own pages out of memory. Durable after `sync`.
  *
  * The system wants memory at the border of a page for that, which a `Buffer` is not: what is to be written is copied into
- * a WebAssembly memory first, which is. Where there is no such way (macOS, Windows, tmpfs) the page cache takes all.
+ * a WebAssembly memory first, which is. Elsewhere than on ext4 and XFS the page cache takes all: a network's file system
+ * would let each write wait for its server.
  * @see https://man7.org/linux/man-pages/man2/open.2.html O_DIRECT
  */
 export class DirectFile {
@@ -95,7 +98,9 @@ export class DirectFile {
   async #flush(stretch: Uint8Array): Promise<void> {
     const whole = this.#used - (this.#used % this.#border);
     if (this.#direct === undefined) {
-      this.#direct = await open(this.#path, constants.O_WRONLY | directFlag!).catch(refused);
+      const { type } = await statfs(this.#path);
+      const isLocal = localTypes.includes(type);
+      this.#direct = isLocal ? await open(this.#path, constants.O_WRONLY | directFlag!).catch(refused) : null;
     }
     if (this.#direct) {
       const from = this.#written;
