@@ -25,8 +25,8 @@ export function toRowTexts(texts: readonly string[]): RowTexts {
 }
 
 /**
- * Text on its way out, in a buffer of 64 kB that grows where nobody takes what is there. A line is put together from bytes that are there already: of a
- * hundred thousand short strings the garbage alone costs more than all else.
+ * Text on its way out, in a buffer of 64 kB that grows where nobody takes what is there. A line is put together from
+ * bytes that are there already: of a hundred thousand short strings the garbage alone costs more than all else.
  */
 export class ByteBuffer {
   #bytes = Buffer.allocUnsafe(bufferBytes);
