@@ -279,21 +279,7 @@ function sumsOf(distances: readonly number[], { from, to, until, ahead }: Walk):
 /** Repeats `body` as long as at least `needed` bytes are left. */
 function whileFits(left: Code, needed: number, body: Code): Code {
   const enough = [...left, ...constant(needed), op.notLess];
-  return [
-    op.block,
-    empty,
-    op.loop,
-    empty,
-    ...enough,
-    op.isZero,
-    op.jumpIf,
-    1,
-    ...body,
-    op.jump,
-    0,
-    op.end,
-    op.end,
-  ];
+  return [op.block, empty, op.loop, empty, ...enough, op.isZero, op.jumpIf, 1, ...body, op.jump, 0, op.end, op.end];
 }
 
 function unsigned(value: number): number[] {
