@@ -1,6 +1,8 @@
+import type { Queryable } from "@db/core";
 import type { Facts } from "./facts.ts";
 import type { MetricDefinition, ServerScope, Tier } from "./metric.ts";
-import { type CollectorSession, rowsSql } from "./rows.ts";
+import type { LiveRun, RowsOf } from "./live.ts";
+import { freeText, rowsSql } from "./rows.ts";
 import type { MetricTable } from "./snapshot.ts";
 
 /** What a collector knows about where it runs. */
@@ -43,11 +45,14 @@ export interface Collector {
   /** First major version it works on. */
   readonly since: number;
   readonly metrics: readonly MetricDefinition[];
-  /** A run for one server and database; what it must remember from one run to the next lives inside. */
-  begin(): CollectorRun;
+  /**
+   * A run for one server and database; what it must remember from one run to the next lives inside. Tier T0 is read
+   * live, along with all others of it.
+   */
+  begin(): CollectorRun | LiveRun;
 }
 
-export type CollectorRun = (session: CollectorSession, context: CollectContext) => Promise<Collected>;
+export type CollectorRun = (session: Queryable, context: CollectContext) => Promise<Collected>;
 
 /** The parts of a metric that its collector does not already say. */
 export interface MetricColumn {
@@ -143,33 +148,26 @@ export function defineView(options: ViewOptions): Collector {
     scope: options.scope ?? "any",
     since: options.since ?? 12,
     metrics: defineMetrics(options.columns, options, labelNames),
-    begin: () => async (session, context) => ({ tables: [await readView(session, options, context.version)] }),
+    begin: () =>
+      options.tier === "T0"
+        ? {
+            asks: (version) => [viewText(options, version)],
+            make: (rowsOf, { version }) => ({ tables: [viewTable(options, version, rowsOf)] }),
+          }
+        : async (session, context) => ({ tables: [await readView(session, options, context.version)] }),
   };
 }
 
+type View = Pick<ViewOptions, "labels" | "from" | "columns">;
+
 /** Runs the statement of a view and gives its rows as a metric table. */
 export async function readView(
-  session: CollectorSession,
-  options: Pick<ViewOptions, "labels" | "from" | "columns">,
+  session: Queryable,
+  options: View,
   version: number,
   values: readonly unknown[] = [],
 ): Promise<MetricTable> {
-  const { sql, asRows, labelNames, labelKeys, metrics, valueKeys } = viewOn(options, version);
-  if (session.rows && values.length === 0) {
-    const rows = await session.rows(asRows);
-    const labels = labelNames.length;
-    return {
-      labelNames,
-      metrics,
-      rows: rows.map((row) => {
-        const texts: string[] = [];
-        const numbers: (number | null)[] = [];
-        for (let i = 0; i < labels; i++) texts.push(toText(row[i]));
-        for (let i = labels; i < row.length; i++) numbers.push(toNumber(row[i]));
-        return { labels: texts, values: numbers };
-      }),
-    };
-  }
+  const { sql, labelNames, labelKeys, metrics, valueKeys } = viewOn(options, version);
   const { rows } = await session.query<Record<string, unknown>>(sql, values);
   return {
     labelNames,
@@ -181,11 +179,28 @@ export async function readView(
   };
 }
 
+/** The statement of a view as live collectors ask it: labels first, then values. */
+export function viewText(options: View, version: number): string {
+  return viewOn(options, version).live;
+}
+
+function viewTable(options: View, version: number, rowsOf: RowsOf): MetricTable {
+  const { live, labelNames, metrics } = viewOn(options, version);
+  return {
+    labelNames,
+    metrics,
+    rows: rowsOf(live).map((row) => {
+      const values: (number | null)[] = [];
+      for (let i = labelNames.length; i < row.length; i++) values.push(toNumber(row[i]));
+      return { labels: row.slice(0, labelNames.length), values };
+    }),
+  };
+}
+
 /** A view as it reads on one major version. */
 interface VersionedView {
   readonly sql: string;
-  /** The same with rows as arrays, labels first; the server makes text of each value, whatever its type. */
-  readonly asRows: string;
+  readonly live: string;
   readonly labelNames: readonly string[];
   /** Columns of the rows that hold the labels, and the values. */
   readonly labelKeys: readonly string[];
@@ -196,7 +211,7 @@ interface VersionedView {
 /** Put together once: a scrape a second would do so for every view. */
 const versionedViews = new WeakMap<object, Map<number, VersionedView>>();
 
-function viewOn(options: Pick<ViewOptions, "labels" | "from" | "columns">, version: number): VersionedView {
+function viewOn(options: View, version: number): VersionedView {
   const known = versionedViews.get(options) ?? new Map<number, VersionedView>();
   versionedViews.set(options, known);
   let view = known.get(version);
@@ -209,8 +224,11 @@ function viewOn(options: Pick<ViewOptions, "labels" | "from" | "columns">, versi
     const values = columns.map(({ sql }, i) => `(${sql})::float8 as ${valueKeys[i]}`);
     const from = typeof options.from === "string" ? options.from : options.from(version);
     const sql = `select ${[...labels, ...values].join(", ")} from ${from}`;
-    const asRows = rowsSql([...Object.values(options.labels), ...columns.map((column) => column.sql)], `from ${from}`);
-    view = { sql, asRows, labelNames, labelKeys, metrics: columns.map(({ name }) => name), valueKeys };
+    const live = rowsSql(
+      [...Object.values(options.labels).map(freeText), ...columns.map((column) => column.sql)],
+      `from ${from}`,
+    );
+    view = { sql, live, labelNames, labelKeys, metrics: columns.map(({ name }) => name), valueKeys };
     known.set(version, view);
   }
   return view;
@@ -223,10 +241,10 @@ export function columnsOf<Column extends Pick<MetricColumn, "since" | "until">>(
   return columns.filter((c) => (c.since ?? 0) <= version && version <= (c.until ?? Number.POSITIVE_INFINITY));
 }
 
-/** A number however the driver gives it; `null` for null and for what is no number. */
+/** A number however the driver gives it; `null` for null, the empty string and what is no number. */
 export function toNumber(value: unknown): number | null {
   if (typeof value === "number") return Number.isNaN(value) ? null : value;
-  if (value === null || value === undefined) return null;
+  if (value === null || value === undefined || value === "") return null;
   if (typeof value === "boolean") return value ? 1 : 0;
   const number = Number(value);
   return Number.isNaN(number) ? null : number;

@@ -4,8 +4,9 @@ export interface Facts {
   readonly settings?: Readonly<Record<string, SettingFact>>;
   /** Settings seen to change since the monitor began, newest first, at most 20. */
   readonly changedSettings?: readonly SettingChange[];
+  /** Those whose transaction has been open longest, at most 20; not those that began it within a tenth of a second. */
   readonly sessions?: readonly SessionFact[];
-  /** Sessions that wait for a lock and those that hold them up; empty when nobody waits. */
+  /** Sessions that wait for a lock and those that hold them up; empty when nobody has waited for a tenth of a second. */
   readonly blocking?: readonly BlockingFact[];
   readonly xminHolders?: readonly XminHolder[];
   readonly statements?: StatementsFact;

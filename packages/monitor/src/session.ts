@@ -1,7 +1,7 @@
 import type { Queryable } from "@db/core";
 import { toNumber, toText } from "./collector.ts";
 import type { Identity } from "./facts.ts";
-import { type Row, rowsSql } from "./rows.ts";
+import { freeText, type Row, rowsSql } from "./rows.ts";
 
 /** What the monitor's session is limited to, so that watching never becomes the fault. */
 export interface SessionLimits {
@@ -25,8 +25,8 @@ export const stillSql: string = rowsSql(
   [
     "pg_catalog.pg_backend_pid()",
     "pg_catalog.pg_is_in_recovery()",
-    "pg_catalog.current_setting('application_name')",
-    "pg_catalog.current_setting('db_monitor.limits', true)",
+    freeText("pg_catalog.current_setting('application_name')"),
+    freeText("pg_catalog.current_setting('db_monitor.limits', true)"),
     "pg_catalog.pg_has_role('pg_monitor', 'usage')",
   ],
   "",
@@ -34,12 +34,19 @@ export const stillSql: string = rowsSql(
 
 /** @param row what `stillSql` gave */
 export function isStill({ pid, standby, canMonitor }: SessionIdentity, limits: SessionLimits, row: Row = []): boolean {
-  const wanted = [pid, standby, ownApplicationName, settings(limits)["db_monitor.limits"], canMonitor];
-  return wanted.every((value, i) => row[i] === value);
+  return (
+    row[0] === String(pid) &&
+    row[1] === (standby ? "t" : "f") &&
+    row[2] === ownApplicationName &&
+    row[3] === limitsText(limits) &&
+    row[4] === (canMonitor ? "t" : "f")
+  );
 }
 
 /** The `application_name` of the monitor's sessions, and what makes one its own. */
 export const ownApplicationName = "db-monitor";
+
+const limitsText = (limits: SessionLimits): string => `${limits.statementTimeoutMs}/${limits.lockTimeoutMs}`;
 
 const settings = (limits: SessionLimits): Readonly<Record<string, string>> => ({
   statement_timeout: String(Math.round(limits.statementTimeoutMs)),
@@ -51,7 +58,7 @@ const settings = (limits: SessionLimits): Readonly<Record<string, string>> => ({
   max_parallel_workers_per_gather: "0",
   application_name: ownApplicationName,
   // Says in an own session that these are in force, whatever the server makes of "2000".
-  "db_monitor.limits": `${limits.statementTimeoutMs}/${limits.lockTimeoutMs}`,
+  "db_monitor.limits": limitsText(limits),
 });
 
 const names = Object.keys(settings({ statementTimeoutMs: 0, lockTimeoutMs: 0 }));

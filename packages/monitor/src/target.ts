@@ -1,16 +1,17 @@
 import { isConnectionError, type Logger, messageOf, type Queryable, redactUrls } from "@db/core";
-import { StatementBatches } from "./batch.ts";
 import type { CollectContext, Collected, CollectLimits, Collector, CollectorRun } from "./collector.ts";
 import { findDatabases, watch, type WatchedDatabase } from "./databases.ts";
 import { CollectTimeoutError, UnsupportedServerError } from "./errors.ts";
 import { mergeFacts } from "./fact-merge.ts";
 import type { Facts } from "./facts.ts";
+import type { LiveRun, RowsOf } from "./live.ts";
+import { LiveStatements } from "./live-statements.ts";
 import type { Tier } from "./metric.ts";
 import { monitorDefaults, type ResolvedMonitorOptions, type ResolvedTarget } from "./options.ts";
 import { collectors } from "./registry.ts";
 import { statementMark } from "./redact.ts";
 import { selfBlock } from "./self.ts";
-import { readRows } from "./rows.ts";
+import type { Row } from "./rows.ts";
 import { isStill, type SessionIdentity, stillSql, withLimits } from "./session.ts";
 import type { Block, ServerSnapshot } from "./snapshot.ts";
 import { WaitSampler } from "./waits/sampler.ts";
@@ -21,14 +22,20 @@ const oldestVersionNum = 120_000;
 /** One collector on one database of the server, with what it gave last. */
 interface Run {
   readonly collector: Collector;
-  readonly run: CollectorRun;
+  readonly run: CollectorRun | LiveRun;
   readonly database: WatchedDatabase;
+  /** What was made of these rows last, for a live one: the same rows make the same. */
+  madeOf: readonly (readonly Row[])[] | undefined;
   collected: Collected | undefined;
   asOf: number | undefined;
   attemptedAt: number | undefined;
   durationMs: number;
   error: string | undefined;
 }
+
+type Live = Run & { readonly run: LiveRun };
+
+const isLive = (run: Run): run is Live => typeof run.run !== "function";
 
 /** One server being watched: runs what is due on it and keeps the last answer of every collector. */
 export class Target {
@@ -49,7 +56,9 @@ export class Target {
   #identity: SessionIdentity | undefined;
   #up = false;
   #error: string | undefined;
-  readonly #batches = new StatementBatches();
+  readonly #live = new LiveStatements();
+  /** What live collectors ask together. */
+  #asked: { readonly of: readonly Run[]; readonly texts: readonly string[] } = { of: [], texts: [] };
   #scrapes = 0;
   #durationMs = 0;
   /** A session that was given up and has not ended yet; while there is one, no other is opened. */
@@ -254,24 +263,58 @@ export class Target {
     };
     const startedAt = performance.now();
     const due = this.#runs.filter((run) => run.database === database && (force || this.#isDue(run, context.now)));
-    const together = due.filter(({ collector }) => collector.tier === "T0");
-    const joining = this.#batches.in(session);
-    const [still] = await Promise.all([
-      // Asked by the first visit too: what is joined is planned once.
-      identity.own
-        ? readRows(joining, stillSql).then(([row]) => isStill(identity, this.#options, row), asFalse)
-        : false,
-      ...together.map((run) => this.#attempt(run, joining, context)),
-    ]);
-    if (ask && !still) return false;
+    const live = due.filter(isLive);
+    // The first visit asks what later ones ask: a joined statement is planned once.
+    const texts = identity.own ? this.#textsOf(live, context.version) : this.#textsOf(live, context.version).slice(1);
+    const rowsOf = await this.#live.ask(session, texts);
+    if (ask && !isStill(identity, this.#options, firstRow(rowsOf, stillSql))) return false;
+    const further: (() => Promise<void>)[] = [];
+    for (const run of live) {
+      const more = this.#make(run, rowsOf, context);
+      if (more) further.push(() => this.#attempt(run, context, () => more(session)));
+    }
     // They shared a statement, so they share its time.
-    for (const run of together) run.durationMs /= together.length;
-    for (const run of due.slice(together.length)) {
+    const shareMs = (performance.now() - startedAt) / live.length;
+    for (const run of live) run.durationMs = shareMs;
+    for (const each of further) await each();
+    for (const run of due) {
+      if (isLive(run)) continue;
       // A slow server is not a dead one: what does not fit into half the time stays due, the cheap having gone first.
       if (performance.now() - startedAt > this.#options.collectTimeoutMs / 2) break;
-      await this.#attempt(run, session, context);
+      const { run: read } = run;
+      await this.#attempt(run, context, () => (read as CollectorRun)(session, context));
     }
     return true;
+  }
+
+  /** First what tells whether the session is still the one it was, then what the collectors ask, each once. */
+  #textsOf(live: readonly Live[], version: number): readonly string[] {
+    const { of } = this.#asked;
+    if (of.length !== live.length || live.some((run, i) => run !== of[i])) {
+      const texts = new Set([stillSql, ...live.flatMap(({ run }) => run.asks(version))]);
+      this.#asked = { of: live, texts: [...texts] };
+    }
+    return this.#asked.texts;
+  }
+
+  /** @returns what there is to ask further */
+  #make(run: Live, rowsOf: RowsOf, context: CollectContext): ((session: Queryable) => Promise<Collected>) | undefined {
+    run.attemptedAt = context.now;
+    try {
+      const rows = run.run.asks(context.version).map(rowsOf);
+      if (run.madeOf === undefined || rows.some((each, i) => each !== run.madeOf?.[i])) {
+        run.madeOf = undefined;
+        const made = run.run.make(rowsOf, context);
+        if (typeof made === "function") return made;
+        run.collected = made;
+        run.madeOf = rows;
+      }
+      run.asOf = context.now;
+      run.error = undefined;
+    } catch (error) {
+      this.#fail(run, error);
+    }
+    return undefined;
   }
 
   /** Another version or role is another server: what the old one said is no longer true. */
@@ -296,6 +339,7 @@ export class Target {
         collector,
         run: collector.begin(),
         database,
+        madeOf: undefined,
         collected: undefined,
         asOf: undefined,
         attemptedAt: undefined,
@@ -347,26 +391,36 @@ export class Target {
     return collector.tier === "T0" ? intervalMs : Math.max(tierMs[collector.tier], intervalMs, durationMs * 100);
   }
 
-  async #attempt(run: Run, session: Queryable, context: CollectContext): Promise<void> {
+  async #attempt(run: Run, context: CollectContext, read: () => Promise<Collected>): Promise<void> {
     const startedAt = performance.now();
     run.attemptedAt = context.now;
     try {
-      run.collected = await run.run(session, context);
+      run.collected = await read();
       run.asOf = context.now;
       run.error = undefined;
     } catch (error) {
       if (isConnectionError(error)) throw error;
-      const reason = redactUrls(messageOf(error));
-      if (run.error !== reason) this.#logger.warn({ collector: run.collector.name, reason }, "a collector failed");
-      run.error = reason;
+      this.#fail(run, error);
     } finally {
       run.durationMs = performance.now() - startedAt;
     }
   }
+
+  #fail(run: Run, error: unknown): void {
+    const reason = redactUrls(messageOf(error));
+    if (run.error !== reason) this.#logger.warn({ collector: run.collector.name, reason }, "a collector failed");
+    run.error = reason;
+  }
 }
 
-/** A connection that was lost is told by what was asked along with it, or by the next question. */
-const asFalse = (): boolean => false;
+/** The first row of a statement; undefined where it failed. */
+function firstRow(rowsOf: RowsOf, text: string): Row | undefined {
+  try {
+    return rowsOf(text)[0];
+  } catch {
+    return undefined;
+  }
+}
 
 /** Marked once each: the texts are a fixed few, and the same one is found sooner than one like it. */
 const markedTexts = new Map<string, string>();

@@ -189,7 +189,7 @@ describe("alerts", () => {
     const events: AlertEvent[] = [];
     const watching = createMonitor({
       db: pool,
-      overrides: [{ rule: "PgLockWait", thresholds: { warn: 0.01 }, forMs: 0 }],
+      overrides: [{ rule: "PgLockWait", thresholds: { warn: 0.15 }, forMs: 0 }],
       onAlert: (event) => void (event.alert.rule === "PgLockWait" && events.push(event)),
     });
     const [holder, waiter] = [await cluster.connect(), await cluster.connect()];

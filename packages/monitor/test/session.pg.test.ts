@@ -1,4 +1,4 @@
-import { createMonitor, type Snapshot, topQueries, valueOf } from "@db/monitor";
+import { createMonitor, samplesOf, type Snapshot, topQueries, valueOf } from "@db/monitor";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -116,10 +116,14 @@ describe("a session that was the monitor's own", () => {
     const statements = await statementsOf(() => monitor.collect());
     expect(statements).toHaveLength(1);
     expect(statements[0]).toMatch(/^execute db_monitor_/);
-    const before = monitor.snapshot().servers[0]!.blocks.find(({ collector }) => collector === "stat_database");
+    const locks = (): number =>
+      samplesOf(monitor.snapshot(), "pg_locks_count").reduce((sum, { value }) => sum + value, 0);
+    const before = locks();
+    const client = await cluster.connect();
+    await client.query("begin; lock table pg_class in access share mode");
     await monitor.collect();
-    const after = monitor.snapshot().servers[0]!.blocks.find(({ collector }) => collector === "stat_database");
-    expect(after?.tables).not.toBe(before?.tables);
+    expect(locks()).toBeGreaterThan(before);
+    await client.end();
   });
 
   test("is limited again when somebody took its limits", async () => {

@@ -2,8 +2,9 @@ import type { Queryable } from "@db/core";
 import { type Collector, defineMetrics, gauge, toNumber, toText } from "../collector.ts";
 import type { BlockingFact, SessionFact } from "../facts.ts";
 import { redactSql } from "../redact.ts";
-import { type Row, rowsSql } from "../rows.ts";
-import { readDatabases, readLocks, type Source, source } from "./live.ts";
+import { type Source, source } from "../live.ts";
+import { freeText, type Row, rowsSql } from "../rows.ts";
+import { readDatabases, readLocks } from "./live.ts";
 
 // Maintenance is long by nature, and a comment lets anybody say that a statement is meant to be long.
 const ordinaryStatement = String.raw`query !~* '^\s*(vacuum|analyze|reindex|cluster|copy|create\s+(unique\s+)?index)'
@@ -35,41 +36,93 @@ const peakMetrics = peaks.map(({ name }) => name);
 
 const seconds = (since: string): string => `pg_catalog.date_part('epoch', clock_timestamp() - ${since})`;
 
-// One look at all sessions for everything that is told of them. Ordinary is asked last: it reads the whole statement.
-const activitySql = `with a as materialized (
+/** What is younger is over before anybody reads of it: it costs to tell of, and says nothing. */
+const momentSeconds = 0.1;
+const longerThan = (time: string, since: string): string =>
+  `${since} < pg_catalog.statement_timestamp() - interval '${time}'`;
+const longerThanMoment = (since: string): string => longerThan(`${momentSeconds} s`, since);
+
+// Six functions are much to ask on every scrape when nothing runs that they tell of. An active session that is not seen
+// to be a stream of WAL may be in such a command; one that may not be looked at, too.
+const progressCommands = (version: number): string =>
+  [
+    "VACUUM",
+    "CREATE INDEX",
+    "CLUSTER",
+    ...(version >= 13 ? ["ANALYZE", "BASEBACKUP"] : []),
+    ...(version >= 14 ? ["COPY"] : []),
+  ]
+    .map((command) => `('${command}')`)
+    .join(", ");
+const mayProgress = `(a.state = 'active' or a.state is null and a.backend_type in ('client backend', 'autovacuum worker'))
+  and (a.backend_type <> 'walsender' or a.query ~* 'base_?backup')
+  and (a.query_start is null or ${longerThan("1 s", "a.query_start")})`;
+
+// One look at all sessions for everything that is told of them: rows of groups, of long transactions, of what holds up
+// VACUUM, of commands that tell how far they are. Ordinary is asked last: it reads the whole statement.
+const activitySql = (version: number): string => `with a as materialized (
     select datid, pid, usesysid, application_name, state, query, wait_event_type, wait_event, xact_start, query_start,
            state_change, backend_start, backend_type, backend_xid, backend_xmin
       from pg_catalog.pg_stat_get_activity(null) where pid <> pg_catalog.pg_backend_pid())
   ${rowsSql(
     [
-      `(select pg_catalog.json_agg(pg_catalog.json_build_array(g.datid, g.state, g.backend_type, g.wait_event_type,
-              g.sessions, ${seconds("g.transaction")}, ${seconds("g.state_change")}, ${seconds("g.waiting")},
-              ${seconds("g.ordinary")}))
-        from (select datid, state, backend_type, wait_event_type, count(*) as sessions, min(xact_start) as transaction,
-                     min(state_change) as state_change, min(query_start) as waiting,
-                     min(query_start) filter (where state = 'active' and backend_type = 'client backend'
-                       and ${ordinaryStatement}) as ordinary
-                from a group by 1, 2, 3, 4) g)`,
-      `(select pg_catalog.json_agg(pg_catalog.json_build_array(s.pid, s.datid,
-              case when s.usesysid is not null then pg_catalog.pg_get_userbyid(s.usesysid) end, s.application_name,
-              s.state, s.backend_type, coalesce(s.wait_event_type || ':' || s.wait_event, ''),
-              ${seconds("s.xact_start")}, ${seconds("s.query_start")}, ${seconds("s.state_change")},
-              to_char(s.backend_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), left(s.query, 2000)))
-        from (select * from a where backend_type = 'client backend' and xact_start is not null
-               order by xact_start limit 20) s)`,
-      `(select pg_catalog.json_agg(pg_catalog.json_build_array(h.pid, h.age))
-        from (select pid, greatest(age(backend_xmin), age(backend_xid)) as age from a
-               where backend_type <> 'walsender' and (backend_xmin is not null or backend_xid is not null)
-               order by 2 desc limit 5) h)`,
+      "'group'",
+      "g.datid",
+      "g.state",
+      freeText("g.backend_type"),
+      "g.wait_event_type",
+      "g.sessions",
+      seconds("g.transaction"),
+      seconds("g.state_change"),
+      seconds("g.waiting"),
+      seconds("g.ordinary"),
     ],
-    "",
-  )}`;
+    `from (select datid, state, backend_type, wait_event_type, count(*) as sessions, min(xact_start) as transaction,
+                  min(state_change) as state_change, min(query_start) as waiting,
+                  min(query_start) filter (where state = 'active' and backend_type = 'client backend'
+                    and ${longerThanMoment("query_start")} and ${ordinaryStatement}) as ordinary
+             from a group by 1, 2, 3, 4) g`,
+  )}
+  union all (${rowsSql(
+    [
+      "'session'",
+      "s.pid",
+      "s.datid",
+      freeText("case when s.usesysid is not null then pg_catalog.pg_get_userbyid(s.usesysid) end"),
+      freeText("s.application_name"),
+      "s.state",
+      "s.backend_type",
+      "coalesce(s.wait_event_type || ':' || s.wait_event, '')",
+      seconds("s.xact_start"),
+      seconds("s.query_start"),
+      seconds("s.state_change"),
+      `to_char(s.backend_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+      freeText("left(s.query, 2000)"),
+    ],
+    `from (select * from a where backend_type = 'client backend' and ${longerThanMoment("xact_start")}
+            order by xact_start limit 20) s`,
+  )})
+  union all (${rowsSql(
+    ["'holder'", "h.pid", "h.age"],
+    `from (select pid, greatest(age(backend_xmin), age(backend_xid)) as age from a
+            where backend_type <> 'walsender' and (backend_xmin is not null or backend_xid is not null)
+            order by 2 desc limit 5) h`,
+  )})
+  union all (${rowsSql(
+    ["'commands'", "count(*)"],
+    `from (values ${progressCommands(version)}) as c (command)
+     cross join lateral pg_catalog.pg_stat_get_progress_info(c.command) p
+     where exists (select from a where ${mayProgress})`,
+  )})`;
 
 interface Activity {
   readonly groups: readonly Group[];
+  /** Those whose transaction has been open longest, for more than a moment, at most 20; in the order of `sessionKeys`. */
   readonly sessions: readonly Row[];
   /** Sessions that keep VACUUM from removing rows, the oldest first, at most 5. */
   readonly holders: readonly { readonly pid: number; readonly age: number }[];
+  /** Commands that tell how far they are, and have run for more than a second. */
+  readonly commands: number;
 }
 
 /** Sessions that have what is counted in common. */
@@ -83,32 +136,30 @@ interface Group {
   readonly transactionSeconds: number;
   readonly stateSeconds: number;
   readonly querySeconds: number;
-  /** Of ordinary statements only. */
+  /** Of ordinary statements only, and of those that have run for more than a moment. */
   readonly ordinarySeconds: number;
 }
 
 /** All sessions but the own one. */
-export const readActivity: Source<Activity> = source(
-  () => activitySql,
-  ([row = []]) => {
-    const [groups, sessions, holders] = row as readonly (readonly Row[] | null)[];
-    return {
-      groups: (groups ?? []).map((group) => ({
-        database: toText(group[0]),
-        state: toText(group[1]),
-        backendType: toText(group[2]),
-        waitEventType: toText(group[3]),
-        sessions: Number(group[4]),
-        transactionSeconds: toNumber(group[5]) ?? 0,
-        stateSeconds: toNumber(group[6]) ?? 0,
-        querySeconds: toNumber(group[7]) ?? 0,
-        ordinarySeconds: toNumber(group[8]) ?? 0,
-      })),
-      sessions: sessions ?? [],
-      holders: (holders ?? []).map(([pid, age]) => ({ pid: Number(pid), age: Number(age) })),
-    };
-  },
-);
+export const readActivity: Source<Activity> = source(activitySql, (rows) => {
+  const of = (kind: string): readonly Row[] => rows.flatMap(([first, ...row]) => (first === kind ? [row] : []));
+  return {
+    groups: of("group").map(([database = "", state = "", backendType = "", waitEventType = "", count, ...times]) => ({
+      database,
+      state,
+      backendType,
+      waitEventType,
+      sessions: Number(count),
+      transactionSeconds: Number(times[0]),
+      stateSeconds: Number(times[1]),
+      querySeconds: Number(times[2]),
+      ordinarySeconds: Number(times[3]),
+    })),
+    sessions: of("session"),
+    holders: of("holder").map(([pid, age]) => ({ pid: Number(pid), age: Number(age) })),
+    commands: Number(of("commands")[0]?.[0] ?? 0),
+  };
+});
 
 const sessionColumns = `
     a.pid, a.datname, a.usename, a.application_name, a.state, a.backend_type,
@@ -149,21 +200,26 @@ export const activityCollector: Collector = {
     ...defineMetrics(counts, { name: "activity", tier: "T0" }, countLabels),
     ...defineMetrics(peaks, { name: "activity", tier: "T0" }, []),
   ],
-  begin:
-    () =>
-    async (session, { version }) => {
-      const [{ groups, sessions }, databases, locks] = await Promise.all([
-        readActivity(session, version),
-        readDatabases(session, version),
-        // Before 14 nothing says when the wait began; the statement's start is an upper bound.
-        version >= 14 ? readLocks(session, version) : [],
-      ]);
+  begin: () => ({
+    asks: (version) => [
+      readActivity.textOn(version),
+      readDatabases.textOn(version),
+      // Before 14 nothing says when the wait began; the statement's start is an upper bound.
+      ...(version >= 14 ? [readLocks.textOn(version)] : []),
+    ],
+    make: (rowsOf, { version }) => {
+      const { groups, sessions } = readActivity.read(rowsOf, version);
+      const databases = readDatabases.read(rowsOf, version);
       const waiting = groups.filter(({ waitEventType }) => waitEventType === "Lock");
-      const blocked = waiting.reduce((sum, group) => sum + group.sessions, 0);
       const longest = (times: readonly number[]): number => Math.max(0, ...times);
       const idle = groups.filter(({ state }) => state.startsWith("idle in transaction"));
       const nameOf = (database: unknown): string => databases.get(toText(database)) ?? "";
-      return {
+      const blocked = waiting.reduce((sum, group) => sum + group.sessions, 0);
+      const longestWait =
+        version >= 14
+          ? longest(readLocks.read(rowsOf, version).map(({ waitSeconds }) => waitSeconds ?? 0))
+          : longest(waiting.map(({ querySeconds }) => querySeconds));
+      const collected = {
         tables: [
           {
             labelNames: countLabels,
@@ -183,20 +239,24 @@ export const activityCollector: Collector = {
                   blocked,
                   longest(idle.map(({ stateSeconds }) => stateSeconds)),
                   longest(groups.map(({ ordinarySeconds }) => ordinarySeconds)),
-                  version >= 14
-                    ? longest(locks.map(({ waitSeconds }) => waitSeconds ?? 0))
-                    : longest(waiting.map(({ querySeconds }) => querySeconds)),
+                  longestWait,
                 ],
               },
             ],
           },
         ],
         facts: {
-          sessions: sessions.map((row) => toSession([row[0], nameOf(row[1]), ...row.slice(2)])),
-          blocking: blocked > 0 ? await readBlocking(session, version) : [],
+          sessions: sessions.map(([pid, database, ...rest]) => toSession([pid, nameOf(database), ...rest])),
+          blocking: [],
         },
       };
+      if (longestWait < momentSeconds) return collected;
+      return async (session) => ({
+        ...collected,
+        facts: { ...collected.facts, blocking: await readBlocking(session, version) },
+      });
     },
+  }),
 };
 
 async function readBlocking(session: Queryable, version: number): Promise<readonly BlockingFact[]> {
@@ -225,7 +285,7 @@ const sessionKeys = [
 ] as const;
 
 /** @param row in the order of `sessionKeys` */
-function toSession(row: Row): SessionFact {
+function toSession(row: readonly unknown[]): SessionFact {
   return {
     pid: Number(row[0]),
     database: toText(row[1]),

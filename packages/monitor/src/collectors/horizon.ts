@@ -1,26 +1,24 @@
-import { type Collector, defineMetrics, toText } from "../collector.ts";
+import { type Collector, defineMetrics } from "../collector.ts";
 import type { XminHolder } from "../facts.ts";
-import { type CollectorSession, readRows, rowsSql } from "../rows.ts";
+import type { RowsOf } from "../live.ts";
+import { freeText, rowsSql } from "../rows.ts";
 import { readActivity } from "./activity.ts";
 import { readSenders, readSlots } from "./live.ts";
 
 const kinds = ["activity", "slot", "standby", "prepared"] as const;
 
 const preparedSql = rowsSql(
-  ["p.gid", "age(p.transaction)"],
+  [freeText("p.gid"), "age(p.transaction)"],
   "from pg_catalog.pg_prepared_xact() p order by age(p.transaction) desc limit 5",
 );
 
 /** The oldest few of each kind: many old sessions must not hide a slot. */
 const mostOfKind = 5;
 
-async function readHolders(session: CollectorSession, version: number): Promise<readonly XminHolder[]> {
-  const [{ holders }, slots, senders, prepared] = await Promise.all([
-    readActivity(session, version),
-    readSlots(session, version),
-    readSenders(session, version),
-    readRows(session, preparedSql),
-  ]);
+function holdersIn(rowsOf: RowsOf, version: number): readonly XminHolder[] {
+  const { holders } = readActivity.read(rowsOf, version);
+  const slots = readSlots.read(rowsOf, version);
+  const senders = readSenders.read(rowsOf, version);
   // A walsender shows its standby's horizon in both views; it is counted as the standby's.
   const found = [
     ...holders.map(({ pid, age }) => ({ holder: "activity" as const, who: String(pid), age })),
@@ -32,7 +30,7 @@ async function readHolders(session: CollectorSession, version: number): Promise<
         age: xminAge,
       })),
     ),
-    ...prepared.map(([gid, age]) => ({ holder: "prepared" as const, who: toText(gid), age: Number(age) })),
+    ...rowsOf(preparedSql).map(([who = "", age]) => ({ holder: "prepared" as const, who, age: Number(age) })),
   ];
   return found.toSorted((one, other) => other.age - one.age);
 }
@@ -65,14 +63,15 @@ export const horizonCollector: Collector = {
     { name: "xmin_horizon", tier: "T0", scope: "primary" },
     labelNames,
   ),
-  begin:
-    () =>
-    async (session, { version }) => {
-      const xminHolders = await readHolders(session, version);
+  begin: () => ({
+    asks: (version) => [...[readActivity, readSlots, readSenders].map(({ textOn }) => textOn(version)), preparedSql],
+    make: (rowsOf, { version }) => {
+      const xminHolders = holdersIn(rowsOf, version);
       const rows = kinds.map((kind) => ({
         labels: [kind],
         values: [xminHolders.find(({ holder }) => holder === kind)?.age ?? 0],
       }));
       return { tables: [{ labelNames, metrics, rows }], facts: { xminHolders } };
     },
+  }),
 };

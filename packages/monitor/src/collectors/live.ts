@@ -1,40 +1,18 @@
 // What several collectors look at on every scrape, read once for all of them. Straight from the functions behind the
 // views: a view joins names to every row, which are few and the same for all.
-import { toNumber, toText } from "../collector.ts";
-import { type CollectorSession, readRows, type Row, rowsSql } from "../rows.ts";
+import { toNumber, viewText } from "../collector.ts";
+import { type Source, source } from "../live.ts";
+import { freeText, rowsSql } from "../rows.ts";
+import { databaseView } from "./database.ts";
 
-/** What collectors read together. */
-export type Source<Thing> = (session: CollectorSession, version: number) => Promise<Thing>;
-
-/** Put together once a version, and what was read made into things once for all who asked. */
-export function source<Thing>(
-  sqlOf: (version: number) => string,
-  make: (rows: readonly Row[]) => Thing,
-): Source<Thing> {
-  const texts = new Map<number, string>();
-  const made = new WeakMap<Promise<readonly Row[]>, Promise<Thing>>();
-  return (session, version) => {
-    let text = texts.get(version);
-    if (text === undefined) {
-      text = sqlOf(version);
-      texts.set(version, text);
-    }
-    const rows = readRows(session, text);
-    let thing = made.get(rows);
-    if (!thing) {
-      thing = rows.then(make);
-      made.set(rows, thing);
-    }
-    return thing;
-  };
-}
-
-const databasesSql = rowsSql(["d.oid", "d.datname"], "from pg_catalog.pg_database d");
-
-/** Names of databases by their oid, as text. */
+/** Names of databases by their oid, as text; not that of the shared objects, which is 0. */
 export const readDatabases: Source<ReadonlyMap<string, string>> = source(
-  () => databasesSql,
-  (rows) => new Map(rows.map(([oid, name]) => [toText(oid), toText(name)])),
+  (version) => viewText(databaseView, version),
+  (rows) => {
+    const names = new Map<string, string>();
+    for (const [oid = "", name = ""] of rows) if (oid !== "0") names.set(oid, name);
+    return names;
+  },
 );
 
 const seconds = (since: string): string => `pg_catalog.date_part('epoch', clock_timestamp() - ${since})`;
@@ -59,9 +37,9 @@ const locksSql = (version: number): string =>
   );
 
 export const readLocks: Source<readonly LockGroup[]> = source(locksSql, (rows) =>
-  rows.map(([database, mode, count, wait]) => ({
-    database: toText(database),
-    mode: toText(mode).toLowerCase(),
+  rows.map(([database = "", mode = "", count, wait]) => ({
+    database,
+    mode: mode.toLowerCase(),
     count: Number(count),
     waitSeconds: toNumber(wait),
   })),
@@ -114,16 +92,16 @@ const slotsSql = (version: number): string =>
 
 export const readSlots: Source<readonly Slot[]> = source(slotsSql, (rows) =>
   rows.map((row) => ({
-    name: toText(row[0]),
-    databaseOid: toText(row[1]),
-    type: toText(row[2]),
+    name: row[0]!,
+    databaseOid: row[1]!,
+    type: row[2]!,
     active: Number(row[3]),
     activePid: toNumber(row[4]),
     retainedBytes: toNumber(row[5]),
     currentLsn: toNumber(row[6]),
     confirmedLsn: toNumber(row[7]),
     xminAge: toNumber(row[8]),
-    walStatus: toText(row[9]),
+    walStatus: row[9]!,
     safeBytes: toNumber(row[10]),
     inactiveSeconds: toNumber(row[11]),
     invalidated: toNumber(row[12]),
@@ -151,7 +129,7 @@ const lag = (column: string): string => `coalesce(pg_catalog.date_part('epoch', 
 const sendersSql = rowsSql(
   [
     "w.pid",
-    "s.application_name",
+    freeText("s.application_name"),
     "host(s.client_addr)",
     "w.state",
     decimal(position),
@@ -170,9 +148,9 @@ export const readSenders: Source<readonly Sender[]> = source(
   (rows) =>
     rows.map((row) => ({
       pid: Number(row[0]),
-      application: toText(row[1]),
-      address: toText(row[2]),
-      state: toText(row[3]),
+      application: row[1]!,
+      address: row[2]!,
+      state: row[3]!,
       currentLsn: toNumber(row[4]),
       behindBytes: toNumber(row[5]),
       writeLagSeconds: toNumber(row[6]),

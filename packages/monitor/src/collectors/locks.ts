@@ -25,17 +25,16 @@ export const locksCollector: Collector = {
   scope: "any",
   since: 12,
   metrics: defineMetrics(columns, { name, tier: "T0" }, labelNames),
-  begin:
-    () =>
-    async (session, { version }) => {
-      const [locks, databases] = await Promise.all([readLocks(session, version), readDatabases(session, version)]);
-      const rows = [...databases].flatMap(([oid, datname]) => {
-        const held = locks.filter(({ database }) => database === oid);
-        return modes.map((mode) => ({
-          labels: [datname, mode],
-          values: [held.find((lock) => lock.mode === mode)?.count ?? 0],
-        }));
-      });
+  begin: () => ({
+    asks: (version) => [readLocks.textOn(version), readDatabases.textOn(version)],
+    make: (rowsOf, { version }) => {
+      const counts = new Map(
+        readLocks.read(rowsOf, version).map(({ database, mode, count }) => [`${database} ${mode}`, count]),
+      );
+      const rows = [...readDatabases.read(rowsOf, version)].flatMap(([oid, datname]) =>
+        modes.map((mode) => ({ labels: [datname, mode], values: [counts.get(`${oid} ${mode}`) ?? 0] })),
+      );
       return { tables: [{ labelNames, metrics, rows }] };
     },
+  }),
 };

@@ -1,6 +1,6 @@
 import { type Collector, defineMetrics, toNumber, toText } from "../collector.ts";
-import { rowsSql } from "../rows.ts";
-import { source } from "./live.ts";
+import type { MetricTable } from "../snapshot.ts";
+import { readActivity } from "./activity.ts";
 
 interface Command {
   readonly command: string;
@@ -70,19 +70,6 @@ const commands: readonly Command[] = [
 const labelNames = ["pid", "datname", "relid", "phase"] as const;
 const presentOn = (version: number): readonly Command[] => commands.filter(({ since }) => (since ?? 12) <= version);
 
-// Six views are much to ask for every second when there is nothing in them.
-const readRunning = source(
-  (version) => {
-    const names = presentOn(version).map(({ command }) => `('${command.replace("_", " ").toUpperCase()}')`);
-    return rowsSql(
-      ["count(*)"],
-      `from (values ${names.join(", ")}) as c (command)
-       cross join lateral pg_catalog.pg_stat_get_progress_info(c.command) p`,
-    );
-  },
-  ([row]) => toNumber(row?.[0]) ?? 0,
-);
-
 const metricName = (command: string): string => `pg_stat_progress_${command}_ratio`;
 
 const metricsOf: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
@@ -106,26 +93,29 @@ export const progressCollector: Collector = {
     { name: "progress", tier: "T0" },
     labelNames,
   ),
-  begin:
-    () =>
-    async (session, { version }) => {
+  begin: () => ({
+    asks: (version) => [readActivity.textOn(version)],
+    make: (rowsOf, { version }) => {
       const present = presentOn(version);
-      const running = await readRunning(session, version);
-      const rows =
-        running > 0
-          ? (await session.query<Record<string, unknown>>(present.map(progressSql).join(" union all "))).rows
-          : [];
-      return {
-        tables: present.map(({ command }) => ({
-          labelNames,
-          metrics: metricsOf[command]!,
-          rows: rows
-            .filter((row) => row["command"] === command)
-            .map((row) => ({ labels: labelNames.map((name) => toText(row[name])), values: [toNumber(row["ratio"])] })),
-        })),
+      // Six views are much to ask on every scrape when there is nothing in them.
+      if (readActivity.read(rowsOf, version).commands === 0) return { tables: tablesOf(present, []) };
+      return async (session) => {
+        const { rows } = await session.query<Record<string, unknown>>(present.map(progressSql).join(" union all "));
+        return { tables: tablesOf(present, rows) };
       };
     },
+  }),
 };
+
+function tablesOf(present: readonly Command[], rows: readonly Record<string, unknown>[]): readonly MetricTable[] {
+  return present.map(({ command }) => ({
+    labelNames,
+    metrics: metricsOf[command]!,
+    rows: rows
+      .filter((row) => row["command"] === command)
+      .map((row) => ({ labels: labelNames.map((name) => toText(row[name])), values: [toNumber(row["ratio"])] })),
+  }));
+}
 
 function progressSql({ command, view, done, total, phase }: Command): string {
   const ofRelation = command === "basebackup" ? "'' as datname, 0::oid as relid" : "p.datname::text, p.relid";

@@ -7,7 +7,7 @@ import {
   gauge,
   type MetricColumn,
 } from "../collector.ts";
-import type { CollectorSession } from "../rows.ts";
+import type { Source } from "../live.ts";
 import { readDatabases, readSenders, readSlots, type Sender, type Slot } from "./live.ts";
 
 type Of<Thing> = Omit<MetricColumn, "sql"> & { readonly of: (thing: Thing) => number | null };
@@ -21,15 +21,21 @@ function column<Thing>(
   return { name, type: "gauge", help, of, ...versions };
 }
 
+/** What is made of one source or of two. */
+interface LiveThings<Thing> {
+  readonly of: readonly Pick<Source<unknown>, "textOn">[];
+  readonly read: Source<readonly Thing[]>["read"];
+}
+
 /** A collector of things that others look at too. */
 function ofThings<Thing>(options: {
   readonly name: string;
   readonly since?: number;
   readonly labels: Readonly<Record<string, (thing: Thing) => string>>;
-  readonly read: (session: CollectorSession, version: number) => Promise<readonly Thing[]>;
+  readonly things: LiveThings<Thing>;
   readonly columns: readonly Of<Thing>[];
 }): Collector {
-  const { name, since = 12, read } = options;
+  const { name, since = 12, things } = options;
   const labelNames = Object.keys(options.labels);
   const labels = Object.values(options.labels);
   return {
@@ -41,17 +47,20 @@ function ofThings<Thing>(options: {
     metrics: defineMetrics(options.columns, { name, tier: "T0", since }, labelNames),
     begin: () => {
       let shape: { readonly version: number; readonly columns: readonly Of<Thing>[]; readonly metrics: string[] };
-      return async (session, { version }) => {
-        if (shape?.version !== version) {
-          const columns = columnsOf(options.columns, version);
-          shape = { version, columns, metrics: columns.map((each) => each.name) };
-        }
-        const { columns, metrics } = shape;
-        const rows = (await read(session, version)).map((thing) => ({
-          labels: labels.map((label) => label(thing)),
-          values: columns.map(({ of }) => of(thing)),
-        }));
-        return { tables: [{ labelNames, metrics, rows }] };
+      return {
+        asks: (version) => things.of.map(({ textOn }) => textOn(version)),
+        make: (rowsOf, { version }) => {
+          if (shape?.version !== version) {
+            const columns = columnsOf(options.columns, version);
+            shape = { version, columns, metrics: columns.map((each) => each.name) };
+          }
+          const { columns, metrics } = shape;
+          const rows = things.read(rowsOf, version).map((thing) => ({
+            labels: labels.map((label) => label(thing)),
+            values: columns.map(({ of }) => of(thing)),
+          }));
+          return { tables: [{ labelNames, metrics, rows }] };
+        },
       };
     },
   };
@@ -61,22 +70,32 @@ interface SlotOfDatabase extends Slot {
   readonly database: string;
 }
 
-async function readSlotsOfDatabases(session: CollectorSession, version: number): Promise<readonly SlotOfDatabase[]> {
-  const [slots, databases] = await Promise.all([readSlots(session, version), readDatabases(session, version)]);
-  return slots.map((slot) => ({ ...slot, database: databases.get(slot.databaseOid) ?? "" }));
-}
+const slotsOfDatabases: LiveThings<SlotOfDatabase> = {
+  of: [readSlots, readDatabases],
+  read: (rowsOf, version) => {
+    const databases = readDatabases.read(rowsOf, version);
+    return readSlots
+      .read(rowsOf, version)
+      .map((slot) => ({ ...slot, database: databases.get(slot.databaseOid) ?? "" }));
+  },
+};
 
 interface SenderOnSlot extends Sender {
   readonly slot: string;
 }
 
-async function readSendersOnSlots(session: CollectorSession, version: number): Promise<readonly SenderOnSlot[]> {
-  const [senders, slots] = await Promise.all([readSenders(session, version), readSlots(session, version)]);
-  return senders.map((sender) => ({
-    ...sender,
-    slot: slots.find(({ activePid }) => activePid === sender.pid)?.name ?? "",
-  }));
-}
+const sendersOnSlots: LiveThings<SenderOnSlot> = {
+  of: [readSenders, readSlots],
+  read: (rowsOf, version) => {
+    const slots = readSlots.read(rowsOf, version);
+    return readSenders.read(rowsOf, version).map((sender) => ({
+      ...sender,
+      slot: slots.find(({ activePid }) => activePid === sender.pid)?.name ?? "",
+    }));
+  },
+};
+
+const slots: LiveThings<Slot> = { of: [readSlots], read: readSlots.read };
 
 const slotLabels = { slot_name: (slot: Slot) => slot.name, slot_type: (slot: Slot) => slot.type };
 
@@ -91,7 +110,7 @@ export const replicationCollectors: readonly Collector[] = [
       slot_name: ({ slot }) => slot,
       pid: ({ pid }) => String(pid),
     },
-    read: readSendersOnSlots,
+    things: sendersOnSlots,
     columns: [
       column(
         "pg_stat_replication_pg_current_wal_lsn_bytes",
@@ -178,7 +197,7 @@ export const replicationCollectors: readonly Collector[] = [
   ofThings<SlotOfDatabase>({
     name: "replication_slots",
     labels: { slot_name: ({ name }) => name, database: ({ database }) => database },
-    read: readSlotsOfDatabases,
+    things: slotsOfDatabases,
     columns: [
       column("pg_replication_slots_active", "1 while a consumer is connected", ({ active }) => active),
       column(
@@ -203,7 +222,7 @@ export const replicationCollectors: readonly Collector[] = [
   ofThings<Slot>({
     name: "replication_slots_detail",
     labels: slotLabels,
-    read: readSlots,
+    things: slots,
     columns: [
       column(
         "pg_replication_slots_slot_current_wal_lsn",
@@ -230,7 +249,7 @@ export const replicationCollectors: readonly Collector[] = [
     name: "replication_slots_status",
     since: 13,
     labels: { ...slotLabels, wal_status: ({ walStatus }) => walStatus },
-    read: readSlots,
+    things: slots,
     columns: [
       column("pg_replication_slots_wal_status", "Whether the WAL a slot needs is still there (label)", () => 1),
     ],
