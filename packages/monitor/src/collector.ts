@@ -44,6 +44,8 @@ export interface Collector {
   readonly scope: ServerScope;
   /** First major version it works on. */
   readonly since: number;
+  /** True where nobody needs it by the second: however often there are scrapes, it is read every five at most. */
+  readonly unhurried?: boolean;
   readonly metrics: readonly MetricDefinition[];
   /**
    * A run for one server and database; what it must remember from one run to the next lives inside. Tier T0 is read
@@ -73,6 +75,7 @@ export interface ViewOptions {
   readonly per?: "server" | "database";
   readonly scope?: ServerScope;
   readonly since?: number;
+  readonly unhurried?: boolean;
   /** Label name to the SQL expression that gives it; null becomes the empty string. */
   readonly labels: Readonly<Record<string, string>>;
   /** Everything after `from`, as it reads on that major version. */
@@ -147,6 +150,7 @@ export function defineView(options: ViewOptions): Collector {
     per: options.per ?? "server",
     scope: options.scope ?? "any",
     since: options.since ?? 12,
+    ...(options.unhurried !== undefined && { unhurried: options.unhurried }),
     metrics: defineMetrics(options.columns, options, labelNames),
     begin: () =>
       options.tier === "T0"

@@ -21,8 +21,8 @@ const timesApart = 60;
 export class LiveStatements {
   readonly #alone = new Set<string>();
   #timesApart = 0;
-  /** Joined last, and most often next. */
-  #joined: { readonly texts: readonly string[]; readonly sql: string } = { texts: [], sql: "" };
+  /** Whoever asks the same again gives the same array. */
+  readonly #joined = new WeakMap<readonly string[], string>();
   readonly #answers = new Map<string, Answer>();
 
   /**
@@ -68,10 +68,12 @@ export class LiveStatements {
 
   /** The mark comes first: whoever reads the beginning of a long statement must see whose it is. */
   #join(texts: readonly string[]): string {
-    const { texts: before } = this.#joined;
-    if (texts !== before && (texts.length !== before.length || texts.some((text, i) => text !== before[i])))
-      this.#joined = { texts, sql: joinSql(statementMark, texts) };
-    return this.#joined.sql;
+    let sql = this.#joined.get(texts);
+    if (sql === undefined) {
+      sql = joinSql(statementMark, texts);
+      this.#joined.set(texts, sql);
+    }
+    return sql;
   }
 }
 

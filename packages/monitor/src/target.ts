@@ -19,6 +19,9 @@ import { WaitRing } from "./waits/waits.ts";
 
 const oldestVersionNum = 120_000;
 
+/** A scraper that comes every five seconds comes now and then a little early. */
+const unhurriedMs = 4_500;
+
 /** One collector on one database of the server, with what it gave last. */
 interface Run {
   readonly collector: Collector;
@@ -57,8 +60,8 @@ export class Target {
   #up = false;
   #error: string | undefined;
   readonly #live = new LiveStatements();
-  /** What live collectors ask together. */
-  #asked: { readonly of: readonly Run[]; readonly texts: readonly string[] } = { of: [], texts: [] };
+  /** What live collectors ask together, by the names of those that are due. */
+  readonly #asked = new Map<string, readonly string[]>();
   #scrapes = 0;
   #durationMs = 0;
   /** A session that was given up and has not ended yet; while there is one, no other is opened. */
@@ -289,12 +292,14 @@ export class Target {
 
   /** First what tells whether the session is still the one it was, then what the collectors ask, each once. */
   #textsOf(live: readonly Live[], version: number): readonly string[] {
-    const { of } = this.#asked;
-    if (of.length !== live.length || live.some((run, i) => run !== of[i])) {
-      const texts = new Set([stillSql, ...live.flatMap(({ run }) => run.asks(version))]);
-      this.#asked = { of: live, texts: [...texts] };
+    const due = `${version} ${live.map(({ collector }) => collector.name).join(" ")}`;
+    let texts = this.#asked.get(due);
+    if (!texts) {
+      texts = [...new Set([stillSql, ...live.flatMap(({ run }) => run.asks(version))])];
+      if (this.#asked.size >= 50) this.#asked.clear();
+      this.#asked.set(due, texts);
     }
-    return this.#asked.texts;
+    return texts;
   }
 
   /** @returns what there is to ask further */
@@ -379,7 +384,9 @@ export class Target {
   }
 
   #isDue(run: Run, now: number): boolean {
-    if (run.attemptedAt === undefined || run.collector.tier === "T0") return true;
+    if (run.attemptedAt === undefined) return true;
+    if (run.collector.tier === "T0")
+      return !run.collector.unhurried || run.error !== undefined || now - run.attemptedAt >= unhurriedMs;
     // What failed is tried again sooner.
     const every = run.error === undefined ? this.#everyMs(run) : this.#options.tierMs.T1;
     return now - run.attemptedAt >= every - this.#options.intervalMs / 2;

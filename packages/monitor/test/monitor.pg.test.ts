@@ -198,7 +198,7 @@ describe("alerts", () => {
     await holder.query("update kept set v = 'held' where id = 1");
     const waiting = waiter.query("update kept set v = 'waited' where id = 1");
     await vi.waitFor(async () => {
-      await watching.collect();
+      await watching.collect({ force: true });
       expect(events).toHaveLength(1);
     }, settled);
     const { rows } = await client.query("select pid from pg_stat_activity where application_name = 'careless'");
@@ -211,7 +211,7 @@ describe("alerts", () => {
     await client.query(alert?.command ?? "");
     await waiting;
     await vi.waitFor(async () => {
-      await watching.collect();
+      await watching.collect({ force: true });
       expect(events.map(({ kind }) => kind)).toEqual(["firing", "cleared"]);
     }, settled);
     expect(watching.alertHistory().some(({ kind, alert }) => kind === "cleared" && alert.rule === "PgLockWait")).toBe(
@@ -234,11 +234,11 @@ describe("alerts", () => {
         .filter(({ state }) => state === "firing")
         .map(({ rule }) => rule);
     await vi.waitFor(async () => {
-      await watching.collect();
+      await watching.collect({ force: true });
       expect(firing()).toContain("PgIdleInTransaction");
     }, settled);
     await idle.query("rollback");
-    await watching.collect();
+    await watching.collect({ force: true });
     expect(firing()).not.toContain("PgIdleInTransaction");
     await idle.end();
   });
@@ -385,10 +385,10 @@ test("a standby that is cut off is told from one that is idle", async () => {
     ],
     onAlert: ({ kind, alert }) => void events.push(`${kind} ${alert.rule} ${alert.server}`),
   });
-  await watching.collect();
+  await watching.collect({ force: true });
   await cluster.primary.stop();
   await vi.waitFor(async () => {
-    await watching.collect();
+    await watching.collect({ force: true });
     expect(events).toContain("firing PgStandbyDisconnected replica-1");
     expect(events).toContain("firing PgDown primary");
   }, settled);
@@ -399,7 +399,7 @@ test("a standby that is cut off is told from one that is idle", async () => {
   expect((await watching.health()).status).toBe("fail");
   await cluster.primary.start();
   await vi.waitFor(async () => {
-    await watching.collect();
+    await watching.collect({ force: true });
     expect(events).toContain("cleared PgStandbyDisconnected replica-1");
     expect(events).toContain("cleared PgDown primary");
   }, settled);

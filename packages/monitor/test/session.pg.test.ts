@@ -1,3 +1,4 @@
+import { systemClock } from "@db/core";
 import { createMonitor, samplesOf, type Snapshot, topQueries, valueOf } from "@db/monitor";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { Client } from "pg";
@@ -111,18 +112,24 @@ describe("a session that was the monitor's own", () => {
   };
 
   test("is asked everything in one statement, and whether it still is", async () => {
-    const monitor = createMonitor({ db: own });
+    let now = Date.now();
+    const monitor = createMonitor({ db: own, clock: { ...systemClock, now: () => now } });
+    const sum = (metric: string): number =>
+      samplesOf(monitor.snapshot(), metric).reduce((all, { value }) => all + value, 0);
     await monitor.collect();
+    await monitor.collect();
+    const [sessions, locks] = [sum("pg_stat_activity_count"), sum("pg_locks_count")];
+    const client = await cluster.connect();
+    await client.query("begin; lock table busy in access share mode");
     const statements = await statementsOf(() => monitor.collect());
     expect(statements).toHaveLength(1);
     expect(statements[0]).toMatch(/^execute db_monitor_/);
-    const locks = (): number =>
-      samplesOf(monitor.snapshot(), "pg_locks_count").reduce((sum, { value }) => sum + value, 0);
-    const before = locks();
-    const client = await cluster.connect();
-    await client.query("begin; lock table pg_class in access share mode");
+    expect(sum("pg_stat_activity_count")).toBe(sessions + 1);
+    // Locks are looked at every five seconds at most.
+    expect(sum("pg_locks_count")).toBe(locks);
+    now += 5_000;
     await monitor.collect();
-    expect(locks()).toBeGreaterThan(before);
+    expect(sum("pg_locks_count")).toBeGreaterThan(locks);
     await client.end();
   });
 

@@ -1,20 +1,21 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { get } from "node:http";
+
 import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
 import { startCluster } from "@db/testkit";
 import type { Absence, Arena, Benchmark, Figures, Measurement, SetupContext } from "./benchmark.ts";
 import { buildPackages, monitorProcess } from "./built-packages.ts";
+import { openPageReader, type PageReader } from "./page-reader.ts";
 import { pgbenchVersion } from "./pgbench-writers.ts";
 import { processorMs } from "./processor-time.ts";
 import { bootstrapMedian, median, roundFigure } from "./statistics.ts";
 
 interface CostArena extends Arena {
   readonly url: string;
-  readonly port: number;
   /** The process that answers scrapes. */
   readonly pid: number;
+  readonly reader: PageReader;
 }
 
 /** Seconds at the beginning of a run that are left out. */
@@ -75,12 +76,14 @@ async function openCost({ quick, say }: SetupContext): Promise<CostArena> {
     break;
   }
   say(`answering ${warmUpScrapes} scrapes`);
-  for (let n = 0; n < warmUpScrapes; n++) await scrape(port);
+  const reader = openPageReader(port, "/metrics");
+  stack.defer(() => reader.close());
+  for (let n = 0; n < warmUpScrapes; n++) await reader.read();
   const kept = stack.move();
   return {
     postgres: rows[0]?.version ?? "",
     url,
-    port,
+    reader,
     pid: child.pid ?? 0,
     absent,
     versions: { pgbench: version ?? "" },
@@ -89,13 +92,13 @@ async function openCost({ quick, say }: SetupContext): Promise<CostArena> {
 }
 
 /** One run of pgbench: transactions a second of each window, and the processor time of the scrapes within. */
-async function alternate({ url, port, pid }: CostArena): Promise<{
+async function alternate({ url, reader, pid }: CostArena): Promise<{
   operations: number;
   answer: readonly number[];
   facts: Readonly<Record<string, number>>;
 }> {
   // A session that idles for ten seconds is closed: each run looks for its own.
-  await scrape(port);
+  await reader.read();
   const backend = backendOf(url);
   const seconds = warmUpSeconds + order.length;
   const child = spawn("pgbench", ["-n", "-c", "8", "-j", "1", "-P", "1", "-T", String(seconds + 1), url], {
@@ -112,7 +115,7 @@ async function alternate({ url, port, pid }: CostArena): Promise<{
     // Each line ends a second: what is done now falls into the next one. Both kinds of seconds are looked at.
     const watched = order[perSecond.length - warmUpSeconds] ?? false;
     const before = [await processorMs(pid), await processorMs(backend)] as const;
-    if (watched) await scrape(port);
+    if (watched) await reader.read();
     const after = [await processorMs(pid), await processorMs(backend)] as const;
     if (!watched) continue;
     scrapes += 1;
@@ -134,18 +137,9 @@ function backendOf(url: string): number {
   return Number(stdout.trim());
 }
 
-function scrape(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    get({ host: "127.0.0.1", port, path: "/metrics" }, (response) => {
-      response.resume();
-      response.on("end", () => resolve());
-    }).on("error", reject);
-  });
-}
-
 /**
  * The share of transactions lost: of each pair of neighbouring seconds, the median over all pairs with an interval in
- * which it lies nineteen times of twenty. Beside it what scrapes took of all processors, which is what they can take
+ * which it lies nineteen times of twenty, and the mean, in which what is read now and then counts too. Beside it what scrapes took of all processors, which is what they can take
  * from a server that has nothing else to spare.
  */
 function costFigures(measurements: readonly Measurement[]): Figures {
@@ -163,6 +157,7 @@ function costFigures(measurements: readonly Measurement[]): Figures {
     tps_lost_ratio: roundFigure(median(lost)),
     tps_lost_ratio_low: roundFigure(low),
     tps_lost_ratio_high: roundFigure(high),
+    tps_lost_mean: roundFigure(lost.reduce((sum, each) => sum + each, 0) / lost.length),
     pairs: lost.length,
     cpu_share: roundFigure(cpuMs / 1_000 / availableParallelism()),
     own_cpu_ms: roundFigure(fact("own_cpu_ms")),

@@ -4,7 +4,8 @@ import type { BlockingFact, SessionFact } from "../facts.ts";
 import { redactSql } from "../redact.ts";
 import { type Source, source } from "../live.ts";
 import { freeText, type Row, rowsSql } from "../rows.ts";
-import { readDatabases, readLocks } from "./live.ts";
+import { readDatabases } from "./live.ts";
+import { progressCommandsOn } from "./progress-commands.ts";
 
 // Maintenance is long by nature, and a comment lets anybody say that a statement is meant to be long.
 const ordinaryStatement = String.raw`query !~* '^\s*(vacuum|analyze|reindex|cluster|copy|create\s+(unique\s+)?index)'
@@ -44,22 +45,19 @@ const longerThanMoment = (since: string): string => longerThan(`${momentSeconds}
 
 // Six functions are much to ask on every scrape when nothing runs that they tell of. An active session that is not seen
 // to be a stream of WAL may be in such a command; one that may not be looked at, too.
-const progressCommands = (version: number): string =>
-  [
-    "VACUUM",
-    "CREATE INDEX",
-    "CLUSTER",
-    ...(version >= 13 ? ["ANALYZE", "BASEBACKUP"] : []),
-    ...(version >= 14 ? ["COPY"] : []),
-  ]
-    .map((command) => `('${command}')`)
+const commandsOn = (version: number): string =>
+  progressCommandsOn(version)
+    .map(({ command }) => `('${command.replace("_", " ").toUpperCase()}')`)
     .join(", ");
-const mayProgress = `(a.state = 'active' or a.state is null and a.backend_type in ('client backend', 'autovacuum worker'))
-  and (a.backend_type <> 'walsender' or a.query ~* 'base_?backup')
-  and (a.query_start is null or ${longerThan("1 s", "a.query_start")})`;
+/** A session that the monitor's role may not look at could be in anything. */
+const isHidden = "a.query = '<insufficient privilege>'";
+const mayProgress = `(${isHidden} or a.state = 'active' and ${longerThan("1 s", "a.query_start")}
+  and (a.backend_type <> 'walsender' or a.query ~* 'base_?backup'))`;
+const mayWait = `(${isHidden} or a.wait_event_type = 'Lock' and ${longerThanMoment("a.query_start")})`;
 
 // One look at all sessions for everything that is told of them: rows of groups, of long transactions, of what holds up
-// VACUUM, of commands that tell how far they are. Ordinary is asked last: it reads the whole statement.
+// VACUUM, of the longest wait for a lock, of commands that tell how far they are. Whoever looks at all locks holds up
+// everybody who takes one, so that is done only where somebody has waited for more than a moment. Ordinary is asked last: it reads the whole statement.
 const activitySql = (version: number): string => `with a as materialized (
     select datid, pid, usesysid, application_name, state, query, wait_event_type, wait_event, xact_start, query_start,
            state_change, backend_start, backend_type, backend_xid, backend_xmin
@@ -109,8 +107,14 @@ const activitySql = (version: number): string => `with a as materialized (
             order by 2 desc limit 5) h`,
   )})
   union all (${rowsSql(
+    // Before 14 nothing says when the wait began; the statement's start is an upper bound.
+    ["'wait'", version >= 14 ? seconds("min(l.waitstart)") : seconds("min(l.query_start)")],
+    `from ${version >= 14 ? "pg_catalog.pg_locks l where not l.granted and" : "a l where l.wait_event_type = 'Lock' and"}
+       exists (select from a where ${mayWait})`,
+  )})
+  union all (${rowsSql(
     ["'commands'", "count(*)"],
-    `from (values ${progressCommands(version)}) as c (command)
+    `from (values ${commandsOn(version)}) as c (command)
      cross join lateral pg_catalog.pg_stat_get_progress_info(c.command) p
      where exists (select from a where ${mayProgress})`,
   )})`;
@@ -121,6 +125,8 @@ interface Activity {
   readonly sessions: readonly Row[];
   /** Sessions that keep VACUUM from removing rows, the oldest first, at most 5. */
   readonly holders: readonly { readonly pid: number; readonly age: number }[];
+  /** Longest wait for a lock, 0 where none has lasted for more than a moment. */
+  readonly lockWaitSeconds: number;
   /** Commands that tell how far they are, and have run for more than a second. */
   readonly commands: number;
 }
@@ -157,6 +163,7 @@ export const readActivity: Source<Activity> = source(activitySql, (rows) => {
     })),
     sessions: of("session"),
     holders: of("holder").map(([pid, age]) => ({ pid: Number(pid), age: Number(age) })),
+    lockWaitSeconds: Number(of("wait")[0]?.[0] ?? 0),
     commands: Number(of("commands")[0]?.[0] ?? 0),
   };
 });
@@ -201,24 +208,15 @@ export const activityCollector: Collector = {
     ...defineMetrics(peaks, { name: "activity", tier: "T0" }, []),
   ],
   begin: () => ({
-    asks: (version) => [
-      readActivity.textOn(version),
-      readDatabases.textOn(version),
-      // Before 14 nothing says when the wait began; the statement's start is an upper bound.
-      ...(version >= 14 ? [readLocks.textOn(version)] : []),
-    ],
+    asks: (version) => [readActivity.textOn(version), readDatabases.textOn(version)],
     make: (rowsOf, { version }) => {
-      const { groups, sessions } = readActivity.read(rowsOf, version);
+      const { groups, sessions, lockWaitSeconds } = readActivity.read(rowsOf, version);
       const databases = readDatabases.read(rowsOf, version);
       const waiting = groups.filter(({ waitEventType }) => waitEventType === "Lock");
       const longest = (times: readonly number[]): number => Math.max(0, ...times);
       const idle = groups.filter(({ state }) => state.startsWith("idle in transaction"));
       const nameOf = (database: unknown): string => databases.get(toText(database)) ?? "";
       const blocked = waiting.reduce((sum, group) => sum + group.sessions, 0);
-      const longestWait =
-        version >= 14
-          ? longest(readLocks.read(rowsOf, version).map(({ waitSeconds }) => waitSeconds ?? 0))
-          : longest(waiting.map(({ querySeconds }) => querySeconds));
       const collected = {
         tables: [
           {
@@ -239,7 +237,7 @@ export const activityCollector: Collector = {
                   blocked,
                   longest(idle.map(({ stateSeconds }) => stateSeconds)),
                   longest(groups.map(({ ordinarySeconds }) => ordinarySeconds)),
-                  longestWait,
+                  lockWaitSeconds,
                 ],
               },
             ],
@@ -250,7 +248,7 @@ export const activityCollector: Collector = {
           blocking: [],
         },
       };
-      if (longestWait < momentSeconds) return collected;
+      if (lockWaitSeconds < momentSeconds) return collected;
       return async (session) => ({
         ...collected,
         facts: { ...collected.facts, blocking: await readBlocking(session, version) },

@@ -52,6 +52,7 @@ export const horizonCollector: Collector = {
   per: "server",
   scope: "primary",
   since: 12,
+  unhurried: true,
   metrics: defineMetrics(
     [
       {

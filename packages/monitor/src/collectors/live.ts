@@ -17,34 +17,6 @@ export const readDatabases: Source<ReadonlyMap<string, string>> = source(
 
 const seconds = (since: string): string => `pg_catalog.date_part('epoch', clock_timestamp() - ${since})`;
 
-/** Locks of one database and mode. */
-export interface LockGroup {
-  /** Empty for locks of no database: transactions, shared objects. */
-  readonly database: string;
-  /** As `pg_locks` has it, in lower case. */
-  readonly mode: string;
-  readonly count: number;
-  /** Longest time somebody has waited for one, from 14 on. */
-  readonly waitSeconds: number | null;
-}
-
-const locksSql = (version: number): string =>
-  rowsSql(
-    ["l.database", "l.mode", "l.held", version >= 14 ? seconds("l.since") : "null"],
-    `from (select database, mode, count(*) as held
-             ${version >= 14 ? ", min(waitstart) filter (where not granted) as since" : ""}
-             from pg_catalog.pg_locks group by 1, 2) l`,
-  );
-
-export const readLocks: Source<readonly LockGroup[]> = source(locksSql, (rows) =>
-  rows.map(([database = "", mode = "", count, wait]) => ({
-    database,
-    mode: mode.toLowerCase(),
-    count: Number(count),
-    waitSeconds: toNumber(wait),
-  })),
-);
-
 /** A slot, whatever a server of its version knows of it. */
 export interface Slot {
   readonly name: string;

@@ -1,5 +1,6 @@
 import { type Collector, defineMetrics, gauge } from "../collector.ts";
-import { readDatabases, readLocks } from "./live.ts";
+import { rowsSql } from "../rows.ts";
+import { readDatabases } from "./live.ts";
 
 const name = "locks";
 const labelNames = ["datname", "mode"] as const;
@@ -17,19 +18,28 @@ const modes = [
   "sireadlock",
 ] as const;
 
-/** Locks held or awaited, by database and mode; modes nobody holds are shown as 0. */
+const heldSql = rowsSql(
+  ["l.database", "l.mode", "l.held"],
+  "from (select database, mode, count(*) as held from pg_catalog.pg_locks group by 1, 2) l",
+);
+
+/**
+ * Locks held or awaited, by database and mode; modes nobody holds are shown as 0. Whoever looks at all
+ * locks holds up everybody who takes one: that costs a busy server more than all else a scrape asks.
+ */
 export const locksCollector: Collector = {
   name,
   tier: "T0",
   per: "server",
   scope: "any",
   since: 12,
+  unhurried: true,
   metrics: defineMetrics(columns, { name, tier: "T0" }, labelNames),
   begin: () => ({
-    asks: (version) => [readLocks.textOn(version), readDatabases.textOn(version)],
+    asks: (version) => [heldSql, readDatabases.textOn(version)],
     make: (rowsOf, { version }) => {
       const counts = new Map(
-        readLocks.read(rowsOf, version).map(({ database, mode, count }) => [`${database} ${mode}`, count]),
+        rowsOf(heldSql).map(([database, mode, count]) => [`${database} ${mode?.toLowerCase()}`, Number(count)]),
       );
       const rows = [...readDatabases.read(rowsOf, version)].flatMap(([oid, datname]) =>
         modes.map((mode) => ({ labels: [datname, mode], values: [counts.get(`${oid} ${mode}`) ?? 0] })),

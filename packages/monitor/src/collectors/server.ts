@@ -5,6 +5,7 @@ export const serverCollectors: readonly Collector[] = [
   defineView({
     name: "postmaster",
     tier: "T0",
+    unhurried: true,
     labels: {},
     from: "(select 1) as one",
     columns: [

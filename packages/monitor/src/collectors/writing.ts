@@ -22,6 +22,7 @@ export const writingCollectors: readonly Collector[] = [
   defineView({
     name: "stat_bgwriter",
     tier: "T0",
+    unhurried: true,
     labels: {},
     from: (version) =>
       version >= 17
@@ -48,6 +49,7 @@ export const writingCollectors: readonly Collector[] = [
   defineView({
     name: "stat_checkpointer",
     tier: "T0",
+    unhurried: true,
     since: 17,
     labels: {},
     from: "pg_catalog.pg_stat_checkpointer c",
@@ -91,6 +93,7 @@ export const writingCollectors: readonly Collector[] = [
   defineView({
     name: "stat_archiver",
     tier: "T0",
+    unhurried: true,
     labels: {},
     from: "pg_catalog.pg_stat_archiver a",
     columns: [
