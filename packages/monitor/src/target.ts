@@ -76,7 +76,7 @@ export class Target {
     this.#logger = options.logger.child({ server: target.name });
     this.#waits = new WaitRing(options.waits === false ? monitorDefaults.waits : options.waits);
     this.#sampler = new WaitSampler({
-      db: this.#databases[0]!.db,
+      db: plannedOn(this.#databases[0]!),
       ring: this.#waits,
       // A server that is down is asked by the next collection, and by nobody else.
       version: () => (this.#up && this.#identity ? Math.floor(this.#identity.versionNum / 10_000) : undefined),
@@ -427,6 +427,17 @@ function firstRow(rowsOf: RowsOf, text: string): Row | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Asks on any session, and plans once where that is one of the monitor's own. */
+function plannedOn({ db, own, prepared }: WatchedDatabase): Queryable {
+  return {
+    query: (text, values) =>
+      db.withSession((session) => {
+        const known = own.get(session);
+        return (known ? prepared.in(session, known.pid) : session).query(text, values);
+      }),
+  };
 }
 
 /** Marked once each: the texts are a fixed few, and the same one is found sooner than one like it. */

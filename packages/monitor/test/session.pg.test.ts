@@ -1,5 +1,5 @@
 import { systemClock } from "@db/core";
-import { createMonitor, samplesOf, type Snapshot, topQueries, valueOf } from "@db/monitor";
+import { aggregate, createMonitor, metric, samplesOf, type Snapshot, topQueries, valueOf } from "@db/monitor";
 import { startCluster, type TestCluster } from "@db/testkit";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -151,5 +151,82 @@ describe("a session that was the monitor's own", () => {
     expect(errors(monitor.snapshot())).toEqual([]);
     expect((await own.query("show application_name")).rows).toEqual([{ application_name: "somebody" }]);
     await own.query("set application_name = 'db-monitor'");
+  });
+});
+
+describe("what lasts a moment", () => {
+  test("is counted, and looked into once it has lasted", async () => {
+    const monitor = createMonitor({ db: own });
+    const [holder, waiter] = [await cluster.connect(), await cluster.connect()];
+    const seen = async (): Promise<readonly (number | undefined)[]> => {
+      const snapshot = await monitor.collect();
+      const { sessions, blocking } = snapshot.servers[0]!.facts;
+      const server = { server: "primary" };
+      return [
+        sessions?.length,
+        blocking?.length,
+        valueOf(snapshot, "pg_stat_activity_blocked_count", server),
+        valueOf(snapshot, "pg_stat_activity_max_lock_wait_seconds", server),
+        valueOf(snapshot, "pg_stat_activity_max_query_seconds", server),
+      ];
+    };
+    await seen();
+    await holder.query("begin; lock table busy");
+    const waiting = waiter.query("begin; lock table busy");
+    waiting.catch(() => undefined);
+    // The server's own clock says whether it is a moment: on a machine that stood still it is none.
+    const { rows } = await own.query<{ waits: boolean; seconds: number }>(
+      `select count(*) filter (where wait_event_type = 'Lock') = 1 as waits, extract(epoch from max(clock_timestamp() - xact_start))::float8 as seconds
+         from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend' and state <> 'idle'`,
+    );
+    const [sessions, blocking, , wait] = await seen();
+    if (rows[0]!.seconds < 0.05) expect([sessions, blocking, wait]).toEqual([0, 0, 0]);
+    await vi.waitFor(
+      async () => {
+        const [open, tree, blocked, longest, running] = await seen();
+        expect([open, tree, blocked]).toEqual([2, 2, 1]);
+        expect(longest).toBeGreaterThanOrEqual(0.1);
+        expect(running).toBeGreaterThanOrEqual(0.1);
+      },
+      { timeout: 20_000, interval: 20 },
+    );
+    await Promise.all([holder.end(), waiter.end().catch(() => undefined)]);
+  });
+});
+
+describe("rules", () => {
+  test("are evaluated twice an interval at most, however often the server is scraped, and always when forced", async () => {
+    let now = Date.now();
+    const monitor = createMonitor({
+      db: own,
+      clock: { ...systemClock, now: () => now },
+      intervalMs: 10_000,
+      rules: [
+        {
+          name: "Sessions",
+          finding: "SESSIONS",
+          expression: aggregate("sum", metric("pg_stat_activity_count")),
+          fires: "above",
+          levels: [{ severity: "info", threshold: 0 }],
+          title: "{value} sessions",
+          hint: "none",
+        },
+      ],
+    });
+    const sessions = (): number | undefined => monitor.alerts()[0]?.value;
+    await monitor.collect();
+    const before = sessions() ?? 0;
+    expect(before).toBeGreaterThan(0);
+    const one = await cluster.connect();
+    now += 4_999;
+    await monitor.collect();
+    expect(sessions()).toBe(before);
+    now += 1;
+    await monitor.collect();
+    expect(sessions()).toBe(before + 1);
+    const other = await cluster.connect();
+    await monitor.collect({ force: true });
+    expect(sessions()).toBe(before + 2);
+    await Promise.all([one.end(), other.end()]);
   });
 });

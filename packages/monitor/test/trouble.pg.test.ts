@@ -48,7 +48,18 @@ describe("a role without rights", () => {
     url.password = "x";
     const pool = poolOn(url.href);
     const monitor = createMonitor({ db: pool });
-    const snapshot = await monitor.collect();
+    // It cannot see who waits, but how long somebody has.
+    const [holder, waiter] = [await cluster.connect(), await cluster.connect()];
+    await holder.query("begin; lock table pg_description");
+    const waiting = waiter.query("begin; lock table pg_description").catch(() => undefined);
+    let snapshot = await monitor.collect();
+    await vi.waitFor(async () => {
+      snapshot = await monitor.collect();
+      expect(valueOf(snapshot, "pg_stat_activity_max_lock_wait_seconds", primary)).toBeGreaterThan(0);
+    });
+    await holder.end();
+    await waiting;
+    await waiter.end();
     await pool.end();
     expect(snapshot.servers[0]?.up).toBe(true);
     expect(valueOf(snapshot, "pg_settings_max_connections", primary)).toBe(100);

@@ -78,3 +78,17 @@ test("a setting that is changed is told, from what to what, and clears when noth
   await admin.query("alter system reset work_mem");
   await admin.end();
 });
+
+test("a sample is planned once a session", async () => {
+  const single = new Pool({ connectionString: cluster.primary.url, max: 1, application_name: "db-monitor" });
+  const monitor = createMonitor({ db: single, waits: { intervalMs: 10 } });
+  await monitor.start();
+  await vi.waitFor(async () => {
+    const { rows } = await single.query<{ runs: number }>(
+      "select (generic_plans + custom_plans)::int as runs from pg_prepared_statements where statement like '%query_id%'",
+    );
+    expect(rows.map(({ runs }) => runs > 2)).toEqual([true]);
+  }, settled);
+  await monitor.stop();
+  await single.end();
+});

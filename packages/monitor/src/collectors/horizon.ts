@@ -2,10 +2,16 @@ import { type Collector, defineMetrics } from "../collector.ts";
 import type { XminHolder } from "../facts.ts";
 import type { RowsOf } from "../live.ts";
 import { freeText, rowsSql } from "../rows.ts";
-import { readActivity } from "./activity.ts";
 import { readSenders, readSlots } from "./live.ts";
 
 const kinds = ["activity", "slot", "standby", "prepared"] as const;
+
+const sessionsSql = rowsSql(
+  ["h.pid", "h.age"],
+  `from (select pid, greatest(age(backend_xmin), age(backend_xid)) as age from pg_catalog.pg_stat_get_activity(null)
+          where pid <> pg_catalog.pg_backend_pid() and backend_type <> 'walsender'
+            and (backend_xmin is not null or backend_xid is not null) order by 2 desc limit 5) h`,
+);
 
 const preparedSql = rowsSql(
   [freeText("p.gid"), "age(p.transaction)"],
@@ -16,12 +22,11 @@ const preparedSql = rowsSql(
 const mostOfKind = 5;
 
 function holdersIn(rowsOf: RowsOf, version: number): readonly XminHolder[] {
-  const { holders } = readActivity.read(rowsOf, version);
   const slots = readSlots.read(rowsOf, version);
   const senders = readSenders.read(rowsOf, version);
   // A walsender shows its standby's horizon in both views; it is counted as the standby's.
   const found = [
-    ...holders.map(({ pid, age }) => ({ holder: "activity" as const, who: String(pid), age })),
+    ...rowsOf(sessionsSql).map(([who = "", age]) => ({ holder: "activity" as const, who, age: Number(age) })),
     ...oldest(slots.map(({ name, xminAge }) => ({ holder: "slot" as const, who: name, age: xminAge }))),
     ...oldest(
       senders.map(({ application, pid, xminAge }) => ({
@@ -65,7 +70,7 @@ export const horizonCollector: Collector = {
     labelNames,
   ),
   begin: () => ({
-    asks: (version) => [...[readActivity, readSlots, readSenders].map(({ textOn }) => textOn(version)), preparedSql],
+    asks: (version) => [sessionsSql, readSlots.textOn(version), readSenders.textOn(version), preparedSql],
     make: (rowsOf, { version }) => {
       const xminHolders = holdersIn(rowsOf, version);
       const rows = kinds.map((kind) => ({

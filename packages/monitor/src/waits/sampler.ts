@@ -1,4 +1,4 @@
-import { type Clock, type Database, type Logger, messageOf, redactUrls } from "@db/core";
+import { type Clock, type Logger, messageOf, type Queryable, redactUrls } from "@db/core";
 import { toNumber, toText } from "../collector.ts";
 import { statementMark } from "../redact.ts";
 import type { WaitRing, WaitSample } from "./waits.ts";
@@ -15,7 +15,7 @@ const sampleSql = (version: number): string => /* sql */ `
 
 /** Looks every so often at what active sessions of one server wait for. */
 export class WaitSampler {
-  readonly #db: Database;
+  readonly #db: Queryable;
   readonly #ring: WaitRing;
   readonly #version: () => number | undefined;
   readonly #clock: Clock;
@@ -24,7 +24,7 @@ export class WaitSampler {
   #reason: string | undefined;
 
   constructor(of: {
-    readonly db: Database;
+    readonly db: Queryable;
     readonly ring: WaitRing;
     /** Major version; undefined while it is not known. */
     readonly version: () => number | undefined;
