@@ -21,7 +21,7 @@ import { type MonitorOptions, type ResolvedMonitorOptions, resolveMonitorOptions
 import { copyPoolStats, type PoolStats, poolTables } from "./pool-stats.ts";
 import { Regressions } from "./regression/regressions.ts";
 import { buildReport, type MonitorReport, type ReportInput } from "./report/report.ts";
-import { type Series, type SeriesQuery, SeriesStore } from "./series.ts";
+import { leastSpacing, type Series, type SeriesQuery, SeriesStore } from "./series.ts";
 import type { Block, ServerSnapshot, Snapshot } from "./snapshot.ts";
 import { Target } from "./target.ts";
 import type { WaitQuery, WaitRing, WaitSpan } from "./waits/waits.ts";
@@ -411,7 +411,7 @@ class LiveMonitor implements Monitor {
     this.forecasts();
     if (this.#foreseen !== foreseen) snapshot = this.#compose(now, servers);
     // Whoever scrapes every second makes no rule fire sooner: it would look at them fifteen times as often.
-    if (force || this.#evaluatedAt === undefined || now - this.#evaluatedAt >= intervalMs / 2) {
+    if (force || this.#evaluatedAt === undefined || now - this.#evaluatedAt >= intervalMs * leastSpacing) {
       this.#evaluatedAt = now;
       this.#engine.evaluate(snapshot);
     }

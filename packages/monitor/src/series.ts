@@ -29,6 +29,9 @@ export interface Series {
   readonly points: readonly (readonly [number, number | null])[];
 }
 
+/** Of the interval: a timer or a scraper that comes every interval comes now and then a little early. */
+export const leastSpacing = 0.9;
+
 const maxSeries = 300;
 const maxPoints = 10_000;
 
@@ -54,11 +57,11 @@ export class SeriesStore {
     const windows = new Map<string, number>();
     for (const { expression } of keySeries) for (const [name, ms] of windowsOf(expression)) windows.set(name, ms);
     this.#window = new SampleWindow(windows);
-    this.#spacingMs = intervalMs / 2;
+    this.#spacingMs = intervalMs * leastSpacing;
     this.#times = new Float64Array(Math.min(maxPoints, Math.max(2, Math.ceil(historyMs / intervalMs))));
   }
 
-  /** Remembers a snapshot. Snapshots closer than half the interval to the last are passed over. */
+  /** Remembers a snapshot. What comes much sooner than the interval is passed over: a ring of a day must hold a day. */
   record(snapshot: Snapshot, now: number): void {
     if (now - this.#lastAt < this.#spacingMs) return;
     this.#lastAt = now;
