@@ -48,8 +48,9 @@ export interface WaitQueryOptions {
 /** Watches a primary and its standbys. */
 export interface Monitor extends Service {
   /**
-   * Reads what is due from every server and evaluates the rules. Calls at the same time share one collection. A
-   * server that does not answer within `collectTimeoutMs` is reported as down, with its last values and their age.
+   * Reads what is due from every server and evaluates the rules, these once an interval unless forced to. Calls at the
+   * same time share one collection. A server that does not answer within `collectTimeoutMs` is reported as down, with
+   * its last values and their age.
    * @throws {UnsupportedServerError} when the primary is older than PostgreSQL 12
    * @throws {AbortedError} when `signal` fires
    */

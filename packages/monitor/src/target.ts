@@ -271,15 +271,18 @@ export class Target {
     const texts = identity.own ? this.#textsOf(live, context.version) : this.#textsOf(live, context.version).slice(1);
     const rowsOf = await this.#live.ask(session, texts);
     if (ask && !isStill(identity, this.#options, firstRow(rowsOf, stillSql))) return false;
-    const further: (() => Promise<void>)[] = [];
+    const further: { readonly run: Live; readonly more: (session: Queryable) => Promise<Collected> }[] = [];
     for (const run of live) {
       const more = this.#make(run, rowsOf, context);
-      if (more) further.push(() => this.#attempt(run, context, () => more(session)));
+      if (more) further.push({ run, more });
     }
     // They shared a statement, so they share its time.
     const shareMs = (performance.now() - startedAt) / live.length;
     for (const run of live) run.durationMs = shareMs;
-    for (const each of further) await each();
+    for (const { run, more } of further) {
+      await this.#attempt(run, context, () => more(session));
+      run.durationMs += shareMs;
+    }
     for (const run of due) {
       if (isLive(run)) continue;
       // A slow server is not a dead one: what does not fit into half the time stays due, the cheap having gone first.

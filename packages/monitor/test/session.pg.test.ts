@@ -194,6 +194,29 @@ describe("what lasts a moment", () => {
   });
 });
 
+describe("a command that tells how far it is", () => {
+  test("has a series once it has run for a second, and none when it is over", async () => {
+    const builder = await cluster.connect();
+    await builder.query(`create function slow(i int) returns int immutable language plpgsql as
+      $$ begin perform pg_sleep(0.1); return i; end $$`);
+    const monitor = createMonitor({ db: own });
+    const series = async (): Promise<readonly string[]> =>
+      samplesOf(await monitor.collect({ force: true }), "pg_stat_progress_create_index_ratio").map(
+        ({ labels }) => labels["phase"] ?? "",
+      );
+    expect(await series()).toEqual([]);
+    const building = builder.query("create index on busy (slow(id))").catch(({ code }) => code);
+    await vi.waitFor(async () => expect(await series()).toEqual(["building index: scanning table"]), {
+      timeout: 20_000,
+      interval: 100,
+    });
+    await own.query("select pg_cancel_backend(pid) from pg_stat_activity where query like 'create index on busy%'");
+    await expect(building).resolves.toBe("57014");
+    expect(await series()).toEqual([]);
+    await builder.end();
+  });
+});
+
 describe("rules", () => {
   test("are evaluated once an interval, however often the server is scraped, and always when forced", async () => {
     let now = Date.now();
