@@ -20,8 +20,11 @@ async function killWithGuard(child: TopologyChild): Promise<void> {
   const commands = await Promise.all(
     children.map(async (pid) => ({ pid, text: await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "") })),
   );
+  const guards = commands.filter(({ text }) => text.includes("db-guard"));
+  // Stopped first: one that sees its process gone would end the servers before it is ended itself.
+  for (const { pid } of guards) process.kill(pid, "SIGSTOP");
   child.process.kill("SIGKILL");
-  for (const { pid, text } of commands) if (text.includes("db-guard")) process.kill(pid, "SIGKILL");
+  for (const { pid } of guards) process.kill(pid, "SIGKILL");
   await child.ended;
 }
 

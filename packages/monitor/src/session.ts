@@ -14,6 +14,8 @@ export interface SessionIdentity extends Identity {
   readonly versionNum: number;
   readonly role: string;
   readonly standby: boolean;
+  /** `startedAt` as exactly as the server knows it: it may start twice a second. */
+  readonly startedExactly: string;
   /** The server process of the session. */
   readonly pid: number;
   /** True for a session that came under the monitor's name: it is nobody else's, and keeps what is set in it. */
@@ -70,6 +72,7 @@ const identitySql = /* sql */ `
          case when exists (select 1 from pg_catalog.pg_roles where rolname = 'pg_monitor')
               then pg_catalog.pg_has_role(current_user, 'pg_monitor', 'usage') else false end as can_monitor,
          to_char(pg_catalog.pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as started_at,
+         pg_catalog.pg_postmaster_start_time()::text as started_exactly,
          ${names.map((name, i) => `current_setting('${name}', true) as s${i}`).join(", ")}`;
 
 const setSql = `select ${names.map((name, i) => `set_config('${name}', $${i + 1}, false)`).join(", ")}`;
@@ -97,6 +100,7 @@ export async function withLimits<T>(
     role: toText(row["role"]),
     canMonitor: row["can_monitor"] === true,
     startedAt: toText(row["started_at"]),
+    startedExactly: toText(row["started_exactly"]),
     pid: toNumber(row["pid"]) ?? 0,
     own,
   };

@@ -329,6 +329,10 @@ export class Target {
   #adopt(identity: SessionIdentity): void {
     const before = this.#identity;
     this.#identity = identity;
+    if (before && before.startedExactly !== identity.startedExactly) {
+      // What is read every five seconds is no longer true of a server that has just started.
+      for (const run of this.#runs) if (run.collector.tier === "T0") run.attemptedAt = undefined;
+    }
     if (before && before.standby === identity.standby && before.versionNum === identity.versionNum) return;
     if (before) this.#logger.warn({ standby: identity.standby }, "the server changed its role or version");
     const version = Math.floor(identity.versionNum / 10_000);

@@ -39,7 +39,7 @@ describe.each([12, 13, 14, 15, 16, 17, 18])("PostgreSQL %i", (version) => {
       onAlert: ({ kind, alert }) => void events.push(`${kind} ${alert.rule} ${alert.server}`),
     });
     try {
-      const snapshot = await monitor.collect();
+      const snapshot = await monitor.collect({ force: true });
       expect(snapshot.servers.flatMap(({ blocks }) => blocks.flatMap(({ error }) => error ?? []))).toEqual([]);
       expect(missingMetrics(snapshot)).toEqual([]);
       expect(topQueries(snapshot).length).toBeGreaterThan(3);
@@ -51,7 +51,7 @@ describe.each([12, 13, 14, 15, 16, 17, 18])("PostgreSQL %i", (version) => {
       await client.query("rollback prepared 'forgotten'");
       await cluster.replicas[0].promote();
       await vi.waitFor(async () => {
-        const after = await monitor.collect();
+        const after = await monitor.collect({ force: true });
         expect(valueOf(after, "pg_replication_is_replica", { server: "replica-1" })).toBe(0);
       });
       expect(events).toContain("firing PgRoleChanged replica-1");
@@ -69,7 +69,7 @@ async function lockWaitIsSeen(monitor: Monitor, holder: Client, connect: () => P
   await holder.query("begin; lock table kept");
   const waiting = waiter.query("select from kept");
   await vi.waitFor(async () => {
-    const snapshot = await monitor.collect();
+    const snapshot = await monitor.collect({ force: true });
     expect(valueOf(snapshot, "pg_stat_activity_max_lock_wait_seconds", { server: "primary" })).toBeGreaterThan(0);
     expect(snapshot.servers[0]?.facts.blocking?.map(({ blockedBy }) => blockedBy.length).toSorted()).toEqual([0, 1]);
   });
