@@ -154,6 +154,15 @@ describe("a session that was the monitor's own", () => {
   });
 });
 
+test("what there is no value for has no series, and shared objects are no database", async () => {
+  const snapshot = await createMonitor({ db: own }).collect();
+  // Nothing was ever archived here.
+  expect(samplesOf(snapshot, "pg_stat_archiver_last_archive_age")).toEqual([]);
+  expect(valueOf(snapshot, "pg_stat_archiver_archived_count", { server: "primary" })).toBe(0);
+  const databases = new Set(samplesOf(snapshot, "pg_locks_count").map(({ labels }) => labels["datname"]));
+  expect([...databases].toSorted()).toEqual(["postgres", "template0", "template1"]);
+});
+
 describe("what lasts a moment", () => {
   test("is counted, and looked into once it has lasted", async () => {
     const monitor = createMonitor({ db: own });
