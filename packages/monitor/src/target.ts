@@ -4,12 +4,12 @@ import { findDatabases, watch, type WatchedDatabase } from "./databases.ts";
 import { CollectTimeoutError, UnsupportedServerError } from "./errors.ts";
 import { mergeFacts } from "./fact-merge.ts";
 import type { Facts } from "./facts.ts";
-import type { LiveRun, RowsOf } from "./live.ts";
+import type { RowsOf } from "./live.ts";
 import { LiveStatements } from "./live-statements.ts";
-import type { Tier } from "./metric.ts";
 import { monitorDefaults, type ResolvedMonitorOptions, type ResolvedTarget } from "./options.ts";
 import { collectors } from "./registry.ts";
 import { statementMark } from "./redact.ts";
+import { isLive, isoTimes, type Live, type Run, toBlock } from "./run.ts";
 import { selfBlock } from "./self.ts";
 import type { Row } from "./rows.ts";
 import { isStill, type SessionIdentity, stillSql, withLimits } from "./session.ts";
@@ -21,24 +21,6 @@ const oldestVersionNum = 120_000;
 
 /** A scraper that comes every five seconds comes now and then a little early. */
 const unhurriedMs = 4_500;
-
-/** One collector on one database of the server, with what it gave last. */
-interface Run {
-  readonly collector: Collector;
-  readonly run: CollectorRun | LiveRun;
-  readonly database: WatchedDatabase;
-  /** What was made of these rows last, for a live one: the same rows make the same. */
-  madeOf: readonly (readonly Row[])[] | undefined;
-  collected: Collected | undefined;
-  asOf: number | undefined;
-  attemptedAt: number | undefined;
-  durationMs: number;
-  error: string | undefined;
-}
-
-type Live = Run & { readonly run: LiveRun };
-
-const isLive = (run: Run): run is Live => typeof run.run !== "function";
 
 /** One server being watched: runs what is due on it and keeps the last answer of every collector. */
 export class Target {
@@ -463,44 +445,6 @@ function withMark(text: string): string {
 /** Marks the statements as the monitor's, so that rankings can tell them from the application's. */
 function marked(session: Queryable): Queryable {
   return { query: (text, values) => session.query(withMark(text), values) };
-}
-
-/** Times as text: most of what is read at all is read at the same moment. */
-function isoTimes(): (at: number) => string {
-  let known = Number.NaN;
-  let text = "";
-  return (at) => {
-    if (at !== known) text = new Date(at).toISOString();
-    known = at;
-    return text;
-  };
-}
-
-function toBlock(runs: readonly Run[], now: number, everyMs: number, isoOf: (at: number) => string): Block {
-  const { name, tier } = runs[0]!.collector;
-  let oldest = Number.POSITIVE_INFINITY;
-  let durationMs = 0;
-  let success = true;
-  let error: string | undefined;
-  for (const run of runs) {
-    oldest = Math.min(oldest, run.asOf ?? Number.POSITIVE_INFINITY);
-    durationMs += run.durationMs;
-    error ??= run.error;
-    success &&= run.error === undefined && run.asOf !== undefined;
-  }
-  const isRead = oldest < Number.POSITIVE_INFINITY;
-  return {
-    collector: name,
-    tier: tier satisfies Tier,
-    asOf: isRead ? isoOf(oldest) : null,
-    ageMs: isRead ? Math.max(0, now - oldest) : null,
-    everyMs,
-    durationMs,
-    success,
-    ...(error !== undefined && { error }),
-    tables:
-      runs.length === 1 ? (runs[0]!.collected?.tables ?? []) : runs.flatMap(({ collected }) => collected?.tables ?? []),
-  };
 }
 
 function toIdentity({ database, role, canMonitor, startedAt }: SessionIdentity): NonNullable<Facts["identity"]> {

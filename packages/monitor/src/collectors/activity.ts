@@ -2,7 +2,7 @@ import { type Collected, type Collector, defineMetrics, gauge } from "../collect
 import type { SessionFact } from "../facts.ts";
 import { type Source, source } from "../live.ts";
 import { freeText, rowsSql } from "../rows.ts";
-import { readDatabases } from "./live.ts";
+import { readDatabases, seconds } from "./live.ts";
 import { type Blocking, readBlocking, readLongSessions } from "./sessions.ts";
 
 // Maintenance is long by nature, and a comment lets anybody say that a statement is meant to be long.
@@ -32,8 +32,6 @@ const peaks = [
 const countLabels = ["datname", "state", "backend_type", "wait_event_type"] as const;
 const countMetrics = counts.map(({ name }) => name);
 const peakMetrics = peaks.map(({ name }) => name);
-
-const seconds = (since: string): string => `pg_catalog.date_part('epoch', clock_timestamp() - ${since})`;
 
 /** What is younger is over before anybody reads of it: to look into it costs, and says nothing. */
 const momentSeconds = 0.1;

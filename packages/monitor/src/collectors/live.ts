@@ -15,7 +15,8 @@ export const readDatabases: Source<ReadonlyMap<string, string>> = source(
   },
 );
 
-const seconds = (since: string): string => `pg_catalog.date_part('epoch', clock_timestamp() - ${since})`;
+/** Seconds since a moment, as SQL. */
+export const seconds = (since: string): string => `pg_catalog.date_part('epoch', clock_timestamp() - ${since})`;
 
 /** A slot, whatever a server of its version knows of it. */
 export interface Slot {
